@@ -1,0 +1,265 @@
+"""Run records: read, write, and render as tables beside published figures.
+
+A run record is the JSON object that a finished run leaves as `result.json` in
+its run folder: what was run, with which settings, and what was measured.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+FILE_NAME = "result.json"
+
+_NUMBER = (int, float)
+_REQUIRED = {
+    "task": str,
+    "model": str,
+    "corpus": str,
+    "settings": dict,
+    "command": str,
+    "parameters": int,
+    "seconds": _NUMBER,
+    "steps": int,
+    "valid": dict,
+    "test": dict,
+}
+# May be absent or null.
+_OPTIONAL = {
+    "epochs": list,
+    "published": dict,
+    "true_perplexity": dict,
+    "run_folder": str,
+}
+_JSON_NAMES = {
+    str: "a string",
+    int: "an integer",
+    _NUMBER: "a number",
+    dict: "an object",
+    list: "an array",
+}
+
+Record = Mapping[str, object]
+Columns = Sequence[tuple[str, Callable[[Record], str]]]
+
+
+class ResultError(ValueError):
+    """A run record is missing or wrong; the message is one clear line."""
+
+
+def load(run_folder: str | os.PathLike) -> dict:
+    """Reads and checks the record of one run.
+
+    Args:
+        run_folder: The folder of a run, or a record file itself.
+
+    Returns:
+        The record, with the folder as given added under `"run_folder"`.
+
+    Raises:
+        ResultError: If there is no record, or it is not JSON, or a key is
+            missing or has the wrong type. The message names the file.
+    """
+    path = Path(run_folder)
+    if path.suffix != ".json":
+        path = path / FILE_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ResultError(
+            f"{path}: no such file; a run writes it when it is done."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ResultError(f"{path}: cannot be read: {reason}.") from error
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ResultError(
+            f"{path}: not valid JSON: {error.msg} at line {error.lineno}."
+        ) from error
+    _check(record, path)
+    return {**record, "run_folder": str(run_folder)}
+
+
+def save(record: Record, path: str | os.PathLike) -> None:
+    """Writes a record so that a crash leaves the old file or the new one.
+
+    NumPy scalars are written as plain numbers.
+
+    Args:
+        record: What `load` will return; see the module's description.
+        path: The file to write, in a folder that exists.
+
+    Raises:
+        ResultError: If a value has no JSON form, among them NaN and infinity.
+        OSError: If the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        text = json.dumps(record, indent=2, allow_nan=False, default=_plain)
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be written: {error}.") from error
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def table(records: Sequence[Record], columns: Columns) -> str:
+    """Renders one row per record as aligned text that is also Markdown.
+
+    Args:
+        records: The records, in the order of the rows.
+        columns: Pairs of a heading and a function from a record to its cell.
+            A column whose cells all begin with a digit or are "-" is aligned
+            to the right.
+
+    Returns:
+        The lines of the table, joined, without a final line end.
+    """
+    headings = [heading for heading, _ in columns]
+    rows = [[cell(record) for _, cell in columns] for record in records]
+    rules, widths, numeric = [], [], []
+    for heading, *cells in zip(headings, *rows, strict=True):
+        right = all(cell[:1].isdigit() or cell == "-" for cell in cells)
+        width = max(3, *map(len, [heading, *cells]))
+        rules.append("-" * (width - right) + ":" * right)
+        widths.append(width)
+        numeric.append(right)
+
+    def line(cells):
+        padded = (
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(cells, widths, numeric, strict=True)
+        )
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join(map(line, [headings, rules, *rows]))
+
+
+def comparison(records: Sequence[Record]) -> str:
+    """Renders perplexities on the test split beside what they are held to.
+
+    Args:
+        records: Language-model records, as `load` returns them.
+
+    Returns:
+        A `table`: measured with greedy actions; mean and standard deviation
+        over evaluations with sampled actions; the published perplexity, or
+        for a generated corpus the exact one of its distribution. "-" stands
+        where a record has no such figure.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    return table(records, _COMPARISON)
+
+
+def sources(records: Sequence[Record]) -> list[str]:
+    """Says where the published figures of the records come from.
+
+    Args:
+        records: The records, as `load` returns them.
+
+    Returns:
+        One line for each different source, in the order of the records.
+    """
+    found = {}
+    for record in records:
+        published = record.get("published") or {}
+        if published.get("test_perplexity") and published.get("source"):
+            found[published["source"]] = None
+    return list(found)
+
+
+def _check(record, path):
+    """Raises ResultError unless `record` has the keys that tables need."""
+    if not isinstance(record, dict):
+        raise ResultError(f"{path}: holds no JSON object.")
+    for key, kind in {**_REQUIRED, **_OPTIONAL}.items():
+        value = record.get(key)
+        if value is None and key in _OPTIONAL:
+            continue
+        if key not in record:
+            raise ResultError(f"{path}: `{key}` is missing.")
+        # JSON's true and false are integers to Python.
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ResultError(
+                f"{path}: `{key}` must be {_JSON_NAMES[kind]}. "
+                f"Received: {_short(value)}"
+            )
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _plain(value):
+    """Gives `json` the Python number inside a NumPy scalar."""
+    try:
+        return value.item()
+    except (AttributeError, ValueError):
+        raise TypeError(
+            f"a value of type {type(value).__name__} has no JSON form"
+        ) from None
+
+
+def _number(record, part, key):
+    """Looks up `record[part][key]`: a finite number, or None if absent."""
+    value = (record.get(part) or {}).get(key)
+    if value is None:
+        return None
+    if (
+        not isinstance(value, _NUMBER)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+    ):
+        raise ResultError(
+            f"{record.get('run_folder', 'record')}: `{part}.{key}` must be a "
+            f"finite number. Received: {_short(value)}"
+        )
+    return value
+
+
+def _measured(record):
+    value = _number(record, "test", "perplexity")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _sampled(record):
+    mean = _number(record, "test", "perplexity_sampled_mean")
+    deviation = _number(record, "test", "perplexity_sampled_std")
+    if mean is None:
+        return "-"
+    if deviation is None:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {deviation:.2f}"
+
+
+def _reference(record):
+    """The true perplexity where it is known, else the published one."""
+    value = _number(record, "true_perplexity", "test")
+    if value is not None:
+        return f"{value:.2f} true"
+    value = _number(record, "published", "test_perplexity")
+    return "-" if value is None else f"{value:g} published"
+
+
+_COMPARISON: Columns = (
+    ("model", lambda record: record["model"]),
+    ("corpus", lambda record: record["corpus"]),
+    ("parameters", lambda record: f"{record['parameters']:,}"),
+    ("test perplexity", _measured),
+    ("sampled mean ± sd", _sampled),
+    ("to compare", _reference),
+    ("seconds", lambda record: f"{record['seconds']:.0f}"),
+    ("run folder", lambda record: record.get("run_folder", "-")),
+)
