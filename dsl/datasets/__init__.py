@@ -1,0 +1,16 @@
+"""Corpora: files in, arrays out."""
+
+from dsl.datasets import generated, ptb, streams
+from dsl.datasets.corpus import Corpus, decode
+from dsl.datasets.errors import DataError
+from dsl.datasets.language_model import language_model_corpus
+
+__all__ = [
+    "Corpus",
+    "DataError",
+    "decode",
+    "generated",
+    "language_model_corpus",
+    "ptb",
+    "streams",
+]

@@ -1,0 +1,9 @@
+"""The error every loader raises."""
+
+
+class DataError(ValueError):
+    """A corpus is missing, damaged or not the one it should be.
+
+    The message is one line that names the file or folder, the rule it breaks
+    and what was found there.
+    """

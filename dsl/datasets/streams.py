@@ -1,0 +1,106 @@
+"""Contiguous streams and segments for truncated back-propagation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def batch(tokens: np.ndarray, batch_size: int) -> np.ndarray:
+    """Lays the tokens out as `batch_size` contiguous streams.
+
+    Row b holds tokens b * n .. (b + 1) * n - 1 with
+    n = floor(len(tokens) / batch_size); the remainder is dropped, as in the
+    published protocol.
+
+    Args:
+        tokens: Integer `(tokens,)`.
+        batch_size: Number of streams, at least 1.
+
+    Returns:
+        int32 `(batch_size, n)`.
+
+    Raises:
+        ValueError: If the tokens are not one row of integers, or if there are
+            too few of them for one token a stream.
+    """
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 1 or not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(
+            "`tokens` must be a 1-D array of integers. Received: "
+            f"shape={tokens.shape}, dtype={tokens.dtype}"
+        )
+    _require_positive("batch_size", batch_size)
+    if len(tokens) < batch_size:
+        raise ValueError(
+            "`tokens` must hold at least one token for each of the "
+            f"`batch_size` streams. Received: {len(tokens)} tokens, "
+            f"batch_size={batch_size!r}"
+        )
+    length = len(tokens) // batch_size
+    kept = tokens[: batch_size * length].astype(np.int32)
+    return kept.reshape(batch_size, length)
+
+
+def count_segments(streams: np.ndarray, length: int) -> int:
+    """Tells how many whole segments `segments` yields.
+
+        floor((n - 1) / length)
+
+    One token of each stream is a target only and has no input of its own.
+
+    Args:
+        streams: `(batch, n)`.
+        length: Steps of a segment, at least 1.
+
+    Returns:
+        The number of segments, possibly 0.
+
+    Raises:
+        ValueError: If `streams` is not 2-D or `length` is not positive.
+    """
+    if np.ndim(streams) != 2:
+        raise ValueError(
+            "`streams` must have the shape (batch, n). Received: "
+            f"shape={np.shape(streams)}"
+        )
+    _require_positive("length", length)
+    return max(0, (np.shape(streams)[1] - 1) // length)
+
+
+def segments(
+    streams: np.ndarray, length: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cuts streams into consecutive whole segments.
+
+    Segment s has inputs `streams[:, s * length : (s + 1) * length]` and
+    targets one token later. What does not fill a segment is dropped, as in
+    the published protocol.
+
+    Args:
+        streams: int32 `(batch, n)`, as `batch` returns it.
+        length: Steps of a segment, at least 1.
+
+    Returns:
+        An iterator over (inputs, targets), each int32 `(batch, length)`.
+
+    Raises:
+        ValueError: As `count_segments`, at the call and not at first use.
+    """
+    count = count_segments(streams, length)
+    return (
+        (
+            streams[:, start : start + length],
+            streams[:, start + 1 : start + length + 1],
+        )
+        for start in range(0, count * length, length)
+    )
+
+
+def _require_positive(name: str, value: int) -> None:
+    """Raises ValueError unless the value is a whole number above 0."""
+    whole = isinstance(value, int | np.integer)
+    if isinstance(value, bool) or not whole or value < 1:
+        raise ValueError(
+            f"`{name}` must be a whole number of at least 1. "
+            f"Received: {name}={value!r}"
+        )
