@@ -1,0 +1,21 @@
+"""Recurrent networks that learn which past state to connect to."""
+
+import importlib
+
+_HOMES = {
+    "DynamicSkipLSTM": "dsl.layers",
+    "DynamicSkipLSTMCell": "dsl.cells",
+    "LSTM": "dsl.layers",
+    "LSTMCell": "dsl.cells",
+    "LanguageModel": "dsl.models",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    # Resolved on first use, so that reading a corpus or a run record does
+    # not wait for Keras.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dsl' has no attribute {name!r}")

@@ -1,0 +1,6 @@
+"""Ordinary Keras cells: weights, one-step equations, configuration."""
+
+from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell
+from dsl.cells.lstm import LSTMCell
+
+__all__ = ["DynamicSkipLSTMCell", "LSTMCell"]

@@ -1,0 +1,400 @@
+"""The LSTM cell that chooses which past state to connect to."""
+
+import keras
+from keras import ops
+
+from dsl import policy, steps
+from dsl.cells.lstm import LSTMCell, dense
+
+OBSERVATIONS = ("previous", "mean")
+ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class DynamicSkipLSTMCell(LSTMCell):
+    """An LSTM cell that connects to one of its K most recent states.
+
+        e_t = [x_t ; h_{t-1}], gradient stopped
+        pi(k | e_t) = softmax(V tanh(A e_t + a) + v)
+        k_t ~ pi  (training)  or  argmax pi  (inference)
+        h~ = lambda * h_{t-k_t} + (1 - lambda) * h_{t-1}
+        c~ = lambda * c_{t-k_t} + (1 - lambda) * c_{t-1}
+        (i, f, g, o) = W x_t + U h~ + b
+        c_t = sigm(f + b_f) * c~ + sigm(i) * tanh(g)
+        h_t = sigm(o) * tanh(c_t)
+
+    Distance k = 1 is the ordinary previous state. With `num_actions=1` there
+    is no policy, and the cell is `keras.layers.LSTMCell`.
+
+    Weights: `kernel` W `(features, 4 * units)`, `recurrent_kernel` U
+    `(units, 4 * units)`, `bias` b, gates in the order i, f, g, o;
+    `policy_kernel` A `(features + units, policy_units)`, `policy_bias` a,
+    `policy_output_kernel` V `(policy_units, num_actions)`,
+    `policy_output_bias` v, whose element j belongs to distance j + 1.
+
+    States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
+    hidden and cell states s_{t-2}, s_{t-3}, ... (`(num_actions - 1) * units`
+    each, nearest first); the count of steps taken (1). The state that a
+    sequence starts from serves its first step as previous state, and is not
+    kept as a past state.
+
+    Args:
+        units: H, the size of h and c.
+        num_actions: K, how many past states can be chosen.
+        skip_weight: lambda in [0, 1], the share of the chosen state.
+        policy_units: Width of the policy's hidden layer.
+        observation: What the policy sees of the past: "previous", h_{t-1}
+            (paper); or "mean", the mean of the K stored hidden states, empty
+            ones counted as zeros (published code).
+        empty_slots: What a distance beyond the first step means: "mask", it
+            cannot be chosen; "zeros", it reads as zeros, and can be chosen
+            from the second step on (published code); "previous", it reads
+            the previous state.
+        action_selection: "sampled", "greedy", or "auto": sampled in training
+            and greedy otherwise.
+        previous_bias: Initial value of the policy's output bias for the
+            previous state, added to what the initializer gives.
+        policy_kernel_initializer: For A and V.
+        policy_bias_initializer: For a and v.
+        forget_bias: b_f, a constant added to the forget gate.
+        **kwargs: As for `keras.layers.LSTMCell`.
+
+    Call arguments:
+        inputs: x_t, float `(batch, features)`.
+        states: The states listed above.
+        training: Whether dropout is applied and, with "auto", sampled.
+
+    Returns:
+        h_t, float `(batch, units)`, and the list of next states.
+
+    Raises:
+        ValueError: If an argument is outside of its range or unknown.
+
+    Example:
+        >>> x = keras.ops.ones((2, 7, 3))
+        >>> layer = keras.layers.RNN(DynamicSkipLSTMCell(4, num_actions=5))
+        >>> tuple(layer(x).shape)
+        (2, 4)
+
+    Reference: Gui et al., "Long Short-Term Memory with Dynamic Skip
+    Connections", AAAI 2019, section "Model". https://arxiv.org/abs/1811.03873
+    Departures: the published code passes lambda as the forget bias and never
+    mixes; it lets empty slots be chosen and clears the buffer at each
+    segment; its order of slots is oldest first.
+    """
+
+    def __init__(
+        self,
+        units,
+        num_actions=5,
+        skip_weight=1.0,
+        policy_units=50,
+        observation="previous",
+        empty_slots="mask",
+        action_selection="auto",
+        previous_bias=0.0,
+        policy_kernel_initializer=None,
+        policy_bias_initializer=None,
+        **kwargs,
+    ):
+        _check_count("num_actions", num_actions, "the number of past states")
+        _check_count("policy_units", policy_units, "the policy's width")
+        if not 0.0 <= skip_weight <= 1.0:
+            raise ValueError(
+                "`skip_weight` is the share of the chosen state and must be "
+                f"in [0, 1]. Received: skip_weight={skip_weight!r}"
+            )
+        check_choice("observation", observation, OBSERVATIONS)
+        check_choice("empty_slots", empty_slots, policy.EMPTY_SLOTS)
+        check_choice("action_selection", action_selection, ACTION_SELECTIONS)
+        super().__init__(units, **kwargs)
+        self.num_actions = num_actions
+        self.skip_weight = float(skip_weight)
+        self.policy_units = policy_units
+        self.observation = observation
+        self.empty_slots = empty_slots
+        self.action_selection = action_selection
+        self.previous_bias = previous_bias
+        # N(0, 0.3) and 0.1 are the published code's.
+        self.policy_kernel_initializer = keras.initializers.get(
+            policy_kernel_initializer
+            or keras.initializers.RandomNormal(stddev=0.3, seed=self.seed)
+        )
+        self.policy_bias_initializer = keras.initializers.get(
+            policy_bias_initializer or keras.initializers.Constant(0.1)
+        )
+        self._noise_seed = None
+        if num_actions > 1:
+            past = (num_actions - 1) * units
+            self.state_size = [units, units, past, past, 1]
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        if self.num_actions == 1:
+            return
+        self.policy_kernel = self.add_weight(
+            shape=(input_shape[-1] + self.units, self.policy_units),
+            name="policy_kernel",
+            initializer=self.policy_kernel_initializer,
+        )
+        self.policy_bias = self.add_weight(
+            shape=(self.policy_units,),
+            name="policy_bias",
+            initializer=self.policy_bias_initializer,
+        )
+        self.policy_output_kernel = self.add_weight(
+            shape=(self.policy_units, self.num_actions),
+            name="policy_output_kernel",
+            initializer=self.policy_kernel_initializer,
+        )
+
+        def start_near(shape, dtype=None):
+            start = self.policy_bias_initializer(shape, dtype=dtype)
+            first = ops.one_hot(0, self.num_actions, dtype=dtype)
+            return start + self.previous_bias * first
+
+        self.policy_output_bias = self.add_weight(
+            shape=(self.num_actions,),
+            name="policy_output_bias",
+            initializer=start_near,
+        )
+
+    # The choice.
+
+    def project(self, inputs, training=False):
+        """x_t W + b and, of the gradient-stopped input, x_t A_x + a."""
+        gates = super().project(inputs, training)
+        if self.num_actions == 1:
+            return gates
+        return {
+            "gates": gates,
+            "policy": self._project_policy(inputs, training),
+        }
+
+    def _project_policy(self, inputs, training):
+        # The policy reads the same dropped-out input as the gates.
+        if training and self.dropout > 0.0 and self.implementation != 1:
+            step = inputs if len(inputs.shape) == 2 else inputs[0]
+            inputs = inputs * self.get_dropout_mask(step)
+        kernel = self.policy_kernel[: inputs.shape[-1]]
+        return dense(ops.stop_gradient(inputs), kernel) + self.policy_bias
+
+    def logits(self, policy_projected, h_observed):
+        """Logits of the policy, before empty slots are ruled out.
+
+        Args:
+            policy_projected: x_t A_x + a, float `(..., policy_units)`.
+            h_observed: What the policy sees of the past, `(..., units)`.
+
+        Returns:
+            Float32 or wider, `(..., num_actions)`.
+        """
+        kernel = self.policy_kernel[-self.units :]
+        hidden = ops.tanh(
+            policy_projected + dense(ops.stop_gradient(h_observed), kernel)
+        )
+        logits = dense(hidden, self.policy_output_kernel)
+        return wide(logits + self.policy_output_bias)
+
+    def samples(self, training, action_selection=None):
+        """Whether actions are drawn rather than the most probable taken."""
+        action_selection = action_selection or self.action_selection
+        return action_selection == "sampled" or (
+            action_selection == "auto" and bool(training)
+        )
+
+    # One step.
+
+    def step(
+        self, projected_t, states, training=False, noise=None, weights=None
+    ):
+        """One step from the projected input.
+
+        Args:
+            projected_t: What `project` gives for one step.
+            states: States of the cell.
+            training: Whether dropout is applied.
+            noise: Added to the logits before the best is taken, float
+                `(batch, num_actions)`: Gumbel noise for a draw, nothing for
+                the greedy action, a large number to force one.
+            weights: Optional function `(logits, noise, actions)` that gives
+                the one-hot weights of the slots a gradient of their own.
+
+        Returns:
+            Output, states and a dict of `log_prob`, `entropy` and
+            `look_back`, each `(batch,)`.
+        """
+        if self.num_actions == 1:
+            return super().step(projected_t, states, training=training)
+        h_tm1, c_tm1, past_h, past_c, count = states
+        slots_h = stack_slots(h_tm1, past_h)
+        slots_c = stack_slots(c_tm1, past_c)
+        count = wide(count)[:, 0]
+        logits = policy.restrict(
+            self.logits(projected_t["policy"], self.observe(slots_h, count)),
+            policy.selectable(count, self.num_actions, self.empty_slots),
+        )
+        if noise is None:
+            noise = ops.zeros_like(logits)
+        actions = ops.argmax(logits + noise, axis=-1)
+        if weights is None:
+            chosen = ops.one_hot(actions, self.num_actions, dtype=logits.dtype)
+        else:
+            chosen = weights(logits, noise, actions)
+        read = policy.slot_weights(chosen, count, self.empty_slots)
+        read = ops.cast(read, slots_h.dtype)[:, :, None]
+        h_t, c_t = self._advance(
+            projected_t["gates"],
+            steps.mix(ops.sum(read * slots_h, 1), h_tm1, self.skip_weight),
+            steps.mix(ops.sum(read * slots_c, 1), c_tm1, self.skip_weight),
+            training,
+        )
+        states = [
+            h_t,
+            c_t,
+            flatten_slots(slots_h[:, :-1]),
+            flatten_slots(slots_c[:, :-1]),
+            states[4] + 1,
+        ]
+        extras = policy_record(logits, actions, count, self.empty_slots)
+        return h_t, states, extras
+
+    def observe(self, slots_h, count):
+        """What the policy sees of the past.
+
+        Args:
+            slots_h: Hidden states at distances 1 to K, `(batch, K, units)`.
+            count: Steps taken, float `(batch,)`.
+
+        Returns:
+            Float `(batch, units)`.
+        """
+        if self.observation == "previous":
+            return slots_h[:, 0]
+        stored = policy.filled(count, self.num_actions)[:, :, None]
+        mean = ops.mean(slots_h * ops.cast(stored, slots_h.dtype), axis=1)
+        return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
+
+    def call(self, inputs, states, training=False):
+        noise = None
+        if self.num_actions > 1 and self.samples(training):
+            shape = (ops.shape(inputs)[0], self.num_actions)
+            noise = policy.gumbel_noise(
+                shape, wide_dtype(self.compute_dtype), self._step_seed(states)
+            )
+        h_t, states, _ = self.step(
+            self.project(inputs, training),
+            states,
+            training=training,
+            **({} if noise is None else {"noise": noise}),
+        )
+        return h_t, states
+
+    # Noise inside of `keras.layers.RNN`. A seed generator may not be advanced
+    # in the loop of every backend, so its seed is drawn before the loop, by
+    # the calls with which Keras prepares dropout masks, and each step derives
+    # its own from the steps that the batch has taken.
+
+    def get_dropout_mask(self, step_input):
+        if self._noise_seed is None and self.num_actions > 1:
+            self._noise_seed = self.seed_generator.next()
+        return super().get_dropout_mask(step_input)
+
+    def reset_dropout_mask(self):
+        self._noise_seed = None
+        super().reset_dropout_mask()
+
+    def _step_seed(self, states):
+        if self._noise_seed is None:
+            return self.seed_generator
+        taken = ops.sum(ops.cast(states[4], "float32"))
+        return _StepSeed(self._noise_seed, taken)
+
+    def get_config(self):
+        serialize = keras.initializers.serialize
+        return {
+            **super().get_config(),
+            "num_actions": self.num_actions,
+            "skip_weight": self.skip_weight,
+            "policy_units": self.policy_units,
+            "observation": self.observation,
+            "empty_slots": self.empty_slots,
+            "action_selection": self.action_selection,
+            "previous_bias": self.previous_bias,
+            "policy_kernel_initializer": serialize(
+                self.policy_kernel_initializer
+            ),
+            "policy_bias_initializer": serialize(self.policy_bias_initializer),
+        }
+
+
+class _StepSeed(keras.random.SeedGenerator):
+    """The seed of one step: a pure function of a drawn seed and a count."""
+
+    def __init__(self, seed, count):
+        # No state of its own, hence no call of the parent's `__init__`.
+        odd = ops.cast([1640531527, 0], seed.dtype)
+        self._seed = seed + (ops.cast(count, seed.dtype) + 1) * odd
+
+    def next(self, ordered=True):
+        return self._seed
+
+
+def policy_record(logits, actions, count, empty_slots):
+    """What a choice leaves behind for learning and for reading.
+
+    Args:
+        logits: Restricted logits, float `(..., K)`.
+        actions: Integer `(...)`.
+        count: Steps taken, float `(...)`.
+        empty_slots: See `DynamicSkipLSTMCell`.
+
+    Returns:
+        Dict of `log_prob` and `entropy` (nats, float) and `look_back` (the
+        distance k that was read, int32), each `(...)`.
+    """
+    return {
+        "log_prob": policy.log_prob(logits, actions),
+        "entropy": policy.entropy(logits),
+        "look_back": policy.look_back(
+            actions, count, logits.shape[-1], empty_slots
+        ),
+    }
+
+
+def stack_slots(newest, past):
+    """States at distances 1 to K: `(batch, units)` -> `(batch, K, units)`."""
+    past = ops.reshape(past, (ops.shape(past)[0], -1, newest.shape[-1]))
+    return ops.concatenate([newest[:, None], past], axis=1)
+
+
+def flatten_slots(slots):
+    """`(batch, n, units)` -> `(batch, n * units)`."""
+    width = slots.shape[1] * slots.shape[2]
+    return ops.reshape(slots, (ops.shape(slots)[0], width))
+
+
+def wide_dtype(dtype):
+    """The dtype in which probabilities are computed: float32 or wider."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def wide(x):
+    """Casts half precision to float32."""
+    return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))
+
+
+def check_choice(name, value, choices):
+    """Raises a ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+def _check_count(name, value, meaning):
+    if value != int(value) or value < 1:
+        raise ValueError(
+            f"`{name}` is {meaning} and must be an integer of at least 1. "
+            f"Received: {name}={value!r}"
+        )

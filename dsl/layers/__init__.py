@@ -1,0 +1,7 @@
+"""Sequence layers over the cells."""
+
+from dsl.layers.dynamic_skip_lstm import DynamicSkipLSTM
+from dsl.layers.lstm import LSTM
+from dsl.layers.recurrent import Recurrent
+
+__all__ = ["LSTM", "DynamicSkipLSTM", "Recurrent"]

@@ -1,0 +1,310 @@
+"""The dynamic skip LSTM layer."""
+
+import keras
+from keras import ops
+
+from dsl import loops, policy
+from dsl.cells.dynamic_skip_lstm import (
+    DynamicSkipLSTMCell,
+    check_choice,
+    policy_record,
+    stack_slots,
+    wide,
+    wide_dtype,
+)
+from dsl.layers.recurrent import Recurrent
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class DynamicSkipLSTM(Recurrent):
+    """A drop-in for `keras.layers.LSTM` that learns where to connect.
+
+    See `dsl.cells.DynamicSkipLSTMCell` for the equations, and
+    `dsl.loops.dynamic_skip_lstm` for the derivative.
+
+    Args:
+        units: H, the size of h and c.
+        num_actions: K, how many past states can be chosen.
+        skip_weight: lambda in [0, 1], the share of the chosen state.
+        policy_units: Width of the policy's hidden layer.
+        estimator: How the policy learns: "reinforce", by a loss on its
+            log-probabilities (`dsl.policy.reinforce_loss`); or
+            "straight_through", from the task's loss through a relaxed choice
+            (`dsl.policy.straight_through`).
+        temperature: tau > 0 of the relaxed choice.
+        return_policy: Whether to return, last, a dict of `log_prob` (nats),
+            `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
+            each `(batch, time)` and 0 at masked steps.
+        autodiff: Leave the derivative to the framework.
+        **kwargs: All other arguments of `dsl.cells.DynamicSkipLSTMCell` and
+            `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: Float `(batch, time, features)`.
+        initial_state: Optional h and c, each `(batch, units)`, or all states
+            that `return_state` returned.
+        mask: Optional bool `(batch, time)`.
+        training: Whether dropout is applied and actions are drawn.
+        look_back: Optional integer `(batch, time)`, distances to take in
+            place of the policy's choice; one that leads beyond the first step
+            counts as 1. Steps are those of `sequences`, also when
+            `go_backwards`.
+        num_rollouts: R, how often the sequence is run from the same state,
+            each time with actions of its own. The projections are shared.
+            Outputs and states have batch size R * batch; row r * batch + b
+            is rollout r of sequence b.
+        action_selection: Overrides the constructor's.
+
+    Returns:
+        Output `(batch, units)` or, with `return_sequences`,
+        `(batch, time, units)`; then the states with `return_state` (see the
+        cell); then the dict with `return_policy`.
+
+    Raises:
+        ValueError: If an argument is outside of its range or unknown.
+
+    Example:
+        >>> x = keras.ops.ones((2, 7, 3))
+        >>> layer = DynamicSkipLSTM(4, num_actions=3, return_policy=True)
+        >>> output, chosen = layer(x)
+        >>> tuple(output.shape), tuple(chosen["look_back"].shape)
+        ((2, 4), (2, 7))
+
+    Reference: Gui et al., AAAI 2019, https://arxiv.org/abs/1811.03873
+    """
+
+    cell_class = DynamicSkipLSTMCell
+
+    def __init__(
+        self,
+        units,
+        num_actions=5,
+        skip_weight=1.0,
+        policy_units=50,
+        estimator="reinforce",
+        temperature=1.0,
+        return_policy=False,
+        **kwargs,
+    ):
+        check_choice("estimator", estimator, policy.ESTIMATORS)
+        if temperature <= 0.0:
+            raise ValueError(
+                "`temperature` divides the logits and must be positive. "
+                f"Received: temperature={temperature!r}"
+            )
+        super().__init__(
+            units,
+            num_actions=num_actions,
+            skip_weight=skip_weight,
+            policy_units=policy_units,
+            **kwargs,
+        )
+        self.estimator = estimator
+        self.temperature = temperature
+        self.return_policy = return_policy
+        self._options = {}
+
+    def call(
+        self,
+        sequences,
+        initial_state=None,
+        mask=None,
+        training=False,
+        look_back=None,
+        num_rollouts=1,
+        action_selection=None,
+    ):
+        if num_rollouts > 1 and self.stateful:
+            raise ValueError(
+                "several rollouts end in several states, which a stateful "
+                f"layer cannot keep. Received: num_rollouts={num_rollouts!r}"
+            )
+        self._options = {
+            "forced": self._forced(sequences, look_back, num_rollouts),
+            "drawn": self.cell.samples(training, action_selection),
+        }
+        result, extras = self._run(
+            sequences, initial_state, mask, training, num_rollouts
+        )
+        self._options = {}
+        if not self.return_policy:
+            return result
+        if not self.return_state:
+            result = (result,)
+        return (*result, extras)
+
+    def _forced(self, sequences, look_back, num_rollouts):
+        """Forced distances as `(time, batch)`, in order of execution."""
+        if look_back is None or self.num_actions == 1:
+            return None
+        look_back = ops.transpose(ops.cast(look_back, "int32"))
+        if self.go_backwards:
+            look_back = ops.flip(look_back, axis=0)
+        return ops.tile(look_back, [1, num_rollouts])
+
+    def _starting_states(self, sequences, initial_state):
+        if initial_state is not None and len(initial_state) == 2:
+            empty = self.get_initial_state(ops.shape(sequences)[0])
+            initial_state = [*initial_state, *empty[2:]]
+        return super()._starting_states(sequences, initial_state)
+
+    def _counts(self, states, keep, length):
+        """Steps taken before each step, float `(time, batch)`."""
+        start = wide(states[4])[:, 0]
+        if keep is None:
+            taken = ops.arange(length, dtype=start.dtype)[:, None]
+        else:
+            kept = wide(keep)[:, :, 0]
+            taken = ops.cumsum(kept, axis=0) - kept
+        return start[None] + taken
+
+    def _noise(self, count):
+        """What is added to the logits: a draw, a forced action, or zeros."""
+        dtype = wide_dtype(self.compute_dtype)
+        shape = (*ops.shape(count), self.num_actions)
+        forced = self._options["forced"]
+        if forced is not None:
+            reachable = ops.cast(forced, count.dtype) <= count
+            actions = ops.where(reachable, forced - 1, 0)
+            # Beats every logit, and loses to nothing but `UNREACHABLE`.
+            one_hot = ops.one_hot(actions, self.num_actions, dtype=dtype)
+            return -0.5 * policy.UNREACHABLE * one_hot
+        if self._options["drawn"]:
+            return policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
+        return ops.zeros(shape, dtype)
+
+    def _relax(self, logits, noise, actions):
+        if self.estimator == "reinforce" or not self._options["drawn"]:
+            return ops.one_hot(actions, self.num_actions, dtype=logits.dtype)
+        return policy.straight_through(logits, noise, actions, self.temperature)
+
+    def _controls(self, projected, states, keep, training):
+        if self.num_actions == 1:
+            return {}
+        length = ops.shape(projected["policy"])[0]
+        return {"noise": self._noise(self._counts(states, keep, length))}
+
+    def _step_options(self):
+        return {} if self.num_actions == 1 else {"weights": self._relax}
+
+    def _scan(self, projected, states, keep, training):
+        cell = self.cell
+        by_framework = (
+            self.autodiff
+            or not cell.standard_gates
+            or (training and cell.recurrent_dropout > 0.0)
+        )
+        if by_framework:
+            return super()._scan(projected, states, keep, training)
+        if self.num_actions == 1:
+            outputs, h, c = loops.lstm(
+                projected, _tensor(cell.recurrent_kernel), *states, keep
+            )
+            return outputs, [h, c], {}
+        return self._scan_by_hand(projected, states, keep)
+
+    def _scan_by_hand(self, projected, states, keep):
+        cell = self.cell
+        length = ops.shape(projected["policy"])[0]
+        count = self._counts(states, keep, length)
+        noise = self._noise(count)
+        allowed = policy.selectable(count, self.num_actions, self.empty_slots)
+        slots = _slots(states)
+        run = self._choose(projected, count, noise, allowed, slots, keep)
+        logits = policy.restrict(
+            cell.logits(projected["policy"], run[0]["observed"]), allowed
+        )
+        actions = run[0]["action"]
+        read = policy.slot_weights(
+            self._relax(logits, noise, actions), count, self.empty_slots
+        )
+        outputs, last = loops.connect(
+            projected["gates"],
+            _tensor(cell.recurrent_kernel),
+            read,
+            slots,
+            run,
+            self.skip_weight,
+            keep,
+        )
+        extras = policy_record(logits, actions, count, self.empty_slots)
+        if keep is not None:
+            extras = {
+                key: x * ops.cast(keep[:, :, 0], x.dtype)
+                for key, x in extras.items()
+            }
+        taken = length if keep is None else ops.sum(keep, axis=0)
+        count_last = states[4] + ops.cast(taken, states[4].dtype)
+        return outputs, [*_flat(last), count_last], extras
+
+    def _choose(self, projected, count, noise, allowed, slots, keep):
+        cell = self.cell
+        inputs = {**projected, "noise": policy.restrict(noise, allowed)}
+        dtype = projected["gates"].dtype
+        if self.empty_slots != "mask" or self.observation == "mean":
+            inputs["stored"] = ops.cast(
+                policy.filled(count, self.num_actions), dtype
+            )
+        if self.empty_slots != "mask":
+            inputs["fallback"] = ops.full_like(
+                inputs["stored"][:, :, :1], self.empty_slots == "previous"
+            )
+        if self.observation == "mean":
+            inputs["started"] = ops.cast(count[:, :, None] >= 1, dtype)
+        if keep is not None:
+            inputs["keep"] = keep
+        weights = {
+            "recurrent_kernel": cell.recurrent_kernel,
+            "policy_recurrent_kernel": cell.policy_kernel[-self.units :],
+            "policy_output_kernel": cell.policy_output_kernel,
+            "policy_output_bias": cell.policy_output_bias,
+        }
+        fixed = keras.tree.map_structure(
+            lambda x: ops.stop_gradient(_tensor(x)), (inputs, weights, slots)
+        )
+        return loops.choose(
+            *fixed, self.skip_weight, self.observation == "mean"
+        )
+
+    def compute_output_shape(self, sequences_shape, *args, **kwargs):
+        shape = super().compute_output_shape(sequences_shape)
+        if not self.return_policy:
+            return shape
+        if not self.return_state:
+            shape = (shape,)
+        steps = tuple(sequences_shape[:2])
+        keys = ("log_prob", "entropy", "look_back")
+        return (*shape, dict.fromkeys(keys, steps))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "estimator": self.estimator,
+            "temperature": self.temperature,
+            "return_policy": self.return_policy,
+        }
+
+
+def _tensor(x):
+    return ops.convert_to_tensor(x)
+
+
+def _slots(states):
+    """Flat states -> K tensors `(batch, 2 * units)`, nearest first."""
+    h, c, past_h, past_c, _ = states
+    both = ops.concatenate(
+        [stack_slots(h, past_h), stack_slots(c, past_c)], axis=-1
+    )
+    return [both[:, k] for k in range(both.shape[1])]
+
+
+def _flat(slots):
+    """K tensors `(batch, 2 * units)` -> h, c, past_h, past_c."""
+    newest, *past = slots
+    h, c = ops.split(newest, 2, axis=-1)
+    pairs = [ops.split(slot, 2, axis=-1) for slot in past]
+    past_h, past_c = (
+        ops.concatenate(list(parts), axis=-1)
+        for parts in zip(*pairs, strict=True)
+    )
+    return [h, c, past_h, past_c]

@@ -1,0 +1,58 @@
+"""The plain LSTM layer, the first tenant of the frame."""
+
+import keras
+
+from dsl import loops
+from dsl.cells.lstm import LSTMCell
+from dsl.layers.recurrent import Recurrent
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class LSTM(Recurrent):
+    """`keras.layers.LSTM` with a backward pass derived by hand.
+
+    Same weights, arguments and results as `keras.layers.LSTM`; see
+    `dsl.cells.LSTMCell` for the equations and `dsl.loops.lstm` for the
+    derivative. Other activations than tanh and sigmoid, and recurrent
+    dropout, are differentiated by the framework.
+
+    Args:
+        units: H, the size of h and c.
+        forget_bias: Constant added to the forget gate's pre-activation.
+        autodiff: Leave the derivative to the framework.
+        **kwargs: As for `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: Float `(batch, time, features)`.
+        initial_state: Optional h and c, each `(batch, units)`.
+        mask: Optional bool `(batch, time)`.
+        training: Whether dropout is applied.
+
+    Returns:
+        As `keras.layers.LSTM`.
+
+    Example:
+        >>> x = keras.ops.ones((2, 7, 3))
+        >>> tuple(LSTM(4, return_sequences=True)(x).shape)
+        (2, 7, 4)
+    """
+
+    cell_class = LSTMCell
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+
+    def _scan(self, projected, states, keep, training):
+        cell = self.cell
+        by_framework = (
+            self.autodiff
+            or not cell.standard_gates
+            or (training and cell.recurrent_dropout > 0.0)
+        )
+        if by_framework:
+            return super()._scan(projected, states, keep, training)
+        kernel = keras.ops.convert_to_tensor(
+            cell.recurrent_kernel, dtype=projected.dtype
+        )
+        outputs, h, c = loops.lstm(projected, kernel, *states, keep)
+        return outputs, [h, c], {}

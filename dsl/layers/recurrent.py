@@ -1,0 +1,200 @@
+"""The sequence layer that every recurrent cell of the library runs in."""
+
+import keras
+from keras import ops, tree
+
+from dsl.loops.scan import scan
+
+LAYER_ARGUMENTS = (
+    "return_sequences",
+    "return_state",
+    "go_backwards",
+    "stateful",
+    "unroll",
+    "zero_output_for_mask",
+    "activity_regularizer",
+    "name",
+    "trainable",
+    "dtype",
+)
+
+
+class Recurrent(keras.layers.RNN):
+    """Runs a cell of `dsl.cells` over a sequence.
+
+    The parts of the cell that depend on the input alone are computed for all
+    steps at once; only `cell.step` runs in the loop. Arguments, states, masks
+    and outputs follow `keras.layers.RNN`.
+
+    A subclass names its cell in `cell_class`, and may replace `_scan` by a
+    loop whose backward pass is derived by hand.
+
+    Args:
+        *args: Positional arguments of the cell.
+        autodiff: Differentiate by the framework even where a derivative
+            derived by hand exists. Slower; tests compare the two.
+        **kwargs: Arguments of `keras.layers.RNN` (`return_sequences`,
+            `return_state`, `go_backwards`, `stateful`,
+            `zero_output_for_mask`, `name`, `dtype`, ...); all others are the
+            cell's.
+
+    Call arguments:
+        sequences: Float `(batch, time, features)`.
+        initial_state: Optional list of states, each `(batch, size)`.
+        mask: Optional bool `(batch, time)`; where it is False the state stays
+            and the output repeats.
+        training: Whether the cell is in training mode.
+
+    Returns:
+        As `keras.layers.RNN`: the last output `(batch, units)` or all of them
+        `(batch, time, units)`, followed by the final states on request.
+    """
+
+    cell_class = None
+
+    def __init__(self, *args, autodiff=False, **kwargs):
+        layer_kwargs = {
+            key: kwargs.pop(key) for key in LAYER_ARGUMENTS if key in kwargs
+        }
+        shared = {
+            key: layer_kwargs[key]
+            for key in ("dtype", "trainable")
+            if key in layer_kwargs
+        }
+        kwargs.setdefault("name", self.cell_class.__name__.lower())
+        cell = self.cell_class(*args, **kwargs, **shared)
+        super().__init__(cell, **layer_kwargs)
+        self.autodiff = autodiff
+        self._cell_arguments = frozenset(cell.get_config())
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def __getattr__(self, name):
+        # `layer.units`, `layer.dropout`, ...: the cell's own arguments.
+        if name in self.__dict__.get("_cell_arguments", ()):
+            return getattr(self.cell, name)
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return self._run(sequences, initial_state, mask, training)[0]
+
+    def _run(self, sequences, initial_state, mask, training, num_rollouts=1):
+        """Returns what `RNN.call` returns, and the extras of the cell."""
+        states = self._starting_states(sequences, initial_state)
+        self._maybe_config_dropout_masks(self.cell, sequences[:, 0], states)
+        sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
+        keep = _time_major_mask(mask, self.compute_dtype)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=0)
+            keep = None if keep is None else ops.flip(keep, axis=0)
+        projected = self.cell.project(sequences, training)
+        if num_rollouts > 1:
+            copies = [1, num_rollouts, 1]
+            projected = tree.map_structure(
+                lambda x: ops.tile(x, copies), projected
+            )
+            keep = None if keep is None else ops.tile(keep, copies)
+            states = [ops.tile(x, copies[1:]) for x in states]
+        outputs, states, extras = self._scan(projected, states, keep, training)
+        self._maybe_reset_dropout_masks(self.cell)
+        if keep is not None:
+            outputs = self._mask_outputs(outputs, keep)
+        if self.stateful:
+            for variable, state in zip(self.states, states, strict=True):
+                variable.assign(state)
+        if self.return_sequences:
+            result = ops.transpose(outputs, (1, 0, 2))
+        else:
+            result = outputs[-1]
+        if self.return_state:
+            result = (result, *states)
+        return result, {key: ops.transpose(x) for key, x in extras.items()}
+
+    def _starting_states(self, sequences, initial_state):
+        if initial_state is None and self.stateful:
+            initial_state = self.states
+        if initial_state is None:
+            initial_state = self.get_initial_state(ops.shape(sequences)[0])
+        if not tree.is_nested(initial_state):
+            initial_state = [initial_state]
+        return [
+            ops.convert_to_tensor(x, self.compute_dtype) for x in initial_state
+        ]
+
+    def _controls(self, projected, states, keep, training):
+        """Per-step arguments of `cell.step`, each `(time, batch, ...)`."""
+        return {}
+
+    def _step_options(self):
+        """Further arguments of `cell.step`, the same at each step."""
+        return {}
+
+    def _scan(self, projected, states, keep, training):
+        """Runs `cell.step` over time; the framework differentiates it.
+
+        Returns:
+            Outputs `(time, batch, units)`, final states, and a dict of
+            extras, each `(time, batch)`.
+        """
+        inputs = {
+            "projected": projected,
+            "controls": self._controls(projected, states, keep, training),
+        }
+        if keep is not None:
+            inputs["keep"] = keep
+        options = {"training": training, **self._step_options()}
+
+        def step(carried, inputs):
+            states, last_output = carried
+            output, new_states, extras = self.cell.step(
+                inputs["projected"],
+                states,
+                **options,
+                **inputs["controls"],
+            )
+            if keep is not None:
+                kept = inputs["keep"] > 0
+                new_states = [
+                    ops.where(kept, new, old)
+                    for new, old in zip(new_states, states, strict=True)
+                ]
+                output = ops.where(kept, output, last_output)
+                extras = {
+                    key: x * ops.cast(kept[:, 0], x.dtype)
+                    for key, x in extras.items()
+                }
+            return (list(new_states), output), (output, extras)
+
+        nothing = ops.zeros_like(states[0][:, :1]) + ops.zeros(
+            (1, self.cell.output_size), states[0].dtype
+        )
+        carried, (outputs, extras) = scan(step, (list(states), nothing), inputs)
+        return outputs, carried[0], extras
+
+    def _mask_outputs(self, outputs, keep):
+        """Writes zeros before the first unmasked step, or at masked steps."""
+        if self.zero_output_for_mask:
+            return outputs * keep
+        return outputs * ops.cast(ops.cumsum(keep, axis=0) > 0, outputs.dtype)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["cell"]
+        cell_config = self.cell.get_config()
+        for key in ("name", "trainable", "dtype"):
+            cell_config.pop(key, None)
+        return {**config, **cell_config, "autodiff": self.autodiff}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _time_major_mask(mask, dtype):
+    """Turns a Keras mask `(batch, time)` into float `(time, batch, 1)`."""
+    if tree.is_nested(mask):
+        mask = mask[0]
+    if mask is None:
+        return None
+    return ops.transpose(ops.cast(mask, dtype))[:, :, None]

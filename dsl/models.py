@@ -1,0 +1,175 @@
+"""Models built from the layers."""
+
+import keras
+from keras import ops
+
+from dsl.cells.lstm import dense
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class LanguageModel(keras.Model):
+    """Predicts each next word from all words before it.
+
+        x = dropout(E[w_t])
+        x = dropout(layer(x))         for each recurrent layer
+        log p(w_{t+1} | ...) ~ x W + b
+
+    Embedding and softmax weights are separate. The recurrent states are
+    arguments and results: the model keeps nothing between calls.
+
+    Args:
+        vocabulary_size: Number of words.
+        layers: Recurrent layers, bottom first, each with
+            `return_sequences=True` and `return_state=True`. The last one may
+            return its policy (`dsl.DynamicSkipLSTM`).
+        embedding_units: Width of the word vectors.
+        dropout: Rate on the word vectors and after each recurrent layer,
+            drawn anew at each position (Zaremba et al. 2014).
+        initializer: For embedding, softmax weights and softmax bias.
+        seed: Seed of the dropout.
+
+    Call arguments:
+        tokens: Word ids, int32 `(batch, time)`.
+        states: Flat list of the states of all layers, bottom first; zeros by
+            default.
+        training: Whether dropout is applied.
+        num_rollouts: How often the top layer is run from the same state.
+        action_selection: Passed to the top layer.
+
+    Returns:
+        Dict of `logits` `(rollouts * batch, time, vocabulary_size)`, `states`
+        (flat list, those of the top layer with rollouts * batch rows),
+        `policy` (dict, empty for a plain model), `top_input` `(batch, time,
+        features)` and `hidden` `(rollouts * batch, time, units)`, what the
+        top layer read and wrote before dropout.
+
+    Example:
+        >>> layer = keras.layers.LSTM(
+        ...     4, return_sequences=True, return_state=True
+        ... )
+        >>> model = LanguageModel(11, [layer], embedding_units=3)
+        >>> tuple(model(keras.ops.zeros((2, 7), "int32"))["logits"].shape)
+        (2, 7, 11)
+
+    Reference: Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size,
+        layers,
+        embedding_units,
+        dropout=0.0,
+        initializer="uniform",
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.embedding_units = embedding_units
+        self.dropout = dropout
+        self.seed = seed
+        self.initializer = keras.initializers.get(initializer)
+        self.embedding = keras.layers.Embedding(
+            vocabulary_size,
+            embedding_units,
+            embeddings_initializer=self.initializer,
+            name="embedding",
+        )
+        self.recurrent_layers = list(layers)
+        self.dropouts = [
+            keras.layers.Dropout(dropout, seed=_offset(seed, n))
+            for n in range(len(self.recurrent_layers) + 1)
+        ]
+
+    def build(self, tokens_shape=None):
+        self.embedding.build(tokens_shape)
+        features = self.embedding_units
+        for layer in self.recurrent_layers:
+            layer.build((None, None, features))
+            features = layer.cell.output_size
+        self.softmax_kernel = self.add_weight(
+            shape=(features, self.vocabulary_size),
+            name="softmax_kernel",
+            initializer=self.initializer,
+        )
+        self.softmax_bias = self.add_weight(
+            shape=(self.vocabulary_size,),
+            name="softmax_bias",
+            initializer=self.initializer,
+        )
+
+    @property
+    def state_sizes(self):
+        """Sizes of the states in the order of `states`."""
+        return [s for r in self.recurrent_layers for s in r.state_size]
+
+    def initial_states(self, batch_size):
+        """Zero states, one `(batch_size, size)` tensor each."""
+        return [
+            ops.zeros((batch_size, size), self.compute_dtype)
+            for size in self.state_sizes
+        ]
+
+    def call(
+        self,
+        tokens,
+        states=None,
+        training=False,
+        num_rollouts=1,
+        action_selection=None,
+    ):
+        if states is None:
+            states = self.initial_states(ops.shape(tokens)[0])
+        states = list(states)
+        x = self.dropouts[0](self.embedding(tokens), training=training)
+        new_states, policy = [], {}
+        top = self.recurrent_layers[-1]
+        for layer, dropout in zip(
+            self.recurrent_layers, self.dropouts[1:], strict=True
+        ):
+            read = [states.pop(0) for _ in layer.state_size]
+            options = {}
+            if layer is top and getattr(layer, "return_policy", False):
+                options["num_rollouts"] = num_rollouts
+                options["action_selection"] = action_selection
+            top_input = x
+            hidden, *rest = layer(
+                x, initial_state=read, training=training, **options
+            )
+            if options:
+                policy = rest.pop()
+            new_states.extend(rest)
+            x = dropout(hidden, training=training)
+        logits = dense(x, self.softmax_kernel) + self.softmax_bias
+        return {
+            "logits": logits,
+            "states": new_states,
+            "policy": policy,
+            "top_input": top_input,
+            "hidden": hidden,
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "layers": [
+                keras.saving.serialize_keras_object(layer)
+                for layer in self.recurrent_layers
+            ],
+            "embedding_units": self.embedding_units,
+            "dropout": self.dropout,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        layers = config.pop("layers")
+        layers = [keras.saving.deserialize_keras_object(x) for x in layers]
+        return cls(layers=layers, **config)
+
+
+def _offset(seed, n):
+    return None if seed is None else seed + n

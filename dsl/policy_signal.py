@@ -1,0 +1,186 @@
+"""The agent's learning signal, assembled from the functions in `policy`."""
+
+import keras
+from keras import ops
+
+from dsl import policy
+
+
+class PolicySignal(keras.layers.Layer):
+    """Turns the loss of each prediction into the loss of the agent.
+
+        L = w * sum_t -log pi(a_t) (G_t - b_t)  -  beta * sum_t H(pi_t)
+
+    with reward-to-go G and baseline b; mean over the batch. With the
+    straight-through estimator only the entropy term remains.
+
+    Args:
+        estimator: "reinforce" or "straight_through".
+        reward: See `dsl.policy.reward`.
+        discount: gamma of the reward-to-go.
+        baseline: "none", "running_mean", "batch_mean", "leave_one_out"
+            (needs several rollouts) or "value" (a learned V(e_t), trained
+            beside the agent).
+        num_rollouts: R, rollouts from the same state.
+        policy_weight: w.
+        entropy_weight: beta, weight of the analytic entropy.
+        final_entropy_weight: Value that beta has reached, linearly, after
+            `entropy_steps` updates; None keeps it constant.
+        entropy_steps: Length of the annealing in updates.
+        sequence_entropy_weight: Weight of the entropy of the whole action
+            sequence inside of the reward; 1 in the paper.
+        value_units: Width of the hidden layer of V.
+
+    Call arguments:
+        nll_t: -log p(y_t) in nats, float32 `(rollouts * batch, time)`.
+        chosen: The layer's dict of `log_prob` and `entropy`, same shape.
+        observed: e_t, float `(rollouts * batch, time, features)`; read by
+            the "value" baseline only.
+        weight_t: Optional mask, `(rollouts * batch, time)`.
+        correct_t: Whether the prediction was right, bool, same shape; read by
+            the "correct" reward only.
+        training: Whether running statistics move.
+
+    Returns:
+        Scalar to add to the task's loss.
+
+    Raises:
+        ValueError: If an argument is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        estimator="reinforce",
+        reward="log_likelihood",
+        discount=1.0,
+        baseline="none",
+        num_rollouts=1,
+        policy_weight=1.0,
+        entropy_weight=0.0,
+        final_entropy_weight=None,
+        entropy_steps=0,
+        sequence_entropy_weight=0.0,
+        value_units=50,
+        name="policy_signal",
+    ):
+        super().__init__(name=name, dtype="float32")
+        for key, value, choices in (
+            ("estimator", estimator, policy.ESTIMATORS),
+            ("reward", reward, policy.REWARDS),
+            ("baseline", baseline, policy.BASELINES),
+        ):
+            if value not in choices:
+                raise ValueError(
+                    f"`{key}` must be one of {choices}. "
+                    f"Received: {key}={value!r}"
+                )
+        if not 0.0 <= discount <= 1.0:
+            raise ValueError(
+                "`discount` is the weight of the next reward and must be in "
+                f"[0, 1]. Received: discount={discount!r}"
+            )
+        if baseline == "leave_one_out" and num_rollouts < 2:
+            raise ValueError(
+                "the leave-one-out baseline needs at least 2 rollouts. "
+                f"Received: num_rollouts={num_rollouts!r}"
+            )
+        self.estimator = estimator
+        self.reward = reward
+        self.discount = discount
+        self.baseline = baseline
+        self.num_rollouts = num_rollouts
+        self.policy_weight = policy_weight
+        self.entropy_weight = entropy_weight
+        self.final_entropy_weight = final_entropy_weight
+        self.entropy_steps = entropy_steps
+        self.sequence_entropy_weight = sequence_entropy_weight
+        self.value_units = value_units
+
+    def build(self, nll_shape, observed_shape=None):
+        if self.final_entropy_weight is not None:
+            self.updates = self.add_weight(
+                shape=(), name="updates", initializer="zeros", trainable=False
+            )
+        if self.estimator != "reinforce":
+            return
+        if self.baseline == "running_mean":
+            self.mean_t = self.add_weight(
+                shape=(nll_shape[-1],),
+                name="mean_return",
+                initializer=keras.initializers.Constant(float("nan")),
+                trainable=False,
+            )
+        if self.baseline == "value":
+            self.value = keras.Sequential(
+                [
+                    keras.layers.Dense(self.value_units, activation="tanh"),
+                    keras.layers.Dense(1),
+                ],
+                name="policy_value",
+            )
+            self.value.build(observed_shape)
+
+    def call(
+        self,
+        nll_t,
+        chosen,
+        observed,
+        weight_t=None,
+        correct_t=None,
+        training=False,
+    ):
+        loss = -self._entropy_weight(training) * policy.entropy_bonus(
+            chosen["entropy"], weight_t
+        )
+        if self.estimator != "reinforce":
+            return loss
+        reward_t = policy.soft_reward(
+            policy.reward(self.reward, nll_t, correct_t),
+            chosen["log_prob"],
+            self.sequence_entropy_weight,
+        )
+        if weight_t is not None:
+            reward_t = reward_t * weight_t
+        return_t = policy.reward_to_go(reward_t, self.discount)
+        baseline_t, baseline_loss = self._baseline(
+            return_t, observed, weight_t, training
+        )
+        return (
+            loss
+            + baseline_loss
+            + self.policy_weight
+            * policy.reinforce_loss(
+                chosen["log_prob"], return_t - baseline_t, weight_t
+            )
+        )
+
+    def _entropy_weight(self, training):
+        if self.final_entropy_weight is None:
+            return self.entropy_weight
+        weight = policy.annealed(
+            self.entropy_weight,
+            self.final_entropy_weight,
+            self.updates,
+            self.entropy_steps,
+        )
+        if training:
+            self.updates.assign_add(1.0)
+        return weight
+
+    def _baseline(self, return_t, observed, weight_t, training):
+        """The baseline, and what trains it."""
+        if self.baseline == "batch_mean":
+            return policy.batch_mean(return_t), 0.0
+        if self.baseline == "leave_one_out":
+            return policy.leave_one_out(return_t, self.num_rollouts), 0.0
+        if self.baseline == "running_mean":
+            old = ops.convert_to_tensor(self.mean_t)
+            if training:
+                self.mean_t.assign(policy.running_mean(old, return_t))
+            start = ops.mean(return_t, axis=0)
+            return ops.where(ops.isnan(old), start, old)[None], 0.0
+        if self.baseline == "value":
+            value_t = self.value(ops.stop_gradient(observed))[..., 0]
+            loss = policy.value_loss(value_t, return_t, weight_t)
+            return ops.stop_gradient(value_t), loss
+        return ops.zeros_like(return_t), 0.0
