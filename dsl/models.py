@@ -35,13 +35,15 @@ class LanguageModel(keras.Model):
         training: Whether dropout is applied.
         num_rollouts: How often the top layer is run from the same state.
         action_selection: Passed to the top layer.
+        look_back: Optional distances that the top layer is to take, integer
+            `(batch, time)`.
 
     Returns:
         Dict of `logits` `(rollouts * batch, time, vocabulary_size)`, `states`
         (flat list, those of the top layer with rollouts * batch rows),
-        `policy` (dict, empty for a plain model), `top_input` `(batch, time,
-        features)` and `hidden` `(rollouts * batch, time, units)`, what the
-        top layer read and wrote before dropout.
+        `policy` (dict, empty for a plain model) and `observed`, the agent's
+        e_t = [x_t ; h_{t-1}], `(rollouts * batch, time, features + units)`
+        (None for a plain model).
 
     Example:
         >>> layer = keras.layers.LSTM(
@@ -118,12 +120,13 @@ class LanguageModel(keras.Model):
         training=False,
         num_rollouts=1,
         action_selection=None,
+        look_back=None,
     ):
         if states is None:
             states = self.initial_states(ops.shape(tokens)[0])
         states = list(states)
         x = self.dropouts[0](self.embedding(tokens), training=training)
-        new_states, policy = [], {}
+        new_states, policy, observed = [], {}, None
         top = self.recurrent_layers[-1]
         for layer, dropout in zip(
             self.recurrent_layers, self.dropouts[1:], strict=True
@@ -133,12 +136,13 @@ class LanguageModel(keras.Model):
             if layer is top and getattr(layer, "return_policy", False):
                 options["num_rollouts"] = num_rollouts
                 options["action_selection"] = action_selection
-            top_input = x
+                options["look_back"] = look_back
             hidden, *rest = layer(
                 x, initial_state=read, training=training, **options
             )
             if options:
                 policy = rest.pop()
+                observed = _observed(x, hidden, read[0], num_rollouts)
             new_states.extend(rest)
             x = dropout(hidden, training=training)
         logits = dense(x, self.softmax_kernel) + self.softmax_bias
@@ -146,8 +150,7 @@ class LanguageModel(keras.Model):
             "logits": logits,
             "states": new_states,
             "policy": policy,
-            "top_input": top_input,
-            "hidden": hidden,
+            "observed": observed,
         }
 
     def get_config(self):
@@ -169,6 +172,14 @@ class LanguageModel(keras.Model):
         layers = config.pop("layers")
         layers = [keras.saving.deserialize_keras_object(x) for x in layers]
         return cls(layers=layers, **config)
+
+
+def _observed(inputs, hidden, h_0, num_rollouts):
+    """[x_t ; h_{t-1}] of a layer, from what it read and wrote."""
+    inputs = ops.tile(inputs, [num_rollouts, 1, 1])
+    first = ops.tile(h_0, [num_rollouts, 1])[:, None]
+    before = ops.concatenate([first, hidden[:, :-1]], axis=1)
+    return ops.concatenate([inputs, before], axis=-1)
 
 
 def _offset(seed, n):

@@ -172,6 +172,11 @@ def entropy(logits):
     return -ops.sum(ops.exp(log_pi) * log_pi, axis=-1)
 
 
+def one_hot(logits, noise, actions):
+    """One-hot actions without a gradient; arguments as `straight_through`."""
+    return ops.one_hot(actions, logits.shape[-1], dtype=logits.dtype)
+
+
 def straight_through(logits, noise, actions, temperature):
     """One-hot actions whose gradient is that of a relaxed draw.
 
@@ -190,8 +195,8 @@ def straight_through(logits, noise, actions, temperature):
         Float `(..., K)`, exactly one-hot in value.
     """
     relaxed = ops.softmax((logits + noise) / temperature, axis=-1)
-    one_hot = ops.one_hot(actions, logits.shape[-1], dtype=logits.dtype)
-    return one_hot + (relaxed - ops.stop_gradient(relaxed))
+    chosen = one_hot(logits, noise, actions)
+    return chosen + (relaxed - ops.stop_gradient(relaxed))
 
 
 # Learning.

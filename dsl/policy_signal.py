@@ -96,7 +96,7 @@ class PolicySignal(keras.layers.Layer):
         self.sequence_entropy_weight = sequence_entropy_weight
         self.value_units = value_units
 
-    def build(self, nll_shape, observed_shape=None):
+    def build(self, nll_t_shape, observed_shape=None):
         if self.final_entropy_weight is not None:
             self.updates = self.add_weight(
                 shape=(), name="updates", initializer="zeros", trainable=False
@@ -105,7 +105,7 @@ class PolicySignal(keras.layers.Layer):
             return
         if self.baseline == "running_mean":
             self.mean_t = self.add_weight(
-                shape=(nll_shape[-1],),
+                shape=(nll_t_shape[-1],),
                 name="mean_return",
                 initializer=keras.initializers.Constant(float("nan")),
                 trainable=False,

@@ -12,13 +12,59 @@ from dsl import metrics
 from dsl.datasets import streams
 
 
+class CarriedStates(keras.layers.Layer):
+    """The recurrent states of parallel streams between two segments.
+
+    Args:
+        language_model: The `dsl.LanguageModel` whose states these are.
+        batch_size: Number of streams.
+        keep_buffer: Whether past states are carried; if not, only h and c of
+            the top layer are (published code).
+    """
+
+    def __init__(self, language_model, batch_size, keep_buffer=True):
+        super().__init__(name="carried_states", trainable=False)
+        self.sizes = language_model.state_sizes
+        top = len(language_model.recurrent_layers[-1].state_size)
+        self.num_kept = len(self.sizes) - (0 if keep_buffer else top - 2)
+        self.batch_size = batch_size
+
+    def build(self, input_shape=None):
+        if self.built:
+            return
+        self.states = [
+            self.add_weight(
+                shape=(self.batch_size, size),
+                name=f"state_{n}",
+                initializer="zeros",
+            )
+            for n, size in enumerate(self.sizes)
+        ]
+        self.built = True
+
+    def read(self):
+        """List of the states, each `(batch_size, size)`."""
+        return [ops.convert_to_tensor(state) for state in self.states]
+
+    def write(self, states):
+        """Keeps the first `batch_size` rows of each state, no gradient."""
+        for n, (kept, new) in enumerate(zip(self.states, states, strict=True)):
+            new = ops.stop_gradient(new[: self.batch_size])
+            kept.assign(new if n < self.num_kept else ops.zeros_like(new))
+
+    def reset(self):
+        """Sets all streams back to the start of a text."""
+        for state in self.states:
+            state.assign(ops.zeros_like(state))
+
+
 class StreamTrainer(keras.Model):
     """Trains a language model segment by segment.
 
         L = mean over rows of sum_t -log p(y_t)  +  the agent's loss
 
     States are carried from one segment to the next without gradient, and
-    reset by `reset_states`. Of several rollouts the first one is carried on.
+    reset by `carried.reset()`. Of several rollouts the first one is carried on.
 
     Args:
         language_model: A `dsl.LanguageModel`.
@@ -42,7 +88,7 @@ class StreamTrainer(keras.Model):
         self.language_model = language_model
         self.batch_size = batch_size
         self.signal = signal
-        self.keep_buffer = keep_buffer
+        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
 
     @property
     def num_rollouts(self):
@@ -62,15 +108,7 @@ class StreamTrainer(keras.Model):
                 (rows, tokens_shape[1]), (rows, tokens_shape[1], features)
             )
             self.signal.built = True
-        self.carried = [
-            self.add_weight(
-                shape=(self.batch_size, size),
-                name=f"carried_{n}",
-                initializer="zeros",
-                trainable=False,
-            )
-            for n, size in enumerate(model.state_sizes)
-        ]
+        self.carried.build()
         # Sums since the last `read_statistics`: segments, mean nll, mean
         # entropy, then how often each distance was taken.
         self.statistics = self.add_weight(
@@ -87,22 +125,13 @@ class StreamTrainer(keras.Model):
     def call(self, tokens, training=False):
         outputs = self.language_model(
             tokens,
-            states=[ops.convert_to_tensor(x) for x in self.carried],
+            states=self.carried.read(),
             training=training,
             num_rollouts=self.num_rollouts,
         )
         if training:
-            self._carry(outputs["states"])
+            self.carried.write(outputs["states"])
         return outputs
-
-    def _carry(self, states):
-        first = [state[: self.batch_size] for state in states]
-        top = self.language_model.recurrent_layers[-1]
-        if not self.keep_buffer and len(top.state_size) > 2:
-            buffer = len(first) - len(top.state_size) + 2
-            first[buffer:] = [ops.zeros_like(x) for x in first[buffer:]]
-        for variable, state in zip(self.carried, first, strict=True):
-            variable.assign(ops.stop_gradient(state))
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -116,24 +145,13 @@ class StreamTrainer(keras.Model):
             loss = loss + self.signal(
                 nll_t,
                 chosen,
-                self._observed(y_pred),
+                y_pred["observed"],
                 correct_t=self._correct(logits, targets),
                 training=training,
             )
         if training:
             self._count(nll_t, chosen)
         return loss
-
-    def _observed(self, outputs):
-        """e_t of the top layer; the first h_{t-1} of a segment is unknown."""
-        if self.signal.baseline != "value":
-            return None
-        hidden = outputs["hidden"]
-        before = ops.concatenate(
-            [ops.zeros_like(hidden[:, :1]), hidden[:, :-1]], axis=1
-        )
-        inputs = ops.tile(outputs["top_input"], [self.num_rollouts, 1, 1])
-        return ops.concatenate([inputs, before], axis=-1)
 
     def _correct(self, logits, targets):
         if self.signal.reward != "correct":
@@ -161,11 +179,6 @@ class StreamTrainer(keras.Model):
                 ]
             )
         )
-
-    def reset_states(self):
-        """Sets all streams back to the start of a text."""
-        for variable in self.carried:
-            variable.assign(ops.zeros_like(variable))
 
     def read_statistics(self):
         """Returns the means since the last call, and starts anew.
@@ -210,23 +223,21 @@ class StreamScorer(keras.Model):
         keep_buffer=True,
     ):
         super().__init__(name="stream_scorer")
-        self.stream = StreamTrainer(
-            language_model, batch_size, keep_buffer=keep_buffer
-        )
+        self.language_model = language_model
+        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.action_selection = action_selection
 
     def build(self, shapes):
-        self.stream.build(shapes["tokens"])
-        self.stream.built = True
+        self.carried.build()
 
     def call(self, words, training=False):
-        outputs = self.stream.language_model(
+        outputs = self.language_model(
             words["tokens"],
-            states=[ops.convert_to_tensor(x) for x in self.stream.carried],
+            states=self.carried.read(),
             training=False,
             action_selection=self.action_selection,
         )
-        self.stream._carry(outputs["states"])
+        self.carried.write(outputs["states"])
         look_back = outputs["policy"].get(
             "look_back", ops.zeros_like(words["tokens"])
         )
@@ -399,7 +410,7 @@ def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):
     """Runs one pass over the training text, from reset states.
 
     Args:
-        trainer: A compiled `StreamTrainer`.
+        trainer: A compiled and built `StreamTrainer`.
         tokens: Word ids, int `(n,)`.
         num_steps: Length of a segment.
         max_steps: Segments at most, or None.
@@ -415,7 +426,7 @@ def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):
     rows = streams.batch(tokens, trainer.batch_size)
     steps = (rows.shape[1] - 1) // num_steps
     steps = steps if max_steps is None else min(steps, max_steps)
-    trainer.reset_states() if trainer.built else None
+    trainer.carried.reset()
     started = time.perf_counter()
     for step, (x, y) in enumerate(streams.segments(rows, num_steps), 1):
         if step > steps:

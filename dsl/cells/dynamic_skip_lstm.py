@@ -206,7 +206,12 @@ class DynamicSkipLSTMCell(LSTMCell):
     # One step.
 
     def step(
-        self, projected_t, states, training=False, noise=None, weights=None
+        self,
+        projected_t,
+        states,
+        training=False,
+        noise=None,
+        weights=policy.one_hot,
     ):
         """One step from the projected input.
 
@@ -217,8 +222,8 @@ class DynamicSkipLSTMCell(LSTMCell):
             noise: Added to the logits before the best is taken, float
                 `(batch, num_actions)`: Gumbel noise for a draw, nothing for
                 the greedy action, a large number to force one.
-            weights: Optional function `(logits, noise, actions)` that gives
-                the one-hot weights of the slots a gradient of their own.
+            weights: Function `(logits, noise, actions)` that gives the
+                one-hot weights of the slots, perhaps with a gradient.
 
         Returns:
             Output, states and a dict of `log_prob`, `entropy` and
@@ -237,10 +242,7 @@ class DynamicSkipLSTMCell(LSTMCell):
         if noise is None:
             noise = ops.zeros_like(logits)
         actions = ops.argmax(logits + noise, axis=-1)
-        if weights is None:
-            chosen = ops.one_hot(actions, self.num_actions, dtype=logits.dtype)
-        else:
-            chosen = weights(logits, noise, actions)
+        chosen = weights(logits, noise, actions)
         read = policy.slot_weights(chosen, count, self.empty_slots)
         read = ops.cast(read, slots_h.dtype)[:, :, None]
         h_t, c_t = self._advance(

@@ -12,11 +12,11 @@ from dsl.cells.dynamic_skip_lstm import (
     wide,
     wide_dtype,
 )
-from dsl.layers.recurrent import Recurrent
+from dsl.layers.lstm import LSTM
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class DynamicSkipLSTM(Recurrent):
+class DynamicSkipLSTM(LSTM):
     """A drop-in for `keras.layers.LSTM` that learns where to connect.
 
     See `dsl.cells.DynamicSkipLSTMCell` for the equations, and
@@ -102,7 +102,6 @@ class DynamicSkipLSTM(Recurrent):
         self.estimator = estimator
         self.temperature = temperature
         self.return_policy = return_policy
-        self._options = {}
 
     def call(
         self,
@@ -119,23 +118,22 @@ class DynamicSkipLSTM(Recurrent):
                 "several rollouts end in several states, which a stateful "
                 f"layer cannot keep. Received: num_rollouts={num_rollouts!r}"
             )
-        self._options = {
-            "forced": self._forced(sequences, look_back, num_rollouts),
-            "drawn": self.cell.samples(training, action_selection),
-        }
+        options = {}
+        if self.num_actions > 1:
+            options["forced"] = self._forced(look_back, num_rollouts)
+            options["drawn"] = self.cell.samples(training, action_selection)
         result, extras = self._run(
-            sequences, initial_state, mask, training, num_rollouts
+            sequences, initial_state, mask, training, num_rollouts, **options
         )
-        self._options = {}
         if not self.return_policy:
             return result
         if not self.return_state:
             result = (result,)
         return (*result, extras)
 
-    def _forced(self, sequences, look_back, num_rollouts):
+    def _forced(self, look_back, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
-        if look_back is None or self.num_actions == 1:
+        if look_back is None:
             return None
         look_back = ops.transpose(ops.cast(look_back, "int32"))
         if self.go_backwards:
@@ -158,56 +156,51 @@ class DynamicSkipLSTM(Recurrent):
             taken = ops.cumsum(kept, axis=0) - kept
         return start[None] + taken
 
-    def _noise(self, count):
+    def _noise(self, count, forced, drawn):
         """What is added to the logits: a draw, a forced action, or zeros."""
         dtype = wide_dtype(self.compute_dtype)
         shape = (*ops.shape(count), self.num_actions)
-        forced = self._options["forced"]
         if forced is not None:
             reachable = ops.cast(forced, count.dtype) <= count
             actions = ops.where(reachable, forced - 1, 0)
             # Beats every logit, and loses to nothing but `UNREACHABLE`.
             one_hot = ops.one_hot(actions, self.num_actions, dtype=dtype)
             return -0.5 * policy.UNREACHABLE * one_hot
-        if self._options["drawn"]:
+        if drawn:
             return policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
         return ops.zeros(shape, dtype)
 
-    def _relax(self, logits, noise, actions):
-        if self.estimator == "reinforce" or not self._options["drawn"]:
-            return ops.one_hot(actions, self.num_actions, dtype=logits.dtype)
-        return policy.straight_through(logits, noise, actions, self.temperature)
+    def _relaxed(self, drawn):
+        """Function that gives the weights of the slots their gradient."""
 
-    def _controls(self, projected, states, keep, training):
-        if self.num_actions == 1:
-            return {}
-        length = ops.shape(projected["policy"])[0]
-        return {"noise": self._noise(self._counts(states, keep, length))}
-
-    def _step_options(self):
-        return {} if self.num_actions == 1 else {"weights": self._relax}
-
-    def _scan(self, projected, states, keep, training):
-        cell = self.cell
-        by_framework = (
-            self.autodiff
-            or not cell.standard_gates
-            or (training and cell.recurrent_dropout > 0.0)
-        )
-        if by_framework:
-            return super()._scan(projected, states, keep, training)
-        if self.num_actions == 1:
-            outputs, h, c = loops.lstm(
-                projected, _tensor(cell.recurrent_kernel), *states, keep
+        def relax(logits, noise, actions):
+            return policy.straight_through(
+                logits, noise, actions, self.temperature
             )
-            return outputs, [h, c], {}
-        return self._scan_by_hand(projected, states, keep)
 
-    def _scan_by_hand(self, projected, states, keep):
+        if self.estimator == "straight_through" and drawn:
+            return relax
+        return policy.one_hot
+
+    def _step_arguments(
+        self, projected, states, keep, forced=None, drawn=False
+    ):
+        if self.num_actions == 1:
+            return {}, {}
+        length = ops.shape(projected["policy"])[0]
+        count = self._counts(states, keep, length)
+        noise = self._noise(count, forced, drawn)
+        return {"noise": noise}, {"weights": self._relaxed(drawn)}
+
+    def _derived_scan(
+        self, projected, states, keep, training, forced=None, drawn=False
+    ):
+        if self.num_actions == 1:
+            return super()._derived_scan(projected, states, keep, training)
         cell = self.cell
         length = ops.shape(projected["policy"])[0]
         count = self._counts(states, keep, length)
-        noise = self._noise(count)
+        noise = self._noise(count, forced, drawn)
         allowed = policy.selectable(count, self.num_actions, self.empty_slots)
         slots = _slots(states)
         run = self._choose(projected, count, noise, allowed, slots, keep)
@@ -216,7 +209,9 @@ class DynamicSkipLSTM(Recurrent):
         )
         actions = run[0]["action"]
         read = policy.slot_weights(
-            self._relax(logits, noise, actions), count, self.empty_slots
+            self._relaxed(drawn)(logits, noise, actions),
+            count,
+            self.empty_slots,
         )
         outputs, last = loops.connect(
             projected["gates"],

@@ -42,17 +42,11 @@ class LSTM(Recurrent):
     def __init__(self, units, **kwargs):
         super().__init__(units, **kwargs)
 
-    def _scan(self, projected, states, keep, training):
-        cell = self.cell
-        by_framework = (
-            self.autodiff
-            or not cell.standard_gates
-            or (training and cell.recurrent_dropout > 0.0)
-        )
-        if by_framework:
-            return super()._scan(projected, states, keep, training)
-        kernel = keras.ops.convert_to_tensor(
-            cell.recurrent_kernel, dtype=projected.dtype
-        )
+    def _is_derived(self, training):
+        drops = training and self.cell.recurrent_dropout > 0.0
+        return self.cell.standard_gates and not drops
+
+    def _derived_scan(self, projected, states, keep, training):
+        kernel = keras.ops.convert_to_tensor(self.cell.recurrent_kernel)
         outputs, h, c = loops.lstm(projected, kernel, *states, keep)
         return outputs, [h, c], {}

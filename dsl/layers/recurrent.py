@@ -26,8 +26,9 @@ class Recurrent(keras.layers.RNN):
     steps at once; only `cell.step` runs in the loop. Arguments, states, masks
     and outputs follow `keras.layers.RNN`.
 
-    A subclass names its cell in `cell_class`, and may replace `_scan` by a
-    loop whose backward pass is derived by hand.
+    A subclass names its cell in `cell_class`. One that has a loop with a
+    backward pass derived by hand offers it as `_derived_scan`, and says in
+    `_is_derived` when it holds.
 
     Args:
         *args: Positional arguments of the cell.
@@ -79,8 +80,19 @@ class Recurrent(keras.layers.RNN):
     def call(self, sequences, initial_state=None, mask=None, training=False):
         return self._run(sequences, initial_state, mask, training)[0]
 
-    def _run(self, sequences, initial_state, mask, training, num_rollouts=1):
-        """Returns what `RNN.call` returns, and the extras of the cell."""
+    def _run(
+        self,
+        sequences,
+        initial_state,
+        mask,
+        training,
+        num_rollouts=1,
+        **options,
+    ):
+        """Returns what `RNN.call` returns, and the extras of the cell.
+
+        `options` are a subclass's own, passed on to its scan.
+        """
         states = self._starting_states(sequences, initial_state)
         self._maybe_config_dropout_masks(self.cell, sequences[:, 0], states)
         sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
@@ -96,7 +108,11 @@ class Recurrent(keras.layers.RNN):
             )
             keep = None if keep is None else ops.tile(keep, copies)
             states = [ops.tile(x, copies[1:]) for x in states]
-        outputs, states, extras = self._scan(projected, states, keep, training)
+        derived = not self.autodiff and self._is_derived(training)
+        scan_cell = self._derived_scan if derived else self._autodiff_scan
+        outputs, states, extras = scan_cell(
+            projected, states, keep, training, **options
+        )
         self._maybe_reset_dropout_masks(self.cell)
         if keep is not None:
             outputs = self._mask_outputs(outputs, keep)
@@ -122,36 +138,56 @@ class Recurrent(keras.layers.RNN):
             ops.convert_to_tensor(x, self.compute_dtype) for x in initial_state
         ]
 
-    def _controls(self, projected, states, keep, training):
-        """Per-step arguments of `cell.step`, each `(time, batch, ...)`."""
-        return {}
+    def _is_derived(self, training):
+        """Whether `_derived_scan` covers the cell's settings."""
+        return False
 
-    def _step_options(self):
-        """Further arguments of `cell.step`, the same at each step."""
-        return {}
+    def _derived_scan(self, projected, states, keep, training, **options):
+        """As `_autodiff_scan`, with a backward pass derived by hand."""
+        raise NotImplementedError
 
-    def _scan(self, projected, states, keep, training):
-        """Runs `cell.step` over time; the framework differentiates it.
+    def _step_arguments(self, projected, states, keep, **options):
+        """Further arguments of `cell.step`.
 
         Returns:
-            Outputs `(time, batch, units)`, final states, and a dict of
-            extras, each `(time, batch)`.
+            A dict of tensors `(time, batch, ...)`, one slice a step, and a
+            dict of what is the same at each step.
         """
+        return {}, {}
+
+    def _autodiff_scan(self, projected, states, keep, training, **options):
+        """Runs `cell.step` over time; the framework differentiates it.
+
+        Args:
+            projected: What `cell.project` gave, each `(time, batch, ...)`.
+            states: List of states, each `(batch, size)`.
+            keep: None, or float `(time, batch, 1)`, 0 where a step is masked.
+            training: Whether the cell is in training mode.
+            **options: The subclass's own.
+
+        Returns:
+            Outputs `(time, batch, units)`, repeated at masked steps; final
+            states; and a dict of extras, each `(time, batch)` and 0 at masked
+            steps.
+        """
+        per_step, constant = self._step_arguments(
+            projected, states, keep, **options
+        )
         inputs = {
             "projected": projected,
-            "controls": self._controls(projected, states, keep, training),
+            "per_step": per_step,
         }
         if keep is not None:
             inputs["keep"] = keep
-        options = {"training": training, **self._step_options()}
 
         def step(carried, inputs):
             states, last_output = carried
             output, new_states, extras = self.cell.step(
                 inputs["projected"],
                 states,
-                **options,
-                **inputs["controls"],
+                training=training,
+                **constant,
+                **inputs["per_step"],
             )
             if keep is not None:
                 kept = inputs["keep"] > 0
