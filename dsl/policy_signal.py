@@ -174,7 +174,7 @@ class PolicySignal(keras.layers.Layer):
         if self.baseline == "leave_one_out":
             return policy.leave_one_out(return_t, self.num_rollouts), 0.0
         if self.baseline == "running_mean":
-            old = ops.convert_to_tensor(self.mean_t)
+            old = ops.copy(self.mean_t)
             if training:
                 self.mean_t.assign(policy.running_mean(old, return_t))
             start = ops.mean(return_t, axis=0)

@@ -263,3 +263,60 @@ _COMPARISON: Columns = (
     ("seconds", lambda record: f"{record['seconds']:.0f}"),
     ("run folder", lambda record: record.get("run_folder", "-")),
 )
+
+
+def _model(record):
+    """The model, and how its agent learned."""
+    settings = record["settings"]
+    if record["model"] != "dynamic_skip":
+        return str(record["model"])
+    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda'):g}"]
+    parts.append(str(settings.get("estimator")).replace("_", "-"))
+    if settings.get("rollouts", 1) > 1:
+        parts.append(f"{settings['rollouts']} rollouts")
+    return f"{record['model']} ({', '.join(parts)})"
+
+
+def _published(record):
+    value = _number(record, "published", "test_perplexity")
+    return "-" if value is None else f"{value:g}"
+
+
+def _valid(record):
+    value = _number(record, "valid", "perplexity")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _budget(record):
+    """Epochs run, out of those that the recipe has."""
+    return f"{len(record.get('epochs') or [])}/" + str(
+        record["settings"].get("max_epochs")
+    )
+
+
+_LANGUAGE_MODELS: Columns = (
+    ("model", _model),
+    ("published test", _published),
+    ("test", _measured),
+    ("test, sampled actions", _sampled),
+    ("valid", _valid),
+    ("seed", lambda record: str(record["settings"].get("seed"))),
+    ("epochs run/recipe", _budget),
+    ("wall time", lambda record: f"{record['seconds'] / 60:.0f} min"),
+    ("command", lambda record: f"`{record['command']}`"),
+)
+
+
+def language_models(records: Sequence[Record]) -> str:
+    """Renders perplexities with seed, budget and command of each run.
+
+    Args:
+        records: Language-model records, as `load` returns them.
+
+    Returns:
+        A `table`; see `comparison` for the figures.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    return table(records, _LANGUAGE_MODELS)

@@ -17,6 +17,10 @@ class RunError(RuntimeError):
     """A run folder cannot be used; the message is one clear line."""
 
 
+class DivergedError(ArithmeticError):
+    """The loss of a run is no longer a number."""
+
+
 class RunFolder:
     """The folder of one run: `config.json`, `metrics.jsonl`, checkpoints.
 
@@ -67,18 +71,35 @@ class RunFolder:
             ) from error
         return run
 
-    def config(self):
-        """Reads the configuration.
+    def settings(self, known):
+        """Reads the settings of the run from its configuration.
+
+        Args:
+            known: Names of the settings that there must be.
+
+        Returns:
+            Dict of settings.
 
         Raises:
-            RunError: If it is missing or not JSON.
+            RunError: If the configuration is missing, is not JSON or has
+                other settings.
         """
         path = self.path / "config.json"
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            config = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not valid JSON"
             raise RunError(f"{path}: cannot be read: {reason}.") from error
+        found = config.get("settings") if isinstance(config, dict) else None
+        if not isinstance(found, dict):
+            raise RunError(f'{path}: holds no "settings".')
+        differing = sorted(set(found) ^ set(known))
+        if differing:
+            raise RunError(
+                f"{path}: its settings are not those of this program; "
+                f"differing: {', '.join(differing)}."
+            )
+        return found
 
     def log_metrics(self, entry):
         """Appends one line to `metrics.jsonl`."""
@@ -114,10 +135,12 @@ class RunFolder:
 
 def weights_sha256(model):
     """sha256 over the names and bytes of all trainable weights, in order."""
+    from keras import ops
+
     digest = hashlib.sha256()
     for variable in model.trainable_variables:
         digest.update(variable.path.encode())
-        digest.update(variable.numpy().tobytes())
+        digest.update(ops.convert_to_numpy(variable).tobytes())
     return digest.hexdigest()
 
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from dsl import metrics
 from dsl.datasets import streams
+from dsl.runs import DivergedError
 
 
 class CarriedStates(keras.layers.Layer):
@@ -44,7 +45,7 @@ class CarriedStates(keras.layers.Layer):
 
     def read(self):
         """List of the states, each `(batch_size, size)`."""
-        return [ops.convert_to_tensor(state) for state in self.states]
+        return [ops.copy(state) for state in self.states]
 
     def write(self, states):
         """Keeps the first `batch_size` rows of each state, no gradient."""
@@ -55,7 +56,7 @@ class CarriedStates(keras.layers.Layer):
     def reset(self):
         """Sets all streams back to the start of a text."""
         for state in self.states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, state.dtype))
 
 
 class StreamTrainer(keras.Model):
@@ -188,7 +189,7 @@ class StreamTrainer(keras.Model):
             each distance 1..K).
         """
         n, nll, entropy, *counts = ops.convert_to_numpy(self.statistics)
-        self.statistics.assign(ops.zeros_like(self.statistics))
+        self.statistics.assign(ops.zeros(self.statistics.shape))
         n = max(float(n), 1.0)
         return {
             "perplexity": metrics.perplexity(float(nll), n),
@@ -400,10 +401,6 @@ class Schedule:
             )
         elif self.epoch >= self.constant_epochs:
             self.rate = self.rate * self.factor
-
-
-class DivergedError(ArithmeticError):
-    """The loss is no longer a number."""
 
 
 def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):

@@ -3,7 +3,6 @@
 python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
-import os
 import shlex
 import sys
 import time
@@ -16,24 +15,20 @@ from language_modeling import settings  # noqa: E402
 
 
 def main(args):
-    from dsl import datasets
+    from dsl import datasets, results, runs
 
     try:
         corpus = datasets.language_model_corpus(
             args.data_dir, log=print, download=args.download
         )
-    except datasets.DataError as error:
-        return fail(3, error)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from dsl import results, runs, training
-
-    try:
         if args.load_model is not None:
             return evaluate_run(args, corpus)
         return train(args, corpus)
+    except datasets.DataError as error:
+        return fail(3, error)
     except runs.RunError as error:
         return fail(2, error)
-    except (training.DivergedError, results.ResultError, OSError) as error:
+    except (runs.DivergedError, results.ResultError, OSError) as error:
         return fail(1, error)
     except KeyboardInterrupt:
         return fail(130, "interrupted; the best weights so far are kept.")
@@ -41,13 +36,9 @@ def main(args):
 
 def train(args, corpus):
     """Trains, measures on the test text once, and writes the record."""
-    import keras
-
-    from dsl import results, runs
-    from language_modeling import experiment
+    from dsl import results, runs, startup
 
     started = time.perf_counter()
-    keras.utils.set_random_seed(args.seed)
     config = {
         "task": "language_modeling",
         "settings": vars(args),
@@ -57,6 +48,9 @@ def train(args, corpus):
     }
     run = runs.RunFolder.create(args.train_dir, run_name(args), config)
     print(f"Run folder: {run.path}", flush=True)
+    startup.import_keras().utils.set_random_seed(args.seed)
+    from language_modeling import experiment
+
     model = experiment.build_model(args, len(corpus.vocabulary))
     trainer = experiment.build_trainer(args, model)
     print(f"{args.model}: {model.count_params():,} parameters", flush=True)
@@ -83,11 +77,13 @@ def train(args, corpus):
 
 def evaluate_run(args, corpus):
     """Measures the best weights of a run, as they are now."""
-    from dsl import runs
-    from language_modeling import experiment
+    from dsl import runs, startup
 
     run = runs.RunFolder(args.load_model)
-    saved = run.config()["settings"]
+    saved = run.settings(vars(args))
+    startup.import_keras()
+    from language_modeling import experiment
+
     for key in ("eval_protocol", "eval_samples", "jit"):
         saved[key] = getattr(args, key)
     loaded = type(args)(**saved)

@@ -85,10 +85,18 @@ PUBLISHED = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        """Exits with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
 def parse_args(arguments=None):
     """Reads the flags; explicit ones override the preset's."""
     parser = _parser()
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = Parser(prog=parser.prog, add_help=False, allow_abbrev=False)
     first.add_argument("--preset")
     first.add_argument("--estimator", default="reinforce")
     known, _ = first.parse_known_args(arguments)
@@ -147,7 +155,7 @@ _any = _number(float)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="RL_train.py",
         description="Trains a language model: a plain LSTM, or one whose top "
         "layer learns which of its K past states to connect to.",

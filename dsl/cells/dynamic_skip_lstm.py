@@ -54,7 +54,8 @@ class DynamicSkipLSTMCell(LSTMCell):
             and greedy otherwise.
         previous_bias: Initial value of the policy's output bias for the
             previous state, added to what the initializer gives.
-        policy_kernel_initializer: For A and V.
+        policy_kernel_initializer: For A.
+        policy_output_kernel_initializer: For V.
         policy_bias_initializer: For a and v.
         forget_bias: b_f, a constant added to the forget gate.
         **kwargs: As for `keras.layers.LSTMCell`.
@@ -94,6 +95,7 @@ class DynamicSkipLSTMCell(LSTMCell):
         action_selection="auto",
         previous_bias=0.0,
         policy_kernel_initializer=None,
+        policy_output_kernel_initializer=None,
         policy_bias_initializer=None,
         **kwargs,
     ):
@@ -117,8 +119,10 @@ class DynamicSkipLSTMCell(LSTMCell):
         self.previous_bias = previous_bias
         # N(0, 0.3) and 0.1 are the published code's.
         self.policy_kernel_initializer = keras.initializers.get(
-            policy_kernel_initializer
-            or keras.initializers.RandomNormal(stddev=0.3, seed=self.seed)
+            policy_kernel_initializer or _normal(self.seed, 0)
+        )
+        self.policy_output_kernel_initializer = keras.initializers.get(
+            policy_output_kernel_initializer or _normal(self.seed, 1)
         )
         self.policy_bias_initializer = keras.initializers.get(
             policy_bias_initializer or keras.initializers.Constant(0.1)
@@ -145,7 +149,7 @@ class DynamicSkipLSTMCell(LSTMCell):
         self.policy_output_kernel = self.add_weight(
             shape=(self.policy_units, self.num_actions),
             name="policy_output_kernel",
-            initializer=self.policy_kernel_initializer,
+            initializer=self.policy_output_kernel_initializer,
         )
 
         def start_near(shape, dtype=None):
@@ -326,6 +330,9 @@ class DynamicSkipLSTMCell(LSTMCell):
             "policy_kernel_initializer": serialize(
                 self.policy_kernel_initializer
             ),
+            "policy_output_kernel_initializer": serialize(
+                self.policy_output_kernel_initializer
+            ),
             "policy_bias_initializer": serialize(self.policy_bias_initializer),
         }
 
@@ -340,6 +347,12 @@ class _StepSeed(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return self._seed
+
+
+def _normal(seed, offset):
+    """N(0, 0.3), drawn anew for each weight also where the seed is fixed."""
+    seed = None if seed is None else seed + offset
+    return keras.initializers.RandomNormal(stddev=0.3, seed=seed)
 
 
 def policy_record(logits, actions, count, empty_slots):
@@ -366,14 +379,14 @@ def policy_record(logits, actions, count, empty_slots):
 
 def stack_slots(newest, past):
     """States at distances 1 to K: `(batch, units)` -> `(batch, K, units)`."""
-    past = ops.reshape(past, (ops.shape(past)[0], -1, newest.shape[-1]))
+    units = newest.shape[-1]
+    past = ops.reshape(past, (-1, past.shape[-1] // units, units))
     return ops.concatenate([newest[:, None], past], axis=1)
 
 
 def flatten_slots(slots):
     """`(batch, n, units)` -> `(batch, n * units)`."""
-    width = slots.shape[1] * slots.shape[2]
-    return ops.reshape(slots, (ops.shape(slots)[0], width))
+    return ops.reshape(slots, (-1, slots.shape[1] * slots.shape[2]))
 
 
 def wide_dtype(dtype):

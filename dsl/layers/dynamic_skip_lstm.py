@@ -46,8 +46,8 @@ class DynamicSkipLSTM(LSTM):
         mask: Optional bool `(batch, time)`.
         training: Whether dropout is applied and actions are drawn.
         look_back: Optional integer `(batch, time)`, distances to take in
-            place of the policy's choice; one that leads beyond the first step
-            counts as 1. Steps are those of `sequences`, also when
+            place of the policy's choice; one that cannot be chosen yet counts
+            as 1. Steps are those of `sequences`, also when
             `go_backwards`.
         num_rollouts: R, how often the sequence is run from the same state,
             each time with actions of its own. The projections are shared.
@@ -120,7 +120,9 @@ class DynamicSkipLSTM(LSTM):
             )
         options = {}
         if self.num_actions > 1:
-            options["forced"] = self._forced(look_back, num_rollouts)
+            options["forced"] = self._forced(
+                look_back, sequences.shape[:2], num_rollouts
+            )
             options["drawn"] = self.cell.samples(training, action_selection)
         result, extras = self._run(
             sequences, initial_state, mask, training, num_rollouts, **options
@@ -131,10 +133,22 @@ class DynamicSkipLSTM(LSTM):
             result = (result,)
         return (*result, extras)
 
-    def _forced(self, look_back, num_rollouts):
+    def _forced(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
         if look_back is None:
             return None
+        look_back = ops.convert_to_tensor(look_back)
+        given = tuple(look_back.shape)
+        fits = len(given) == 2 and all(
+            None in (have, want) or have == want
+            for have, want in zip(given, shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                "`look_back` holds one distance a step and must have the "
+                f"shape (batch, time) = {tuple(shape)}. "
+                f"Received: shape={given}"
+            )
         look_back = ops.transpose(ops.cast(look_back, "int32"))
         if self.go_backwards:
             look_back = ops.flip(look_back, axis=0)
@@ -161,11 +175,15 @@ class DynamicSkipLSTM(LSTM):
         dtype = wide_dtype(self.compute_dtype)
         shape = (*ops.shape(count), self.num_actions)
         if forced is not None:
-            reachable = ops.cast(forced, count.dtype) <= count
-            actions = ops.where(reachable, forced - 1, 0)
+            wanted = ops.one_hot(forced - 1, self.num_actions, dtype=dtype)
+            allowed = policy.selectable(
+                count, self.num_actions, self.empty_slots
+            )
+            possible = ops.cast(allowed, dtype) * wanted
+            first = ops.one_hot(0, self.num_actions, dtype=dtype)
+            lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
             # Beats every logit, and loses to nothing but `UNREACHABLE`.
-            one_hot = ops.one_hot(actions, self.num_actions, dtype=dtype)
-            return -0.5 * policy.UNREACHABLE * one_hot
+            return -0.5 * policy.UNREACHABLE * (possible + lost * first)
         if drawn:
             return policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
         return ops.zeros(shape, dtype)
@@ -215,7 +233,7 @@ class DynamicSkipLSTM(LSTM):
         )
         outputs, last = loops.connect(
             projected["gates"],
-            _tensor(cell.recurrent_kernel),
+            ops.cast(cell.recurrent_kernel, self.compute_dtype),
             read,
             slots,
             run,
@@ -254,8 +272,11 @@ class DynamicSkipLSTM(LSTM):
             "policy_output_kernel": cell.policy_output_kernel,
             "policy_output_bias": cell.policy_output_bias,
         }
+        weights = {
+            key: ops.cast(x, self.compute_dtype) for key, x in weights.items()
+        }
         fixed = keras.tree.map_structure(
-            lambda x: ops.stop_gradient(_tensor(x)), (inputs, weights, slots)
+            ops.stop_gradient, (inputs, weights, slots)
         )
         return loops.choose(
             *fixed, self.skip_weight, self.observation == "mean"
@@ -278,10 +299,6 @@ class DynamicSkipLSTM(LSTM):
             "temperature": self.temperature,
             "return_policy": self.return_policy,
         }
-
-
-def _tensor(x):
-    return ops.convert_to_tensor(x)
 
 
 def _slots(states):

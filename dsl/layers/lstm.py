@@ -47,6 +47,6 @@ class LSTM(Recurrent):
         return self.cell.standard_gates and not drops
 
     def _derived_scan(self, projected, states, keep, training):
-        kernel = keras.ops.convert_to_tensor(self.cell.recurrent_kernel)
+        kernel = keras.ops.cast(self.cell.recurrent_kernel, self.compute_dtype)
         outputs, h, c = loops.lstm(projected, kernel, *states, keep)
         return outputs, [h, c], {}

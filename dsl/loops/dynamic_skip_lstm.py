@@ -118,7 +118,7 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
 
     @ops.custom_gradient
     def attach(gates, recurrent_kernel, read, *slots):
-        def gradient(*upstream, **_):
+        def gradient(*upstream):
             d_h, *d_last = tree.flatten(upstream)
             dz, d_mixed, d_slots = _backward(
                 saved, recurrent_kernel, read, (d_h, d_last), skip_weight, keep

@@ -38,7 +38,7 @@ def lstm(projected, recurrent_kernel, h_0, c_0, keep=None):
         )
         outputs = saved["h"]
 
-        def gradient(*upstream, **_):
+        def gradient(*upstream):
             d_outputs, dh_last, dc_last = tree.flatten(upstream)
             grads = _backward(
                 saved,

@@ -1,0 +1,63 @@
+"""Gradients of a number with respect to variables and tensors.
+
+One function, whichever backend Keras runs on.
+"""
+
+import keras
+import numpy as np
+
+
+def gradients(function, variables, tensors=()):
+    """Value and gradients of `function(*tensors)`.
+
+    Args:
+        function: Takes the tensors, returns a scalar tensor. It may read the
+            variables and advance seed generators (under JAX, the new states
+            of seed generators are dropped).
+        variables: Keras variables.
+        tensors: Float arrays.
+
+    Returns:
+        `(value, gradients by variable, gradients by tensor)` in NumPy; a
+        quantity that the value does not depend on has a gradient of zeros.
+    """
+    if keras.backend.backend() == "tensorflow":
+        found = _tensorflow(function, variables, tensors)
+    else:
+        found = _jax(function, variables, tensors)
+    value, of_variables, of_tensors = found
+    return (
+        float(value),
+        [np.asarray(gradient) for gradient in of_variables],
+        [np.asarray(gradient) for gradient in of_tensors],
+    )
+
+
+def _tensorflow(function, variables, tensors):
+    import tensorflow as tf
+
+    tensors = [tf.convert_to_tensor(tensor) for tensor in tensors]
+    values = [variable.value for variable in variables]
+    with tf.GradientTape() as tape:
+        tape.watch(tensors)
+        value = function(*tensors)
+    found = tape.gradient(
+        value,
+        [values, tensors],
+        unconnected_gradients=tf.UnconnectedGradients.ZERO,
+    )
+    return value, found[0], found[1]
+
+
+def _jax(function, variables, tensors):
+    import jax
+
+    def pure(values, tensors):
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return function(*tensors)
+
+    values = [variable.value for variable in variables]
+    tensors = [jax.numpy.asarray(tensor) for tensor in tensors]
+    value, found = jax.value_and_grad(pure, argnums=(0, 1))(values, tensors)
+    return value, found[0], found[1]
