@@ -25,7 +25,9 @@ class LanguageModel(keras.Model):
         embedding_units: Width of the word vectors.
         dropout: Rate on the word vectors and after each recurrent layer,
             drawn anew at each position (Zaremba et al. 2014).
-        initializer: For embedding, softmax weights and softmax bias.
+        initializer: For embedding, softmax weights and softmax bias. An
+            integer as its seed gives all three the same draw; a
+            `keras.random.SeedGenerator` gives each its own.
         seed: Seed of the dropout.
 
     Call arguments:
@@ -93,12 +95,12 @@ class LanguageModel(keras.Model):
         self.softmax_kernel = self.add_weight(
             shape=(features, self.vocabulary_size),
             name="softmax_kernel",
-            initializer=self.initializer,
+            initializer=self.initializer.clone(),
         )
         self.softmax_bias = self.add_weight(
             shape=(self.vocabulary_size,),
             name="softmax_bias",
-            initializer=self.initializer,
+            initializer=self.initializer.clone(),
         )
 
     @property

@@ -126,11 +126,28 @@ class RunFolder:
             )
         try:
             model.load_weights(self.best)
+            stored = _count_arrays(self.best)
         except (ValueError, OSError, KeyError) as error:
             raise RunError(
-                f"{self.best}: not the weights of this model: "
-                f"{str(error).splitlines()[0]}"
+                f"{self.best}: damaged, or not the weights of this model."
             ) from error
+        if stored != len(model.weights):
+            raise RunError(
+                f"{self.best}: must hold the {len(model.weights)} arrays of "
+                f"this model. Received: {stored}"
+            )
+
+
+def _count_arrays(path):
+    """Number of arrays in an HDF5 file."""
+    import h5py
+
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda _, item: found.append(isinstance(item, h5py.Dataset))
+        )
+    return sum(found)
 
 
 def weights_sha256(model):

@@ -296,6 +296,9 @@ def score(
     Returns:
         Dict of `nll` (float64) and `look_back` (int), both
         `(copies, num_streams, predicted tokens)`.
+
+    Raises:
+        ValueError: If the text is too short to predict anything.
     """
     rows = np.tile(streams.batch(tokens, num_streams), (copies, 1))
     scorer = StreamScorer(
@@ -305,6 +308,11 @@ def score(
     parts = {"nll": [], "look_back": []}
     length = rows.shape[1] - 1
     stop = length // segment * segment if whole_segments else length
+    if stop < 1:
+        raise ValueError(
+            "the text must hold something to predict. Received: "
+            f"{len(tokens)} tokens for {num_streams} streams"
+        )
     for start in range(0, stop, segment):
         end = min(start + segment, stop)
         part = scorer.predict_on_batch(
@@ -419,9 +427,15 @@ def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):
 
     Raises:
         DivergedError: If the loss is NaN or infinite.
+        ValueError: If the text does not fill one segment.
     """
     rows = streams.batch(tokens, trainer.batch_size)
-    steps = (rows.shape[1] - 1) // num_steps
+    steps = streams.count_segments(rows, num_steps)
+    if steps == 0:
+        raise ValueError(
+            "the text must fill one segment of every stream. Received: "
+            f"{len(tokens)} tokens for {len(rows)} streams of {num_steps}"
+        )
     steps = steps if max_steps is None else min(steps, max_steps)
     trainer.carried.reset()
     started = time.perf_counter()

@@ -51,6 +51,7 @@ def train(args, corpus):
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
 
+    experiment.check_lengths(args, corpus)
     model = experiment.build_model(args, len(corpus.vocabulary))
     trainer = experiment.build_trainer(args, model)
     print(f"{args.model}: {model.count_params():,} parameters", flush=True)

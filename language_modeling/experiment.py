@@ -11,29 +11,49 @@ from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 
 
+def check_lengths(args, corpus):
+    """Raises a RunError unless each split fills one segment of its use."""
+    batched = args.eval_protocol == "batched"
+    evaluated = args.batch_size * (args.num_unroll_steps + 1) if batched else 2
+    for split, needed in (
+        ("train", args.batch_size * (args.num_unroll_steps + 1)),
+        ("valid", evaluated),
+        ("test", evaluated),
+    ):
+        received = len(getattr(corpus, split))
+        if received < needed:
+            raise runs.RunError(
+                f"--batch_size times --num_unroll_steps plus one must fit "
+                f"into the {split} text of {received:,} tokens. "
+                f"Received: {args.batch_size} x {args.num_unroll_steps + 1}"
+            )
+
+
 def build_model(args, vocabulary_size):
     """The model: plain LSTM layers, on top a plain or a dynamic one."""
     seeds = iter(range(args.seed, args.seed + 1000))
+    # A seed generator makes each weight a draw of its own.
+    uniform = keras.initializers.RandomUniform(
+        -args.param_init,
+        args.param_init,
+        seed=keras.random.SeedGenerator(args.seed),
+    )
 
-    def uniform():
-        return keras.initializers.RandomUniform(
-            -args.param_init, args.param_init, seed=next(seeds)
-        )
-
-    def options():
+    def options(n):
         return {
-            "kernel_initializer": uniform(),
-            "recurrent_initializer": uniform(),
-            "bias_initializer": uniform(),
+            "kernel_initializer": uniform,
+            "recurrent_initializer": uniform,
+            "bias_initializer": uniform,
             "unit_forget_bias": False,
             "forget_bias": args.forget_bias,
             "return_sequences": True,
             "return_state": True,
             "seed": next(seeds),
+            "name": f"layer_{n}",
         }
 
     plain = args.rnn_layers - (args.model == "dynamic_skip")
-    layers = [dsl.LSTM(args.rnn_size, **options()) for _ in range(plain)]
+    layers = [dsl.LSTM(args.rnn_size, **options(n)) for n in range(plain)]
     if args.model == "dynamic_skip":
         layers.append(
             dsl.DynamicSkipLSTM(
@@ -47,7 +67,7 @@ def build_model(args, vocabulary_size):
                 estimator=args.estimator,
                 temperature=args.temperature,
                 return_policy=args.n_actions > 1,
-                **options(),
+                **options(plain),
             )
         )
     model = dsl.LanguageModel(
@@ -55,8 +75,9 @@ def build_model(args, vocabulary_size):
         layers,
         embedding_units=args.rnn_size,
         dropout=args.dropout,
-        initializer=uniform(),
+        initializer=uniform,
         seed=next(seeds),
+        name="language_model",
     )
     model.build((args.batch_size, args.num_unroll_steps))
     return model
