@@ -95,7 +95,7 @@ class Parser(argparse.ArgumentParser):
 
 def parse_args(arguments=None):
     """Reads the flags; explicit ones override the preset's."""
-    parser = _parser()
+    parser = make_parser()
     first = Parser(prog=parser.prog, add_help=False, allow_abbrev=False)
     first.add_argument("--preset")
     first.add_argument("--estimator", default="reinforce")
@@ -154,7 +154,8 @@ _share = _number(float, 0, 1)
 _any = _number(float)
 
 
-def _parser():
+def make_parser():
+    """The parser of every flag, with the defaults of no preset."""
     parser = Parser(
         prog="RL_train.py",
         description="Trains a language model: a plain LSTM, or one whose top "

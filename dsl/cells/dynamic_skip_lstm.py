@@ -82,6 +82,9 @@ class DynamicSkipLSTMCell(LSTMCell):
     Departures: the published code passes lambda as the forget bias and never
     mixes; it lets empty slots be chosen and clears the buffer at each
     segment; its order of slots is oldest first.
+    Limit: in half precision the count of steps stops at 256 (bfloat16) or
+    2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
+    noise at each step; `dsl.DynamicSkipLSTM` does not.
     """
 
     def __init__(

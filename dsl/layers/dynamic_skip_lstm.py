@@ -131,7 +131,7 @@ class DynamicSkipLSTM(LSTM):
             return result
         if not self.return_state:
             result = (result,)
-        return (*result, extras)
+        return (*result, extras or _no_choice(sequences, mask))
 
     def _forced(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
@@ -299,6 +299,17 @@ class DynamicSkipLSTM(LSTM):
             "temperature": self.temperature,
             "return_policy": self.return_policy,
         }
+
+
+def _no_choice(sequences, mask):
+    """The extras of a layer with a single action."""
+    certain = ops.zeros_like(wide(sequences[:, :, 0]))
+    taken = ops.ones_like(certain) if mask is None else mask
+    return {
+        "log_prob": certain,
+        "entropy": certain,
+        "look_back": ops.cast(taken, "int32"),
+    }
 
 
 def _slots(states):

@@ -1,0 +1,67 @@
+"""Writes the tables of README files from the run records in results/."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dsl import results  # noqa: E402
+
+PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
+BLOCK = re.compile(
+    r"(<!-- results: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit codes: 0 done, 1 out of date (--check) or a record is "
+        "wrong, 2 usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; fail if a page is not what the records say",
+    )
+    return parser.parse_args(arguments)
+
+
+def main(args):
+    try:
+        stale = [page for page in PAGES if not refresh(ROOT / page, args.check)]
+    except (results.ResultError, OSError) as error:
+        print(f"render: {error}", file=sys.stderr)
+        return 1
+    for page in stale:
+        print(f"{page}: {'out of date' if args.check else 'written'}")
+    return int(args.check and bool(stale))
+
+
+def refresh(page, check):
+    """Renders the blocks of a page; returns whether it was up to date."""
+    old = page.read_text(encoding="utf-8")
+    new = BLOCK.sub(lambda m: f"{m[1]}{render(m['name'])}\n{m[3]}", old)
+    if new != old and not check:
+        page.write_text(new, encoding="utf-8")
+    return new == old
+
+
+def render(name):
+    """The tables of one name, from its record or folder of records."""
+    if name == "benchmark":
+        from benchmarking import report
+
+        path = ROOT / "results" / "benchmark.json"
+        return report.render(json.loads(path.read_text(encoding="utf-8")))
+    paths = sorted((ROOT / "results" / name).glob("*.json"))
+    return results.language_models([results.load(path) for path in paths])
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse_args()))
