@@ -13,7 +13,7 @@ PRESETS = {
         "param_init": 0.1,
         "num_unroll_steps": 20,
         "max_epochs": 4,
-        "max_steps": 2320,
+        "max_steps": 2000,
         "policy_units": 100,
     },
     # "small" of Zaremba et al. 2014.

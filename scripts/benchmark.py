@@ -1,0 +1,167 @@
+"""Times the training step of language models, ours beside others'.
+
+Each step is the whole of it: forward, backward, clipping and update. All
+implementations take turns, on the processor, in one process for each number
+of cores. KERAS_BACKEND chooses tensorflow (default) or jax. PyTorch takes part
+where it is installed.
+"""
+
+import argparse
+import importlib.util
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarking import plan, report, timing
+
+from dsl import results
+
+ROOT = Path(__file__).resolve().parents[1]
+BACKENDS = ("tensorflow", "jax")
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        choices=list(plan.SIZES),
+        default=list(plan.SIZES),
+        help="2x200, 20 steps; 2x650, 35 steps, dropout 0.5 (default: both)",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=rounds,
+        default=15,
+        metavar="N",
+        help="timed steps of each implementation (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--cores",
+        nargs="+",
+        choices=["one", "all"],
+        default=["one", "all"],
+        help="how many cores all share (default: one, then all)",
+    )
+    parser.add_argument(
+        "--growth",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also time growing K and T, at the last of the sizes",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=ROOT / "results" / "benchmark.json",
+        metavar="FILE",
+        help="the record (default: results/benchmark.json)",
+    )
+    return parser
+
+
+def parse_args(arguments=None):
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    args.backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
+    if args.backend not in BACKENDS:
+        parser.error(
+            "KERAS_BACKEND must be tensorflow or jax. "
+            f"Received: {args.backend!r}"
+        )
+    if importlib.util.find_spec(args.backend) is None:
+        parser.error(f"{args.backend} is not installed.")
+    if args.out.is_dir():
+        parser.error(f"--out must name a file. Received: {str(args.out)!r}")
+    return args
+
+
+def rounds(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(
+            f"must be an integer of at least 1. Received: {text!r}"
+        )
+    return int(text)
+
+
+def main(args):
+    available = len(timing.available_cores())
+    cores = {"one": 1, "all": available}
+    jobs = plan.jobs(
+        sizes=[plan.SIZES[name] for name in dict.fromkeys(args.sizes)],
+        cores=list(dict.fromkeys(cores[name] for name in args.cores)),
+        rounds=args.rounds,
+        with_growth=args.growth,
+        with_torch=importlib.util.find_spec("torch") is not None,
+    )
+    return run(args, jobs)
+
+
+def run(args, jobs):
+    started = time.perf_counter()
+    try:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        tables = [timing.run(job, args.backend) for job in jobs]
+        record = {
+            **facts(args),
+            "seconds": time.perf_counter() - started,
+            "tables": [report.summarize(table) for table in tables],
+        }
+        results.save(record, args.out)
+    except (timing.BenchmarkError, results.ResultError, OSError) as error:
+        print(f"benchmark.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("benchmark.py: interrupted; nothing is kept.", file=sys.stderr)
+        return 130
+    print(report.render(record))
+    return 0
+
+
+def facts(args):
+    """What a reader needs to know about where the times were taken."""
+    from importlib import metadata
+
+    from dsl import runs
+
+    versions = runs.versions()
+    if importlib.util.find_spec("torch") is not None:
+        versions["torch"] = metadata.version("torch")
+    return {
+        "task": "benchmark",
+        "command": shlex.join(["python", *sys.argv]),
+        "backend": args.backend,
+        "rounds": args.rounds,
+        "machine": {
+            "cpu": cpu_model(),
+            "cores": len(timing.available_cores()),
+        },
+        "versions": versions,
+        "commit": runs.commit(ROOT),
+    }
+
+
+def cpu_model(path="/proc/cpuinfo"):
+    """The name of the processor as Linux gives it, or else as Python does."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    import platform
+
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse_args()))

@@ -1,0 +1,70 @@
+"""How much arithmetic a training step needs, counted by hand."""
+
+
+def product(rows, inner, columns):
+    """Floating-point operations of one matrix product, `2 m k n`."""
+    return 2 * rows * inner * columns
+
+
+def step_flops(contender, size):
+    """Floating-point operations of the matrix products of a training step.
+
+    With N = T B predictions, R rollouts of the top layer, and for each
+    product its forward pass, the gradient of its input and the gradient of
+    its kernel, all three equally large:
+
+        layer 1, 2      3 * (N, H, 4H)      x_t W
+        layer 1         3 * (N, H, 4H)      h_{t-1} U
+        layer 2         3 * (R N, H, 4H)    h_{t-1} U
+        softmax         3 * (R N, H, V)
+
+    and those of the agent. Rollouts share what depends on the input of their
+    layer alone. The gradient of the state before the first step is counted:
+    every loop computes it, though nobody reads it. Not counted: word vectors
+    (a look-up), elementwise work, the norm and the update.
+
+    Args:
+        contender: A `plan.Contender`.
+        size: Its `plan.Size`.
+
+    Returns:
+        Integer.
+    """
+    rows = size.steps * size.batch
+    rolled = contender.rollouts * rows
+    units = size.units
+    forward = 2 * product(rows, units, 4 * units)
+    forward += product(rows, units, 4 * units)
+    forward += product(rolled, units, 4 * units)
+    forward += product(rolled, units, size.vocabulary)
+    agent = agent_flops(contender, size) if contender.kind == "dynamic" else 0
+    return 3 * forward + agent
+
+
+def agent_flops(contender, size):
+    """The agent's part of `step_flops`.
+
+        2 * (N, H, P)       x_t A_x: once, no input gradient
+        3 * (R N, H, P)     h_{t-1} A_h: twice, no input gradient
+        4 * (R N, P, K)     V tanh(...): twice, and both gradients
+        1 * (R B, T, T)     discounted rewards to go; REINFORCE only
+
+    It runs once inside of the loop, to choose, and once after it for all
+    steps together, to learn.
+
+    Args:
+        contender: A `plan.Contender` of the kind "dynamic".
+        size: Its `plan.Size`.
+
+    Returns:
+        Integer.
+    """
+    rows = size.steps * size.batch
+    rolled = contender.rollouts * rows
+    flops = 2 * product(rows, size.units, size.policy_units)
+    flops += 3 * product(rolled, size.units, size.policy_units)
+    flops += 4 * product(rolled, size.policy_units, contender.num_actions)
+    if contender.estimator == "reinforce":
+        streams = contender.rollouts * size.batch
+        flops += product(streams, size.steps, size.steps)
+    return flops

@@ -1,0 +1,161 @@
+"""From times to ratios, and from a record to tables."""
+
+import statistics
+
+from benchmarking import operations, plan
+from dsl import results
+
+
+def summarize(measured):
+    """Adds medians and ratios to what was timed.
+
+    A ratio is the median over rounds of the ratio within a round, so that a
+    load on the machine hits both of its sides.
+
+    Args:
+        measured: What `timing.measure` returns.
+
+    Returns:
+        The same with, in `matmul`, `flops_per_second` (median) and
+        `best_flops_per_second`; and in each row `median`, `min` and `limit`
+        (seconds; the limit is `flops` over the rate of the round, median),
+        `x_limit`, `x_limit_best` (fastest step over the limit at the best
+        rate), `x_first` (to the first row) and `x_reference` (to
+        `plan.REFERENCE`, None where it did not take part).
+    """
+    flops = operations.product(*measured["matmul"]["shape"])
+    rates = [flops / t for t in measured["matmul"]["seconds"]]
+    rows = measured["rows"]
+    named = {row["name"]: row["seconds"] for row in rows}
+    summaries = [
+        _summary(row, rates, rows[0]["seconds"], named.get(plan.REFERENCE))
+        for row in rows
+    ]
+    matmul = {
+        **measured["matmul"],
+        "flops_per_second": statistics.median(rates),
+        "best_flops_per_second": max(rates),
+    }
+    return {**measured, "matmul": matmul, "rows": summaries}
+
+
+def _summary(row, rates, first, reference):
+    seconds = row["seconds"]
+    limits = [row["flops"] / rate for rate in rates]
+    return {
+        **row,
+        "median": statistics.median(seconds),
+        "min": min(seconds),
+        "limit": statistics.median(limits),
+        "x_limit": _ratio(seconds, limits),
+        "x_limit_best": min(seconds) / min(limits),
+        "x_first": _ratio(seconds, first),
+        "x_reference": reference and _ratio(seconds, reference),
+    }
+
+
+def _ratio(seconds, others):
+    pairs = zip(seconds, others, strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def render(record):
+    """Renders a record as Markdown.
+
+    Args:
+        record: What `benchmark.py` writes.
+
+    Returns:
+        Text without a final line end.
+    """
+    machine = record["machine"]
+    versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
+    parts = [
+        f"{machine['cpu']}, {machine['cores']} cores; "
+        f"Keras on {record['backend']}; {versions}.",
+        "x keras plain, x limit: medians over rounds of the ratio within a "
+        "round. Limit: floating-point operations of the step's matrix "
+        "products at the rate of one large product, measured in the same "
+        "round.",
+    ]
+    renderers = {"step": _step_tables, "growth": _growth_tables}
+    for table in record["tables"]:
+        parts += renderers[table["table"]](table)
+    parts.append(f"    {record['command']}")
+    return "\n\n".join(parts)
+
+
+def _heading(table, title):
+    size, matmul = table["size"], table["matmul"]
+    cores = table["cores"]
+    shape = " x ".join(map(str, matmul["shape"]))
+    return (
+        f"## {title}, {cores} core{'s' * (cores > 1)}\n\n"
+        f"2 x {size['units']} units, {size['batch']} streams, "
+        f"{size['vocabulary']:,} words, dropout {size['dropout']:g}; "
+        f"median of {len(matmul['seconds'])} rounds; product {shape} at "
+        f"{matmul['flops_per_second'] / 1e9:.0f} GFLOP/s."
+    )
+
+
+def _step_tables(table):
+    size = table["size"]
+    title = f"Training step, {size['name']}, {size['steps']} steps"
+    return [_heading(table, title), results.table(table["rows"], STEP_COLUMNS)]
+
+
+def _growth_tables(table):
+    first, *others = table["rows"]
+    by_actions = [r for r in others if r["num_actions"] != first["num_actions"]]
+    by_steps = [r for r in others if r["steps"] != first["steps"]]
+    per_step = [
+        {**row, "x_per_step": row["x_first"] * first["steps"] / row["steps"]}
+        for row in [first, *by_steps]
+    ]
+    name = table["size"]["name"]
+    return [
+        _heading(table, f"Growth with K, {name}, T = {first['steps']}"),
+        results.table([first, *by_actions], ACTION_COLUMNS),
+        _heading(table, f"Growth with T, {name}, K = {first['num_actions']}"),
+        results.table(per_step, LENGTH_COLUMNS),
+    ]
+
+
+def _milliseconds(key):
+    return lambda row: f"{1e3 * row[key]:.1f}"
+
+
+def _times(key):
+    return lambda row: "-" if row[key] is None else f"{row[key]:.2f}"
+
+
+TIME_COLUMNS = (
+    ("median ms", _milliseconds("median")),
+    ("min ms", _milliseconds("min")),
+)
+
+STEP_COLUMNS = (
+    ("implementation", lambda row: row["name"]),
+    *TIME_COLUMNS,
+    (f"x {plan.REFERENCE}", _times("x_reference")),
+    ("x limit", _times("x_limit")),
+    ("limit ms", _milliseconds("limit")),
+    ("GFLOP", lambda row: f"{row['flops'] / 1e9:.2f}"),
+    ("first step s", lambda row: f"{row['first_seconds']:.1f}"),
+)
+
+ACTION_COLUMNS = (
+    ("K", lambda row: str(row["num_actions"])),
+    *TIME_COLUMNS,
+    ("x first", _times("x_first")),
+    ("x limit", _times("x_limit")),
+    ("first step s", lambda row: f"{row['first_seconds']:.1f}"),
+)
+
+LENGTH_COLUMNS = (
+    ("T", lambda row: str(row["steps"])),
+    *TIME_COLUMNS,
+    ("time per T, x first", _times("x_per_step")),
+    ("x limit", _times("x_limit")),
+    ("first step s", lambda row: f"{row['first_seconds']:.1f}"),
+)

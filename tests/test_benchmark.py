@@ -1,0 +1,336 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import benchmark
+from benchmarking import operations, plan, report, timing
+
+TINY = plan.Size(
+    "tiny",
+    units=6,
+    steps=7,
+    dropout=0.1,
+    batch=3,
+    vocabulary=11,
+    policy_units=4,
+)
+NAMED = {contender.name: contender for contender in plan.STEP}
+
+
+# The operation count.
+
+
+@pytest.mark.backend
+def test_product():
+    assert operations.product(2, 3, 5) == 60
+
+
+@pytest.mark.backend
+def test_flops_of_the_plain_model():
+    # 21 predictions; per layer 6 -> 24 twice, then 6 -> 11.
+    forward = 21 * (4 * 6 * 24 + 6 * 11)
+    for name in ("ours plain", "keras plain", "torch plain"):
+        assert operations.step_flops(NAMED[name], TINY) == 2 * 3 * forward
+
+
+@pytest.mark.backend
+def test_flops_of_the_agent():
+    plain = operations.step_flops(NAMED["ours plain"], TINY)
+    dynamic = operations.step_flops(NAMED["ours dynamic"], TINY)
+    agent = 21 * (2 * 6 * 4 + 3 * 6 * 4 + 4 * 4 * 5) + 3 * 7 * 7
+    assert dynamic == plain + 2 * agent
+
+
+def graph_flops(graph, steps):
+    """Counts the products of a TensorFlow graph that any result needs."""
+    needed, found = set(), [x.op for x in graph.outputs] + graph.control_outputs
+    while found:
+        op = found.pop()
+        if op not in needed:
+            needed.add(op)
+            found += [x.op for x in op.inputs] + op.control_inputs
+    flops = 0
+    for op in needed:
+        if op.type.startswith(("MatMul", "BatchMatMul")):
+            left = op.inputs[0].shape
+            inner = left[0 if op.get_attr("transpose_a") else 1]
+            flops += 2 * inner * int(np.prod(op.outputs[0].shape))
+        for key, times in (("f", 1), ("body", steps)):
+            if key in op.node_def.attr and op.node_def.attr[key].func.name:
+                name = op.get_attr(key).name
+                inside = graph._get_function(name).graph
+                flops += times * graph_flops(inside, steps)
+    return flops
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ours dynamic",
+        "ours dynamic, straight-through",
+        "ours dynamic, two rollouts",
+        "ours plain",
+        "keras plain",
+    ],
+)
+def test_flops_are_those_of_the_graph_that_runs(name):
+    tf = pytest.importorskip("tensorflow")
+    from benchmarking import contenders
+
+    trainer = contenders.keras_trainer(NAMED[name], TINY)
+    trainer.build((TINY.batch, TINY.steps))
+    trainer.optimizer.build(trainer.trainable_variables)
+    words = tf.zeros((TINY.batch, TINY.steps), "int32")
+    traced = tf.function(trainer.train_step, autograph=False)
+    graph = traced.get_concrete_function((words, words)).graph
+    counted = graph_flops(graph, TINY.steps)
+    assert counted == operations.step_flops(NAMED[name], TINY)
+
+
+# What is timed.
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("kind", ["dynamic", "keras", "torch"])
+def test_a_step_trains(kind):
+    if kind == "torch":
+        pytest.importorskip("torch")
+    from benchmarking import contenders
+
+    contender = next(c for c in plan.STEP if c.kind == kind)
+    step = contenders.build(contender, TINY, cores=1)
+    losses = [step() for _ in range(20)]
+    assert losses[0] == pytest.approx(7 * np.log(11), rel=0.1)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.backend
+def test_jobs():
+    sizes = list(plan.SIZES.values())
+    jobs = plan.jobs(sizes, [1, 2], 9, with_growth=True, with_torch=False)
+    assert [(job.table, job.size.name, job.cores) for job in jobs] == [
+        ("step", "small", 1),
+        ("step", "medium", 1),
+        ("growth", "medium", 1),
+        ("step", "small", 2),
+        ("step", "medium", 2),
+        ("growth", "medium", 2),
+    ]
+    assert {job.rounds for job in jobs} == {9}
+    kinds = [contender.kind for contender in jobs[0].contenders]
+    assert kinds == ["dynamic", "dynamic", "dynamic", "plain", "keras"]
+    grown = [
+        (c.num_actions, c.resized(jobs[2].size).steps)
+        for c in jobs[2].contenders
+    ]
+    assert grown == [(5, 35), (10, 35), (50, 35), (5, 70), (5, 140)]
+
+
+@pytest.mark.backend
+def test_timers_take_turns():
+    order, lines = [], []
+
+    def timer(name):
+        def run():
+            order.append(name)
+            return float(len(order))
+
+        return run
+
+    timers = {name: timer(name) for name in "abc"}
+    taken = timing.take_turns(timers, 6, lines.append)
+    turns = [order[n : n + 3] for n in range(0, 21, 3)]
+    assert all(sorted(turn) == ["a", "b", "c"] for turn in turns)
+    assert len({tuple(turn) for turn in turns}) > 2
+    # The first turn does not count.
+    for name, seconds in taken.items():
+        assert [order[int(s) - 1] for s in seconds] == [name] * 6
+        assert min(seconds) > 3
+    assert lines == ["round 1 of 6", "round 6 of 6"]
+
+
+# The tables.
+
+
+def measured(table="step", rows=None):
+    """What three rounds might have given; the machine slows down in two."""
+    size = {"name": "medium", "units": 650, "steps": 35, "dropout": 0.5}
+    rows = rows or {
+        "ours dynamic": [2.0, 5.0, 3.0],
+        "keras plain": [4.0, 8.0, 4.0],
+    }
+    return {
+        "table": table,
+        "cores": 1,
+        "size": {**size, "batch": 20, "vocabulary": 10_000},
+        # 2e9, 1e9 and 2e9 operations a second.
+        "matmul": {"shape": [1000, 1000, 1000], "seconds": [1.0, 2.0, 1.0]},
+        "rows": [
+            {
+                "name": name,
+                "num_actions": 5,
+                "steps": 35,
+                "flops": 4_000_000_000,
+                "first_seconds": 7.25,
+                "seconds": seconds,
+            }
+            for name, seconds in rows.items()
+        ],
+    }
+
+
+def make_record(*tables):
+    return {
+        "command": "python scripts/benchmark.py",
+        "backend": "tensorflow",
+        "machine": {"cpu": "A Processor", "cores": 2},
+        "versions": {"python": "3.11.7", "keras": "3.15.1"},
+        "tables": [report.summarize(table) for table in tables],
+    }
+
+
+def table_cells(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in x.strip("|").split("|")] for x in lines]
+
+
+@pytest.mark.backend
+def test_ratios_are_taken_within_a_round():
+    ours, keras = report.summarize(measured())["rows"]
+    assert (ours["median"], ours["min"], ours["limit"]) == (3.0, 2.0, 2.0)
+    assert ours["x_limit"] == 1.25  # of 2 / 2, 5 / 4, 3 / 2
+    assert ours["x_limit_best"] == 1.0
+    assert ours["x_reference"] == 0.625  # of 2 / 4, 5 / 8, 3 / 4
+    assert ours["x_first"] == keras["x_reference"] == 1.0
+    assert keras["x_first"] == 1.6
+
+
+@pytest.mark.backend
+def test_the_rate_is_that_of_the_product():
+    matmul = report.summarize(measured())["matmul"]
+    assert matmul["flops_per_second"] == 2e9
+    assert matmul["best_flops_per_second"] == 2e9
+
+
+@pytest.mark.backend
+def test_table_of_steps():
+    text = report.render(make_record(measured()))
+    assert text.startswith(
+        "A Processor, 2 cores; Keras on tensorflow; "
+        "python 3.11.7, keras 3.15.1."
+    )
+    assert "## Training step, medium, 35 steps, 1 core\n" in text
+    assert "2 x 650 units, 20 streams, 10,000 words, dropout 0.5" in text
+    assert "median of 3 rounds; product 1000 x 1000 x 1000 at 2 GFLOP" in text
+    assert text.endswith("    python scripts/benchmark.py")
+    heading, _, ours, keras = table_cells(text)
+    assert dict(zip(heading, ours, strict=True)) == {
+        "implementation": "ours dynamic",
+        "median ms": "3000.0",
+        "min ms": "2000.0",
+        "x keras plain": "0.62",
+        "x limit": "1.25",
+        "limit ms": "2000.0",
+        "GFLOP": "4.00",
+        "first step s": "7.2",
+    }
+    assert keras[:4] == ["keras plain", "4000.0", "4000.0", "1.00"]
+
+
+@pytest.mark.backend
+def test_tables_of_growth():
+    table = measured(
+        "growth",
+        {"ours": [1.0, 2.0, 1.0], "K": [2.0, 2.0, 2.0], "T": [3.0, 8.0, 3.0]},
+    )
+    table["rows"][1]["num_actions"] = 50
+    table["rows"][2]["steps"] = 70
+    text = report.render(make_record(table))
+    assert "## Growth with K, medium, T = 35, 1 core\n" in text
+    assert "## Growth with T, medium, K = 5, 1 core\n" in text
+    rows = [row[:4] for row in table_cells(text)]
+    assert rows == [
+        ["K", "median ms", "min ms", "x first"],
+        ["--:", "--------:", "-----:", "------:"],
+        ["5", "1000.0", "1000.0", "1.00"],
+        ["50", "2000.0", "2000.0", "2.00"],
+        ["T", "median ms", "min ms", "time per T, x first"],
+        ["--:", "--------:", "-----:", "------------------:"],
+        ["35", "1000.0", "1000.0", "1.00"],
+        ["70", "3000.0", "3000.0", "1.50"],
+    ]
+
+
+# The command.
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rounds", "0"], "must be an integer of at least 1. Received: '0'"),
+        (["--sizes", "large"], "invalid choice: 'large'"),
+        (["--cores", "3"], "invalid choice: '3'"),
+        (["--out", "."], "--out must name a file. Received: '.'"),
+    ],
+)
+def test_a_wrong_option_is_one_line(options, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        benchmark.parse_args(options)
+    assert stop.value.code == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "error: " in last and message in last
+
+
+@pytest.mark.backend
+def test_an_unknown_backend_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(SystemExit) as stop:
+        benchmark.parse_args([])
+    assert stop.value.code == 2
+    assert "Received: 'torch'" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.backend
+def test_a_whole_run_leaves_a_record(tmp_path, capsys):
+    out = tmp_path / "new" / "benchmark.json"
+    args = benchmark.parse_args(["--out", str(out), "--rounds", "2"])
+    job = plan.Job(
+        table="step",
+        size=TINY,
+        contenders=(NAMED["ours dynamic"], NAMED["keras plain"]),
+        cores=1,
+        rounds=args.rounds,
+        matmul=(20, 30, 40),
+    )
+    assert benchmark.run(args, [job]) == 0
+    shown = capsys.readouterr().out
+    record = json.loads(out.read_text())
+    assert shown == report.render(record) + "\n"
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    assert record["backend"] == args.backend and record["machine"]["cpu"]
+    (table,) = record["tables"]
+    assert table["size"]["name"] == "tiny" and table["cores"] == 1
+    for row in table["rows"]:
+        assert len(row["seconds"]) == 2
+        assert min(row["seconds"]) == row["min"] > 0.0
+        assert row["first_seconds"] > row["median"]
+
+
+@pytest.mark.backend
+def test_a_process_that_fails_is_one_line(tmp_path, capfd):
+    args = benchmark.parse_args(["--out", str(tmp_path / "benchmark.json")])
+    # Without a contender there is nothing to build.
+    job = plan.Job("step", TINY, (None,), cores=1, rounds=1)
+    assert benchmark.run(args, [job]) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == (
+        "benchmark.py: the process that timed step, tiny ended early with "
+        "exit code 1."
+    )
+    assert not any(tmp_path.iterdir())
