@@ -95,12 +95,12 @@ class LanguageModel(keras.Model):
         self.softmax_kernel = self.add_weight(
             shape=(features, self.vocabulary_size),
             name="softmax_kernel",
-            initializer=self.initializer.clone(),
+            initializer=_again(self.initializer),
         )
         self.softmax_bias = self.add_weight(
             shape=(self.vocabulary_size,),
             name="softmax_bias",
-            initializer=self.initializer.clone(),
+            initializer=_again(self.initializer),
         )
 
     @property
@@ -174,6 +174,16 @@ class LanguageModel(keras.Model):
         layers = config.pop("layers")
         layers = [keras.saving.deserialize_keras_object(x) for x in layers]
         return cls(layers=layers, **config)
+
+
+def _again(initializer):
+    """The initializer for one more weight.
+
+    Keras fixes the draw of an unseeded initializer when it is made; a clone
+    draws anew. A seed generator must not be cloned: it goes on by itself.
+    """
+    unseeded = initializer.get_config().get("seed", 0) is None
+    return initializer.clone() if unseeded else initializer
 
 
 def _observed(inputs, hidden, h_0, num_rollouts):

@@ -36,8 +36,8 @@ class Recurrent(keras.layers.RNN):
             derived by hand exists. Slower; tests compare the two.
         **kwargs: Arguments of `keras.layers.RNN` (`return_sequences`,
             `return_state`, `go_backwards`, `stateful`,
-            `zero_output_for_mask`, `name`, `dtype`, ...); all others are the
-            cell's.
+            `zero_output_for_mask`, `name`, `dtype`, ...; `unroll` changes
+            nothing); all others are the cell's.
 
     Call arguments:
         sequences: Float `(batch, time, features)`.
