@@ -9,7 +9,7 @@ from dsl import policy
 
 # On JAX float64 is an option of the whole process, off by default.
 EXACT_DTYPE = "float32" if keras.backend.backend() == "jax" else "float64"
-EXACT = {"float32": 1e-3, "float64": 1e-6}[EXACT_DTYPE]
+EXACT = {"float32": 1e-4, "float64": 1e-6}[EXACT_DTYPE]
 
 BATCH, STEPS, FEATURES, UNITS, POLICY_UNITS = 3, 7, 5, 4, 6
 
@@ -153,7 +153,7 @@ def filled_slots(states):
 def dynamic(num_actions, weights=None, features=FEATURES, **options):
     """A built layer that returns everything, with the weights given."""
     options = {
-        "skip_weight": 0.5,
+        "skip_weight": 0.3,
         "policy_units": POLICY_UNITS,
         "return_sequences": True,
         "return_state": True,

@@ -15,7 +15,7 @@ import dsl
 def build(num_actions, weights=None, **options):
     """A built `keras.layers.RNN` around a cell, with random weights."""
     options = {
-        "skip_weight": 0.5,
+        "skip_weight": 0.3,
         "policy_units": cases.POLICY_UNITS,
         **options,
     }
@@ -43,11 +43,10 @@ def assert_equals(found, expected, tolerance=2e-5):
         )
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("mask", cases.MASKS)
 @pytest.mark.parametrize(
     "num_actions, skip_weight",
-    [(1, 1.0), (2, 0.5), (3, 0.0), (3, 1.0), (5, 0.5), (5, 1.0)],
+    [(1, 1.0), (2, 0.3), (3, 0.0), (3, 1.0), (5, 0.3), (5, 1.0)],
 )
 def test_equals_the_oracle(num_actions, skip_weight, mask):
     inputs, mask = cases.random_inputs(), cases.MASKS[mask]
@@ -83,7 +82,7 @@ def test_options_and_draws_equal_the_oracle(
         "empty_slots": empty_slots,
         "observation": observation,
         "forget_bias": forget_bias,
-        "skip_weight": 0.5,
+        "skip_weight": 0.3,
     }
     found = build(5, unroll=True, **options)(
         *cases.cast([inputs], "float32"),
@@ -110,7 +109,7 @@ def test_one_call_is_one_step():
             *cases.cast([x[:, t]], "float32"), cases.cast(state, "float32")
         )
         expected = reference.dynamic_skip_lstm(
-            x[:, t : t + 1], weights, state, num_actions=3, skip_weight=0.5
+            x[:, t : t + 1], weights, state, num_actions=3, skip_weight=0.3
         )
         assert_equals([h[:, None], *next_state], expected)
         state = expected["states"]
@@ -118,8 +117,9 @@ def test_one_call_is_one_step():
 
 @pytest.mark.backend
 def test_layer_and_cell_agree_in_value_and_gradient():
-    inputs, mask = cases.random_inputs(), cases.MASKS["left"]
-    state = cases.quiet_where_masked(cases.random_state(5), mask)
+    inputs, state = cases.random_inputs(), cases.random_state(5)
+    # Before the first unmasked step the backends of Keras differ.
+    mask = np.arange(cases.STEPS) < np.array([[7], [4], [1]])
     tensors = cases.cast([inputs, *state], "float32")
     found = []
     for layer in (build(5), cases.dynamic(5, return_policy=False)):
@@ -192,7 +192,7 @@ def test_dropout_in_the_cell_equals_the_layer(dropout, monkeypatch):
 
 def test_stacked_cells_save_and_load(tmp_path):
     cells = [
-        dsl.DynamicSkipLSTMCell(4, 3, policy_units=6, skip_weight=0.5),
+        dsl.DynamicSkipLSTMCell(4, 3, policy_units=6, skip_weight=0.3),
         dsl.DynamicSkipLSTMCell(
             5, 2, policy_units=7, observation="mean", empty_slots="zeros"
         ),

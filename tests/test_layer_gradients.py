@@ -221,10 +221,10 @@ def oracle_loss(point, weights, frozen, options, estimator="reinforce"):
 
 QUOTIENT_CASES = {
     "lambda 1": {"skip_weight": 1.0},
-    "lambda 0.5": {"skip_weight": 0.5},
-    "mask": {"mask": cases.MASKS["holes"], "skip_weight": 0.5},
+    "lambda 0.3": {"skip_weight": 0.3},
+    "mask": {"mask": cases.MASKS["holes"], "skip_weight": 0.3},
     "zeros": {"empty_slots": "zeros", "skip_weight": 1.0},
-    "mean": {"observation": "mean", "skip_weight": 0.5},
+    "mean": {"observation": "mean", "skip_weight": 0.3},
 }
 
 

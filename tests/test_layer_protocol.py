@@ -103,22 +103,15 @@ def mean_square(layer, mask):
 
 
 @pytest.mark.backend
-def test_it_trains_in_fit_with_and_without_xla():
+def test_it_trains_in_fit_with_xla():
     x = cases.random_inputs(batch=8, steps=4).astype("float32")
     y = x[:, 0, :1]
-    for jit_compile in (False, True):
-        model = keras.Sequential(
-            [
-                dsl.DynamicSkipLSTM(8, **SMALL, estimator="straight_through"),
-                keras.layers.Dense(1),
-            ]
-        )
-        model.compile(
-            keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile
-        )
-        history = model.fit(x, y, epochs=30, batch_size=8, verbose=0)
-        losses = history.history["loss"]
-        assert losses[-1] < 0.5 * losses[0]
+    layer = dsl.DynamicSkipLSTM(8, **SMALL, estimator="straight_through")
+    model = keras.Sequential([layer, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=True)
+    history = model.fit(x, y, epochs=30, batch_size=8, verbose=0)
+    losses = history.history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 # --- composing ---------------------------------------------------------------
@@ -157,7 +150,6 @@ def test_h_and_c_alone_are_an_initial_state():
     np.testing.assert_array_equal(found["look_back"], expected["look_back"])
 
 
-@pytest.mark.backend
 def test_stacked_with_an_embedding_mask():
     words = np.array([[3, 1, 2, 0], [4, 0, 0, 0]])
     embedding = keras.layers.Embedding(5, 6, mask_zero=True)
@@ -198,7 +190,7 @@ def test_save_and_load(tmp_path):
     layer = dsl.DynamicSkipLSTM(
         4,
         num_actions=4,
-        skip_weight=0.5,
+        skip_weight=0.3,
         policy_units=6,
         observation="mean",
         empty_slots="zeros",

@@ -42,7 +42,6 @@ def assert_same(found, expected, tolerance=2e-6):
         np.testing.assert_allclose(left, right, atol=tolerance)
 
 
-@pytest.mark.backend
 @FAST_AND_AUTODIFF
 @pytest.mark.parametrize("forget_bias", [0.0, 0.7])
 @pytest.mark.parametrize("mask", cases.MASKS)
@@ -153,7 +152,6 @@ def test_gradient_equals_difference_quotients():
         )
 
 
-@pytest.mark.backend
 @FAST_AND_AUTODIFF
 def test_dropout_equals_keras(autodiff):
     """Same seed, same masks: input dropout and recurrent dropout."""

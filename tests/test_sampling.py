@@ -156,7 +156,7 @@ def test_rollouts(mask, autodiff):
             cases.random_weights(3),
             state,
             num_actions=3,
-            skip_weight=0.5,
+            skip_weight=0.3,
             mask=mask,
             look_back=np.maximum(drawn["look_back"][rows], 1),
         )
