@@ -14,11 +14,12 @@ def perplexity(nll, count=None):
         count: Number of predicted tokens.
 
     Returns:
-        Python float; infinity where the mean exceeds what a float can hold.
+        Python float; infinity where the mean exceeds what a float can hold,
+        NaN where a token's is NaN.
     """
     nll = np.asarray(nll, dtype=np.float64)
     mean = nll.mean() if count is None else nll.sum() / count
-    return math.exp(mean) if mean < 700.0 else math.inf
+    return math.inf if mean > 700.0 else math.exp(mean)
 
 
 def look_back_histogram(look_back, num_actions):

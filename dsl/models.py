@@ -68,6 +68,7 @@ class LanguageModel(keras.Model):
         seed=None,
         **kwargs,
     ):
+        _check_layers(layers)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.embedding_units = embedding_units
@@ -146,7 +147,8 @@ class LanguageModel(keras.Model):
                 policy = rest.pop()
                 observed = _observed(x, hidden, read[0], num_rollouts)
             new_states.extend(rest)
-            x = dropout(hidden, training=training)
+            rows = num_rollouts if options else 1
+            x = _shared_dropout(dropout, hidden, rows, training)
         logits = dense(x, self.softmax_kernel) + self.softmax_bias
         return {
             "logits": logits,
@@ -174,6 +176,36 @@ class LanguageModel(keras.Model):
         layers = config.pop("layers")
         layers = [keras.saving.deserialize_keras_object(x) for x in layers]
         return cls(layers=layers, **config)
+
+
+def _check_layers(layers):
+    """Raises a ValueError unless the layers can be stacked."""
+    if not layers:
+        raise ValueError("`layers` must hold at least one layer. Received: []")
+    for n, layer in enumerate(layers):
+        chooses = getattr(layer, "return_policy", False)
+        if not (layer.return_sequences and layer.return_state):
+            raise ValueError(
+                "each layer needs return_sequences=True and "
+                f"return_state=True. Received: {layer.name!r} without"
+            )
+        if chooses and n + 1 < len(layers):
+            raise ValueError(
+                "only the last layer may return its policy. "
+                f"Received: return_policy=True in {layer.name!r}"
+            )
+
+
+def _shared_dropout(dropout, hidden, num_rollouts, training):
+    """Dropout that falls on the same units in every rollout.
+
+    What differs between rollouts is then due to their actions alone.
+    """
+    if num_rollouts == 1:
+        return dropout(hidden, training=training)
+    rows = ops.shape(hidden)[0] // num_rollouts
+    mask = dropout(ops.ones_like(hidden[:rows]), training=training)
+    return hidden * ops.tile(mask, [num_rollouts, 1, 1])
 
 
 def _again(initializer):

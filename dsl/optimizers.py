@@ -80,6 +80,7 @@ def _scaled(gradient, scale):
     return type(gradient)(values, gradient.indices, gradient.dense_shape)
 
 
+@keras.saving.register_keras_serializable(package="dsl")
 class GroupedOptimizer(keras.optimizers.Optimizer):
     """One optimizer for the model, and optionally another for the agent.
 

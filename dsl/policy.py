@@ -10,16 +10,10 @@ Connections", AAAI 2019, arXiv:1811.03873; "the published code" its TensorFlow
 import keras
 from keras import ops
 
+from dsl.choices import REWARDS
+
 UNREACHABLE = -1e9
 """Added to the logit of a slot that may not be chosen (float32 and wider)."""
-
-REWARDS = ("log_likelihood", "probability", "correct")
-BASELINES = ("none", "running_mean", "batch_mean", "leave_one_out", "value")
-ESTIMATORS = ("reinforce", "straight_through")
-EMPTY_SLOTS = ("mask", "zeros", "previous")
-
-
-# Choosing.
 
 
 def filled(count, num_actions):
@@ -44,9 +38,10 @@ def selectable(count, num_actions, empty_slots):
     Args:
         count: Steps taken since the start, float `(...)`.
         num_actions: K.
-        empty_slots: "mask": only filled slots (Keras-style masking, ours);
-            "zeros": every slot from the second step on, the first step only
-            the incoming state (published code); "previous": every slot.
+        empty_slots: "mask": only filled slots (this project's default, so
+            that no choice resets the cell); "zeros": every slot from the
+            second step on, the first step only the incoming state (published
+            code); "previous": every slot (the port in the spago library).
 
     Returns:
         Bool `(..., K)`.
@@ -133,9 +128,8 @@ def gumbel_noise(shape, dtype, seed):
     Returns:
         Float tensor of the given shape.
     """
-    tiny = keras.config.epsilon() * 1e-3
     uniform = keras.random.uniform(
-        shape, minval=tiny, maxval=1.0, dtype=dtype, seed=seed
+        shape, minval=1e-10, maxval=1.0, dtype=dtype, seed=seed
     )
     # In float32 the draw may round to 1 exactly, whose noise is infinite.
     return -ops.log(-ops.log(ops.minimum(uniform, 1.0 - 6e-8)))
@@ -197,9 +191,6 @@ def straight_through(logits, noise, actions, temperature):
     relaxed = ops.softmax((logits + noise) / temperature, axis=-1)
     chosen = one_hot(logits, noise, actions)
     return chosen + (relaxed - ops.stop_gradient(relaxed))
-
-
-# Learning.
 
 
 def soft_reward(r_t, log_prob_t, weight):
@@ -383,7 +374,8 @@ def entropy_bonus(entropy_t, weight_t=None):
         weight_t: Optional mask or weight of each step, `(batch, time)`.
 
     Returns:
-        Scalar; the paper subtracts it from the loss with weight 1.
+        Scalar, to be subtracted from the loss. Not the paper's term, which
+        is the entropy of the whole action sequence: see `soft_reward`.
     """
     return _time_sum(entropy_t, weight_t)
 

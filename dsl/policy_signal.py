@@ -4,8 +4,17 @@ import keras
 from keras import ops
 
 from dsl import policy
+from dsl.choices import (
+    BASELINES,
+    ESTIMATORS,
+    REWARDS,
+    check_choice,
+    check_count,
+    check_number,
+)
 
 
+@keras.saving.register_keras_serializable(package="dsl")
 class PolicySignal(keras.layers.Layer):
     """Turns the loss of each prediction into the loss of the agent.
 
@@ -64,21 +73,13 @@ class PolicySignal(keras.layers.Layer):
         name="policy_signal",
     ):
         super().__init__(name=name, dtype="float32")
-        for key, value, choices in (
-            ("estimator", estimator, policy.ESTIMATORS),
-            ("reward", reward, policy.REWARDS),
-            ("baseline", baseline, policy.BASELINES),
-        ):
-            if value not in choices:
-                raise ValueError(
-                    f"`{key}` must be one of {choices}. "
-                    f"Received: {key}={value!r}"
-                )
-        if not 0.0 <= discount <= 1.0:
-            raise ValueError(
-                "`discount` is the weight of the next reward and must be in "
-                f"[0, 1]. Received: discount={discount!r}"
-            )
+        check_choice("estimator", estimator, ESTIMATORS)
+        check_choice("reward", reward, REWARDS)
+        check_choice("baseline", baseline, BASELINES)
+        check_count("num_rollouts", num_rollouts, "the number of rollouts")
+        check_number(
+            "discount", discount, "the weight of the next reward", 0, 1
+        )
         if baseline == "leave_one_out" and num_rollouts < 2:
             raise ValueError(
                 "the leave-one-out baseline needs at least 2 rollouts. "
@@ -184,3 +185,19 @@ class PolicySignal(keras.layers.Layer):
             loss = policy.value_loss(value_t, return_t, weight_t)
             return ops.stop_gradient(value_t), loss
         return ops.zeros_like(return_t), 0.0
+
+    def get_config(self):
+        return {
+            "estimator": self.estimator,
+            "reward": self.reward,
+            "discount": self.discount,
+            "baseline": self.baseline,
+            "num_rollouts": self.num_rollouts,
+            "policy_weight": self.policy_weight,
+            "entropy_weight": self.entropy_weight,
+            "final_entropy_weight": self.final_entropy_weight,
+            "entropy_steps": self.entropy_steps,
+            "sequence_entropy_weight": self.sequence_entropy_weight,
+            "value_units": self.value_units,
+            "name": self.name,
+        }

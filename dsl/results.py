@@ -270,9 +270,9 @@ def _model(record):
     settings = record["settings"]
     if record["model"] != "dynamic_skip":
         return str(record["model"])
-    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda'):g}"]
+    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
     parts.append(str(settings.get("estimator")).replace("_", "-"))
-    if settings.get("rollouts", 1) > 1:
+    if settings.get("rollouts") not in (None, 1):
         parts.append(f"{settings['rollouts']} rollouts")
     return f"{record['model']} ({', '.join(parts)})"
 
@@ -289,21 +289,20 @@ def _valid(record):
 
 def _budget(record):
     """Epochs run, out of those that the recipe has."""
-    return f"{len(record.get('epochs') or [])}/" + str(
-        record["settings"].get("max_epochs")
-    )
+    recipe = record.get("recipe_epochs", record["settings"].get("max_epochs"))
+    return f"{len(record.get('epochs') or [])}/{recipe}"
 
 
 _LANGUAGE_MODELS: Columns = (
     ("model", _model),
     ("published test", _published),
     ("test", _measured),
-    ("test, sampled actions", _sampled),
+    ("test, sampled actions ± sd over draws", _sampled),
     ("valid", _valid),
     ("seed", lambda record: str(record["settings"].get("seed"))),
     ("epochs run/recipe", _budget),
     ("wall time", lambda record: f"{record['seconds'] / 60:.0f} min"),
-    ("command", lambda record: f"`{record['command']}`"),
+    ("command", lambda record: f"`{record['command']}`".replace("|", "\\|")),
 )
 
 

@@ -63,7 +63,7 @@ class RunFolder:
             results.save(config, run.path / "config.json")
         except FileExistsError:
             raise RunError(
-                f"{run.path}: exists already; give another --name."
+                f"{run.path}: exists already; a run needs a new folder."
             ) from None
         except OSError as error:
             raise RunError(
@@ -71,18 +71,20 @@ class RunFolder:
             ) from error
         return run
 
-    def settings(self, known):
+    def settings(self, known, data_sha256):
         """Reads the settings of the run from its configuration.
 
         Args:
             known: Names of the settings that there must be.
+            data_sha256: Hashes of the data at hand, which must be those that
+                the run was trained on.
 
         Returns:
             Dict of settings.
 
         Raises:
-            RunError: If the configuration is missing, is not JSON or has
-                other settings.
+            RunError: If the configuration is missing, is not JSON, or has
+                other settings or other data.
         """
         path = self.path / "config.json"
         try:
@@ -99,12 +101,17 @@ class RunFolder:
                 f"{path}: its settings are not those of this program; "
                 f"differing: {', '.join(differing)}."
             )
+        if config.get("data_sha256") != data_sha256:
+            raise RunError(
+                f"{path}: this run was trained on another corpus than the one "
+                "at hand."
+            )
         return found
 
     def log_metrics(self, entry):
         """Appends one line to `metrics.jsonl`."""
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+            file.write(json.dumps(entry, allow_nan=False) + "\n")
             file.flush()
 
     def save_best(self, model):

@@ -76,7 +76,7 @@ def lstm_gradient(gates, tanh_c, c_tm1, dh_t, dc_t):
 
 
 def mix(selected, previous, skip_weight):
-    """Blends the selected past state with the previous one (section "Model").
+    """Blends the selected past state with the previous one (Gui et al. 2019).
 
         s~ = lambda * s_{t-k} + (1 - lambda) * s_{t-1}
 

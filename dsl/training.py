@@ -377,7 +377,7 @@ class Schedule:
     """The learning rate of each epoch.
 
     Attributes:
-        rate: Rate of the coming epoch.
+        rate: Rate of the coming epoch; at first, the initial one.
         factor: Multiplier of a decay.
         constant_epochs: Epochs before a fixed decay; None for the
             conditional one.
@@ -395,6 +395,9 @@ class Schedule:
     reference: float | None = None
     epoch: int = 0
 
+    def __post_init__(self):
+        self.initial_rate = self.rate
+
     def finish_epoch(self, perplexity):
         """Moves on to the next epoch, given this one's validation."""
         self.epoch += 1
@@ -407,8 +410,13 @@ class Schedule:
                 margin=self.margin,
                 floor=self.floor,
             )
-        elif self.epoch >= self.constant_epochs:
-            self.rate = self.rate * self.factor
+        else:
+            self.rate = fixed_decay(
+                self.initial_rate,
+                self.epoch + 1,
+                factor=self.factor,
+                constant_epochs=self.constant_epochs,
+            )
 
 
 def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):

@@ -31,7 +31,7 @@ def main(args):
     except (runs.DivergedError, results.ResultError, OSError) as error:
         return fail(1, error)
     except KeyboardInterrupt:
-        return fail(130, "interrupted; the best weights so far are kept.")
+        return fail(130, "interrupted.")
 
 
 def train(args, corpus):
@@ -39,6 +39,7 @@ def train(args, corpus):
     from dsl import results, runs, startup
 
     started = time.perf_counter()
+    check_lengths(args, corpus)
     config = {
         "task": "language_modeling",
         "settings": vars(args),
@@ -51,7 +52,6 @@ def train(args, corpus):
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
 
-    experiment.check_lengths(args, corpus)
     model = experiment.build_model(args, len(corpus.vocabulary))
     trainer = experiment.build_trainer(args, model)
     print(f"{args.model}: {model.count_params():,} parameters", flush=True)
@@ -60,15 +60,13 @@ def train(args, corpus):
     )
     run.load_best(model)
     measured = experiment.measure(args, model, corpus.test)
-    known = corpus.name == "ptb"
-    figure, source = settings.PUBLISHED.get(
-        (known and args.preset, args.model), (None, None)
-    )
+    figure, source, recipe_epochs = settings.reference(args, corpus.name)
     context = {
         "command": shlex.join(["python", *sys.argv]),
         "seconds": time.perf_counter() - started,
         "published": {"test_perplexity": figure, "source": source},
         "commit": config["commit"],
+        "recipe_epochs": recipe_epochs,
     }
     record = experiment.record(args, model, corpus, epochs, measured, context)
     results.save(record, run.path / results.FILE_NAME)
@@ -76,18 +74,36 @@ def train(args, corpus):
     return 0
 
 
+def check_lengths(args, corpus):
+    """Raises a RunError unless each split fills one segment of its use."""
+    from dsl import runs
+
+    segment = args.batch_size * (args.num_unroll_steps + 1)
+    evaluated = segment if args.eval_protocol == "batched" else 2
+    for split, needed in (
+        ("train", segment),
+        ("valid", evaluated),
+        ("test", evaluated),
+    ):
+        received = len(getattr(corpus, split))
+        if received < needed:
+            raise runs.RunError(
+                "--batch_size times --num_unroll_steps plus one must fit "
+                f"into the {split} text of {received:,} tokens. "
+                f"Received: {args.batch_size} x {args.num_unroll_steps + 1}"
+            )
+
+
 def evaluate_run(args, corpus):
     """Measures the best weights of a run, as they are now."""
     from dsl import runs, startup
 
     run = runs.RunFolder(args.load_model)
-    saved = run.settings(vars(args))
+    loaded = settings.from_saved(run.settings(vars(args), corpus.sha256), args)
+    check_lengths(loaded, corpus)
     startup.import_keras()
     from language_modeling import experiment
 
-    for key in ("eval_protocol", "eval_samples", "jit"):
-        saved[key] = getattr(args, key)
-    loaded = type(args)(**saved)
     model = experiment.build_model(loaded, len(corpus.vocabulary))
     run.load_best(model)
     for split in ("valid", "test"):

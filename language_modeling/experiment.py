@@ -1,5 +1,7 @@
 """From settings to a trained and measured language model."""
 
+import math
+import os
 import time
 
 import keras
@@ -9,24 +11,6 @@ import dsl
 from dsl import metrics, runs, training
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
-
-
-def check_lengths(args, corpus):
-    """Raises a RunError unless each split fills one segment of its use."""
-    batched = args.eval_protocol == "batched"
-    evaluated = args.batch_size * (args.num_unroll_steps + 1) if batched else 2
-    for split, needed in (
-        ("train", args.batch_size * (args.num_unroll_steps + 1)),
-        ("valid", evaluated),
-        ("test", evaluated),
-    ):
-        received = len(getattr(corpus, split))
-        if received < needed:
-            raise runs.RunError(
-                f"--batch_size times --num_unroll_steps plus one must fit "
-                f"into the {split} text of {received:,} tokens. "
-                f"Received: {args.batch_size} x {args.num_unroll_steps + 1}"
-            )
 
 
 def build_model(args, vocabulary_size):
@@ -166,11 +150,18 @@ def train(args, trainer, corpus, run, log, progress):
         )
         done += trained["steps"]
         valid = evaluate(args, model, corpus.valid, args.eval_actions)
+        perplexity = metrics.perplexity(valid["nll"])
+        if not math.isfinite(perplexity):
+            raise runs.DivergedError(
+                "the validation perplexity must stay finite; lower the "
+                "learning rate or the clipping norm. Received: "
+                f"{perplexity} after epoch {epoch}"
+            )
         entry = {
             "epoch": epoch,
             "learning_rate": schedule.rate,
             "train_perplexity": trained["perplexity"],
-            "valid_perplexity": metrics.perplexity(valid["nll"]),
+            "valid_perplexity": perplexity,
             "tokens_per_second": trained["tokens_per_second"],
             "seconds": trained["seconds"],
             "steps": done,
@@ -183,10 +174,10 @@ def train(args, trainer, corpus, run, log, progress):
         epochs.append(entry)
         run.log_metrics(entry)
         log(describe(entry))
-        if entry["valid_perplexity"] < best:
-            best = entry["valid_perplexity"]
+        if perplexity < best:
+            best = perplexity
             run.save_best(model)
-        schedule.finish_epoch(entry["valid_perplexity"])
+        schedule.finish_epoch(perplexity)
     return epochs
 
 
@@ -250,4 +241,6 @@ def record(args, model, corpus, epochs, measured, context):
         "commit": context["commit"],
         "data_sha256": corpus.sha256,
         "backend": keras.backend.backend(),
+        "recipe_epochs": context["recipe_epochs"],
+        "cores": os.cpu_count(),
     }

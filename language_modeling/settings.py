@@ -2,6 +2,8 @@
 
 import argparse
 
+from dsl import choices
+
 PRESETS = {
     # A few minutes on two cores.
     "quick": {
@@ -77,7 +79,7 @@ ESTIMATOR_DEFAULTS = {
 
 # Test perplexity on the Penn Treebank, by preset and model.
 PUBLISHED = {
-    ("small", "lstm"): (114.5, "Zaremba et al. 2014, small, released code"),
+    ("small", "lstm"): (114.5, "Zaremba et al. 2014, non-regularized LSTM"),
     ("medium", "lstm"): (82.7, "Zaremba et al. 2014, medium"),
     ("published", "lstm"): (82.7, "Gui et al. 2019, PTB table"),
     ("medium", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
@@ -105,6 +107,65 @@ def parse_args(arguments=None):
     args = parser.parse_args(arguments)
     _check(parser, args)
     return args
+
+
+# What a run may change and still be held to its preset's published figure.
+_FREE = {
+    "data_dir",
+    "download",
+    "train_dir",
+    "name",
+    "load_model",
+    "seed",
+    "print_every",
+    "jit",
+    "eval_samples",
+}
+
+
+def reference(args, corpus_name):
+    """What the settings are held to.
+
+    Returns:
+        Published test perplexity and its source, or None twice where the
+        preset has none or the settings differ from it; and the number of
+        epochs of the preset's recipe.
+    """
+    given = ["--model", args.model, "--estimator", args.estimator]
+    if args.preset is not None:
+        given += ["--preset", args.preset]
+    recipe = vars(parse_args(given))
+    same = all(
+        value == recipe[key]
+        for key, value in vars(args).items()
+        if key not in _FREE
+    )
+    figure, source = PUBLISHED.get((args.preset, args.model), (None, None))
+    if not same or corpus_name != "ptb":
+        figure, source = None, None
+    return figure, source, recipe["max_epochs"]
+
+
+def from_saved(saved, args):
+    """Settings of a finished run, checked as if they had been typed.
+
+    Args:
+        saved: Dict of settings, as a run keeps them.
+        args: The settings of this call, of which those of the evaluation
+            hold.
+
+    Returns:
+        The settings, as `parse_args` returns them.
+    """
+    kept = {"eval_protocol", "eval_samples", "jit", "load_model"}
+    given = []
+    for key, value in saved.items():
+        value = getattr(args, key) if key in kept else value
+        if isinstance(value, bool):
+            given.append(f"--{key}" if value else f"--no-{key}")
+        elif value is not None:
+            given.append(f"--{key}={value}")
+    return parse_args(given)
 
 
 def _check(parser, args):
@@ -291,14 +352,14 @@ def _add_model_flags(group):
     )
     add(
         "--observation",
-        choices=("previous", "mean"),
+        choices=choices.OBSERVATIONS,
         default="previous",
         help="what the agent sees of the past: h_{t-1}, or the mean of the K "
         "stored h (published code)",
     )
     add(
         "--empty_slots",
-        choices=("mask", "zeros", "previous"),
+        choices=choices.EMPTY_SLOTS,
         default="mask",
         help="what a distance beyond the first step means (published code: "
         "zeros)",
@@ -389,7 +450,7 @@ def _add_agent_flags(group):
     )
     add(
         "--reward",
-        choices=("log_likelihood", "probability", "correct"),
+        choices=choices.REWARDS,
         default="log_likelihood",
         help="of each word (published code: probability)",
     )
@@ -401,13 +462,7 @@ def _add_agent_flags(group):
     )
     add(
         "--baseline",
-        choices=(
-            "none",
-            "running_mean",
-            "batch_mean",
-            "leave_one_out",
-            "value",
-        ),
+        choices=choices.BASELINES,
         help="subtracted from the reward-to-go",
     )
     add(

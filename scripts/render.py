@@ -58,7 +58,12 @@ def render(name):
         from benchmarking import report
 
         path = ROOT / "results" / "benchmark.json"
-        return report.render(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            return report.render(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise results.ResultError(
+                f"{path}: not a record of scripts/benchmark.py."
+            ) from error
     paths = sorted((ROOT / "results" / name).glob("*.json"))
     return results.language_models([results.load(path) for path in paths])
 

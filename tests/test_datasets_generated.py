@@ -54,7 +54,7 @@ def test_other_text_is_refused(monkeypatch):
 def test_generation_is_quick():
     start = time.process_time()
     generated.load()
-    assert time.process_time() - start < 3.0
+    assert time.process_time() - start < 15.0
 
 
 def test_sizes(loaded):

@@ -178,9 +178,6 @@ def test_policy_loss_and_task_loss_do_not_mix(observation, autodiff):
             assert not any(np.any(gradient != 0.0) for gradient in by_tensor)
 
 
-# --- difference quotients of the oracle --------------------------------------
-
-
 def oracle_loss(point, weights, frozen, options, estimator="reinforce"):
     """The random loss by the oracle, as a differentiation sees it.
 

@@ -24,9 +24,6 @@ def predict(model, inputs):
     return model.predict_on_batch(inputs)
 
 
-# --- graphs ------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("autodiff", [False, True])
 def test_graph_equals_eager_for_any_length(autodiff):
     layer = cases.dynamic(3, autodiff=autodiff)
@@ -112,9 +109,6 @@ def test_it_trains_in_fit_with_xla():
     history = model.fit(x, y, epochs=30, batch_size=8, verbose=0)
     losses = history.history["loss"]
     assert losses[-1] < 0.5 * losses[0]
-
-
-# --- composing ---------------------------------------------------------------
 
 
 def test_functional_model_with_states_in_and_out():
@@ -299,9 +293,6 @@ def test_unfilled_slots_and_padding_do_not_matter(autodiff):
             expected = cases.call(layer, x, state, mask=mask)
             for name in ("outputs", "log_prob", "entropy", "look_back"):
                 np.testing.assert_array_equal(found[name], expected[name])
-
-
-# --- the start ---------------------------------------------------------------
 
 
 def test_initial_values_of_the_policy():

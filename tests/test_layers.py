@@ -29,9 +29,6 @@ CASES = [
 ]
 
 
-# --- values -----------------------------------------------------------------
-
-
 @pytest.mark.backend
 @FAST_AND_AUTODIFF
 @pytest.mark.parametrize(
@@ -310,9 +307,6 @@ def test_rows_are_independent(autodiff):
         for row in (0, 2):
             np.testing.assert_array_equal(before[name][row], after[name][row])
     assert np.abs(before["outputs"][1] - after["outputs"][1]).max() > 1e-3
-
-
-# --- reductions to the plain LSTM -------------------------------------------
 
 
 @FAST_AND_AUTODIFF

@@ -104,7 +104,7 @@ def test_gradient_equals_keras(options, mask):
         tensors = cases.cast(tensors, "float32")
         _, *both = gradients(loss, layer.trainable_variables, tensors)
         found.append(both[0] + both[1])
-    assert len(found[0]) == 5 if "use_bias" in options else 6
+    assert len(found[0]) == (5 if "use_bias" in options else 6)
     assert_same(*found, tolerance=2e-5)
 
 

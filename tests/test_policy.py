@@ -10,8 +10,6 @@ from keras import ops
 
 from dsl import policy
 
-# --- choosing ----------------------------------------------------------------
-
 
 @pytest.mark.parametrize("empty_slots", policy.EMPTY_SLOTS)
 def test_selectable_distances(empty_slots):
@@ -109,9 +107,6 @@ def test_straight_through_is_hard_forward_and_soft_backward():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-# --- rewards and baselines ---------------------------------------------------
-
-
 def test_rewards():
     nll_t = np.array([[0.1, 2.0, 0.0]], "float32")
     correct_t = np.array([[True, False, True]])
@@ -188,9 +183,6 @@ def test_leave_one_out_is_the_mean_of_the_other_rollouts():
 def test_leave_one_out_needs_two_rollouts():
     with pytest.raises(ValueError, match="at least 2 rollouts.*Received"):
         policy.leave_one_out(ops.zeros((2, 3)), 1)
-
-
-# --- losses ------------------------------------------------------------------
 
 
 def test_losses_are_sums_over_time_and_means_over_the_batch():

@@ -257,9 +257,6 @@ def test_entropy_bonus_needs_the_entropies_to_come():
         assert_policy_gradient(by_layer(total(G_T)), exact(BETA))
 
 
-# --- the assembled signal ----------------------------------------------------
-
-
 def expected_signal_gradient(signal, **arguments):
     """sum_a pi(a) of the gradient of the signal for one sequence a."""
     total = None

@@ -222,7 +222,7 @@ def test_setup_makes_the_environment_once(copy):
     start = time.perf_counter()
     second = copy.call("setup")
     assert (second.returncode, second.stderr) == (0, "")
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 5
 
     developer = copy.call("setup", "dev")
     assert developer.returncode == 0

@@ -5,9 +5,15 @@ from keras import ops
 
 from dsl import policy, steps
 from dsl.cells.lstm import LSTMCell, dense
-
-OBSERVATIONS = ("previous", "mean")
-ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+from dsl.choices import (
+    ACTION_SELECTIONS,
+    EMPTY_SLOTS,
+    OBSERVATIONS,
+    check_choice,
+    check_count,
+    check_number,
+)
+from dsl.slots import flatten_slots, stack_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -78,10 +84,11 @@ class DynamicSkipLSTMCell(LSTMCell):
         (2, 4)
 
     Reference: Gui et al., "Long Short-Term Memory with Dynamic Skip
-    Connections", AAAI 2019, section "Model". https://arxiv.org/abs/1811.03873
-    Departures: the published code passes lambda as the forget bias and never
-    mixes; it lets empty slots be chosen and clears the buffer at each
-    segment; its order of slots is oldest first.
+    Connections", AAAI 2019. https://arxiv.org/abs/1811.03873
+    Departures from the published code, which passes lambda as the forget
+    bias and never mixes; lets empty slots be chosen, which resets the cell;
+    clears the buffer at each segment; draws actions at test time too; and
+    orders slots oldest first.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
     2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
     noise at each step; `dsl.DynamicSkipLSTM` does not.
@@ -102,15 +109,13 @@ class DynamicSkipLSTMCell(LSTMCell):
         policy_bias_initializer=None,
         **kwargs,
     ):
-        _check_count("num_actions", num_actions, "the number of past states")
-        _check_count("policy_units", policy_units, "the policy's width")
-        if not 0.0 <= skip_weight <= 1.0:
-            raise ValueError(
-                "`skip_weight` is the share of the chosen state and must be "
-                f"in [0, 1]. Received: skip_weight={skip_weight!r}"
-            )
+        check_count("num_actions", num_actions, "the number of past states")
+        check_count("policy_units", policy_units, "the policy's width")
+        check_number(
+            "skip_weight", skip_weight, "the share of the chosen state", 0, 1
+        )
         check_choice("observation", observation, OBSERVATIONS)
-        check_choice("empty_slots", empty_slots, policy.EMPTY_SLOTS)
+        check_choice("empty_slots", empty_slots, EMPTY_SLOTS)
         check_choice("action_selection", action_selection, ACTION_SELECTIONS)
         super().__init__(units, **kwargs)
         self.num_actions = num_actions
@@ -166,8 +171,6 @@ class DynamicSkipLSTMCell(LSTMCell):
             initializer=start_near,
         )
 
-    # The choice.
-
     def project(self, inputs, training=False):
         """x_t W + b and, of the gradient-stopped input, x_t A_x + a."""
         gates = super().project(inputs, training)
@@ -206,11 +209,10 @@ class DynamicSkipLSTMCell(LSTMCell):
     def samples(self, training, action_selection=None):
         """Whether actions are drawn rather than the most probable taken."""
         action_selection = action_selection or self.action_selection
+        check_choice("action_selection", action_selection, ACTION_SELECTIONS)
         return action_selection == "sampled" or (
             action_selection == "auto" and bool(training)
         )
-
-    # One step.
 
     def step(
         self,
@@ -380,18 +382,6 @@ def policy_record(logits, actions, count, empty_slots):
     }
 
 
-def stack_slots(newest, past):
-    """States at distances 1 to K: `(batch, units)` -> `(batch, K, units)`."""
-    units = newest.shape[-1]
-    past = ops.reshape(past, (-1, past.shape[-1] // units, units))
-    return ops.concatenate([newest[:, None], past], axis=1)
-
-
-def flatten_slots(slots):
-    """`(batch, n, units)` -> `(batch, n * units)`."""
-    return ops.reshape(slots, (-1, slots.shape[1] * slots.shape[2]))
-
-
 def wide_dtype(dtype):
     """The dtype in which probabilities are computed: float32 or wider."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype
@@ -400,19 +390,3 @@ def wide_dtype(dtype):
 def wide(x):
     """Casts half precision to float32."""
     return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))
-
-
-def check_choice(name, value, choices):
-    """Raises a ValueError unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ValueError(
-            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
-        )
-
-
-def _check_count(name, value, meaning):
-    if value != int(value) or value < 1:
-        raise ValueError(
-            f"`{name}` is {meaning} and must be an integer of at least 1. "
-            f"Received: {name}={value!r}"
-        )

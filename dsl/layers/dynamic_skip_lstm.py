@@ -1,18 +1,20 @@
 """The dynamic skip LSTM layer."""
 
+import numbers
+
 import keras
 from keras import ops
 
 from dsl import loops, policy
 from dsl.cells.dynamic_skip_lstm import (
     DynamicSkipLSTMCell,
-    check_choice,
     policy_record,
-    stack_slots,
     wide,
     wide_dtype,
 )
+from dsl.choices import ESTIMATORS, check_choice, check_count
 from dsl.layers.lstm import LSTM
+from dsl.slots import join_slots, split_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -87,8 +89,8 @@ class DynamicSkipLSTM(LSTM):
         return_policy=False,
         **kwargs,
     ):
-        check_choice("estimator", estimator, policy.ESTIMATORS)
-        if temperature <= 0.0:
+        check_choice("estimator", estimator, ESTIMATORS)
+        if not isinstance(temperature, numbers.Real) or not temperature > 0:
             raise ValueError(
                 "`temperature` divides the logits and must be positive. "
                 f"Received: temperature={temperature!r}"
@@ -114,6 +116,7 @@ class DynamicSkipLSTM(LSTM):
         num_rollouts=1,
         action_selection=None,
     ):
+        check_count("num_rollouts", num_rollouts, "the number of rollouts")
         if num_rollouts > 1 and self.stateful:
             raise ValueError(
                 "several rollouts end in several states, which a stateful "
@@ -132,7 +135,7 @@ class DynamicSkipLSTM(LSTM):
             return result
         if not self.return_state:
             result = (result,)
-        return (*result, extras or _no_choice(sequences, mask))
+        return (*result, extras or _no_choice(sequences, mask, num_rollouts))
 
     def _forced(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
@@ -156,7 +159,11 @@ class DynamicSkipLSTM(LSTM):
         return ops.tile(look_back, [1, num_rollouts])
 
     def _starting_states(self, sequences, initial_state):
-        if initial_state is not None and len(initial_state) == 2:
+        if (
+            isinstance(initial_state, (list, tuple))
+            and len(initial_state) == 2
+            and self.num_actions > 1
+        ):
             empty = self.get_initial_state(ops.shape(sequences)[0])
             initial_state = [*initial_state, *empty[2:]]
         return super()._starting_states(sequences, initial_state)
@@ -221,7 +228,7 @@ class DynamicSkipLSTM(LSTM):
         count = self._counts(states, keep, length)
         noise = self._noise(count, forced, drawn)
         allowed = policy.selectable(count, self.num_actions, self.empty_slots)
-        slots = _slots(states)
+        slots = split_slots(states[:4])
         run = self._choose(projected, count, noise, allowed, slots, keep)
         logits = policy.restrict(
             cell.logits(projected["policy"], run[0]["observed"]), allowed
@@ -249,7 +256,7 @@ class DynamicSkipLSTM(LSTM):
             }
         taken = length if keep is None else ops.sum(keep, axis=0)
         count_last = states[4] + ops.cast(taken, states[4].dtype)
-        return outputs, [*_flat(last), count_last], extras
+        return outputs, [*join_slots(last), count_last], extras
 
     def _choose(self, projected, count, noise, allowed, slots, keep):
         cell = self.cell
@@ -283,15 +290,25 @@ class DynamicSkipLSTM(LSTM):
             *fixed, self.skip_weight, self.observation == "mean"
         )
 
-    def compute_output_shape(self, sequences_shape, *args, **kwargs):
-        shape = super().compute_output_shape(sequences_shape)
-        if not self.return_policy:
-            return shape
+    def compute_output_spec(self, sequences, *args, **kwargs):
+        batch, length = sequences.shape[:2]
+        if batch is not None:
+            batch = batch * kwargs.get("num_rollouts", 1)
+        shapes = self.compute_output_shape((batch, *sequences.shape[1:]))
         if not self.return_state:
-            shape = (shape,)
-        steps = tuple(sequences_shape[:2])
-        keys = ("log_prob", "entropy", "look_back")
-        return (*shape, dict.fromkeys(keys, steps))
+            shapes = (shapes,)
+        result = tuple(
+            keras.KerasTensor(shape, self.compute_dtype) for shape in shapes
+        )
+        if not self.return_policy:
+            return result if self.return_state else result[0]
+        dtype = wide_dtype(self.compute_dtype)
+        chosen = {
+            "log_prob": keras.KerasTensor((batch, length), dtype),
+            "entropy": keras.KerasTensor((batch, length), dtype),
+            "look_back": keras.KerasTensor((batch, length), "int32"),
+        }
+        return (*result, chosen)
 
     def get_config(self):
         return {
@@ -302,33 +319,14 @@ class DynamicSkipLSTM(LSTM):
         }
 
 
-def _no_choice(sequences, mask):
+def _no_choice(sequences, mask, num_rollouts):
     """The extras of a layer with a single action."""
     certain = ops.zeros_like(wide(sequences[:, :, 0]))
     taken = ops.ones_like(certain) if mask is None else mask
+    certain = ops.tile(certain, [num_rollouts, 1])
+    taken = ops.tile(taken, [num_rollouts, 1])
     return {
         "log_prob": certain,
         "entropy": certain,
         "look_back": ops.cast(taken, "int32"),
     }
-
-
-def _slots(states):
-    """Flat states -> K tensors `(batch, 2 * units)`, nearest first."""
-    h, c, past_h, past_c, _ = states
-    both = ops.concatenate(
-        [stack_slots(h, past_h), stack_slots(c, past_c)], axis=-1
-    )
-    return [both[:, k] for k in range(both.shape[1])]
-
-
-def _flat(slots):
-    """K tensors `(batch, 2 * units)` -> h, c, past_h, past_c."""
-    newest, *past = slots
-    h, c = ops.split(newest, 2, axis=-1)
-    pairs = [ops.split(slot, 2, axis=-1) for slot in past]
-    past_h, past_c = (
-        ops.concatenate(list(parts), axis=-1)
-        for parts in zip(*pairs, strict=True)
-    )
-    return [h, c, past_h, past_c]

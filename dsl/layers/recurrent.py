@@ -94,7 +94,7 @@ class Recurrent(keras.layers.RNN):
         `options` are a subclass's own, passed on to its scan.
         """
         states = self._starting_states(sequences, initial_state)
-        self._maybe_config_dropout_masks(self.cell, sequences[:, 0], states)
+        self.cell.get_dropout_mask(sequences[:, 0])
         sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
         keep = _time_major_mask(mask, self.compute_dtype)
         if self.go_backwards:
@@ -108,6 +108,7 @@ class Recurrent(keras.layers.RNN):
             )
             keep = None if keep is None else ops.tile(keep, copies)
             states = [ops.tile(x, copies[1:]) for x in states]
+        self.cell.get_recurrent_dropout_mask(states[0])
         derived = not self.autodiff and self._is_derived(training)
         scan_cell = self._derived_scan if derived else self._autodiff_scan
         outputs, states, extras = scan_cell(
@@ -134,6 +135,12 @@ class Recurrent(keras.layers.RNN):
             initial_state = self.get_initial_state(ops.shape(sequences)[0])
         if not tree.is_nested(initial_state):
             initial_state = [initial_state]
+        given = [x.shape[-1] for x in initial_state]
+        if given != list(self.state_size):
+            raise ValueError(
+                "`initial_state` must hold the states of the layer, of the "
+                f"sizes {list(self.state_size)}. Received: sizes {given}"
+            )
         return [
             ops.convert_to_tensor(x, self.compute_dtype) for x in initial_state
         ]

@@ -1,0 +1,41 @@
+"""The names that options go by, and how they are checked.
+
+Free of Keras, so that a script can offer them as flags before it loads.
+"""
+
+import numbers
+
+REWARDS = ("log_likelihood", "probability", "correct")
+BASELINES = ("none", "running_mean", "batch_mean", "leave_one_out", "value")
+ESTIMATORS = ("reinforce", "straight_through")
+OBSERVATIONS = ("previous", "mean")
+EMPTY_SLOTS = ("mask", "zeros", "previous")
+ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+
+
+def check_choice(name, value, choices):
+    """Raises a ValueError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(
+            f"`{name}` must be one of {choices}. Received: {name}={value!r}"
+        )
+
+
+def check_count(name, value, meaning):
+    """Raises a ValueError unless `value` is an integer of at least 1."""
+    whole = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not whole or value < 1:
+        raise ValueError(
+            f"`{name}` is {meaning} and must be an integer of at least 1. "
+            f"Received: {name}={value!r}"
+        )
+
+
+def check_number(name, value, meaning, low, high):
+    """Raises a ValueError unless `value` is a number in [low, high]."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        raise ValueError(
+            f"`{name}` is {meaning} and must be in [{low}, {high}]. "
+            f"Received: {name}={value!r}"
+        )

@@ -1,0 +1,607 @@
+"""The command that trains a language model."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from dsl import datasets, results, training
+from dsl.datasets.corpus import Corpus
+from language_modeling import RL_train, experiment, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPT = ROOT / "language_modeling" / "RL_train.py"
+TINY = [
+    "--no-download",
+    *"--preset quick --rnn_size 8 --policy_units 5 --max_steps 5".split(),
+    *"--num_unroll_steps 6 --batch_size 3 --eval_samples 2".split(),
+]
+# The corpus that comes with the project, in few and large batches.
+GENERATED = [
+    *TINY,
+    *"--num_unroll_steps 40 --batch_size 50 --eval_protocol batched".split(),
+    *"--baseline value".split(),
+]
+
+
+# Section "command-line surface" of the published code, where the flag has
+# kept its meaning.
+PUBLISHED_DEFAULTS = {
+    "load_model": None,
+    "rnn_size": 650,
+    "rnn_layers": 2,
+    "dropout": 0.5,
+    "lamda": 1.0,
+    "learning_rate": 1.0,
+    "learning_rate_decay": 1 / 1.2,
+    "lr_threshold": 0.005,
+    "decay_when": 1.0,
+    "param_init": 0.05,
+    "num_unroll_steps": 35,
+    "n_actions": 5,
+    "batch_size": 20,
+    "max_epochs": 100,
+    "max_grad_norm": 5.0,
+    "seed": 3435,
+    "print_every": 400,
+}
+
+
+@pytest.mark.parametrize("flag", PUBLISHED_DEFAULTS)
+def test_published_defaults(flag):
+    value = PUBLISHED_DEFAULTS[flag]
+    found = getattr(settings.parse_args([]), flag)
+    assert found == value and type(found) is type(value)
+
+
+def test_folders_of_the_published_flags():
+    args = settings.parse_args(["--data_dir", "a", "--train_dir", "b"])
+    assert (args.data_dir, args.train_dir) == ("a", "b")
+    args = settings.parse_args([])
+    assert (args.data_dir, args.train_dir) == (None, "runs")
+
+
+@pytest.mark.parametrize("preset", settings.PRESETS)
+def test_explicit_flags_override_the_preset(preset):
+    wanted = settings.PRESETS[preset]
+    args = vars(settings.parse_args(["--preset", preset]))
+    assert wanted.items() <= args.items()
+    flags = ["--dropout=0.25", "--policy_units", "7", "--discount", "0.5"]
+    for arguments in (
+        ["--preset", preset, *flags],
+        [*flags, f"--preset={preset}"],
+    ):
+        changed = vars(settings.parse_args(arguments))
+        explicit = {"dropout": 0.25, "policy_units": 7, "discount": 0.5}
+        assert changed == {**args, **explicit}
+
+
+def test_presets_of_zaremba():
+    small = settings.parse_args(["--preset", "small"])
+    assert (small.rnn_size, small.num_unroll_steps) == (200, 20)
+    assert (small.dropout, small.param_init) == (0.0, 0.1)
+    assert (small.max_epochs, small.constant_epochs) == (13, 4)
+    assert small.learning_rate_decay == 0.5
+    medium = settings.parse_args(["--preset", "medium"])
+    assert (medium.rnn_size, medium.num_unroll_steps) == (650, 35)
+    assert (medium.dropout, medium.param_init) == (0.5, 0.05)
+    assert (medium.max_epochs, medium.constant_epochs) == (39, 6)
+    assert medium.learning_rate_decay == 1 / 1.2
+    for args in (small, medium):
+        assert args.rnn_layers == 2 and args.batch_size == 20
+        assert args.forget_bias == 0.0 and args.max_grad_norm == 5.0
+
+
+def test_defaults_follow_the_estimator():
+    for estimator, wanted in settings.ESTIMATOR_DEFAULTS.items():
+        args = vars(settings.parse_args([f"--estimator={estimator}"]))
+        assert wanted.items() <= args.items()
+    args = settings.parse_args(["--estimator", "reinforce", "--rollouts", "4"])
+    assert (args.rollouts, args.baseline) == (4, "leave_one_out")
+    # A preset that names an estimator brings its own settings.
+    args = settings.parse_args(["--preset", "published"])
+    assert (args.rollouts, args.baseline) == (1, "none")
+
+
+def test_saved_settings_are_read_as_if_typed():
+    flags = (
+        "--preset small --lamda 0.3 --learning_rate_decay 0.7 --no-keep_buffer "
+        "--no-download --jit --name=-a --estimator straight_through"
+    ).split()
+    typed = settings.parse_args(flags)
+    saved = json.loads(json.dumps(vars(typed)))
+    now = settings.parse_args(["--eval_protocol", "batched"])
+    read = vars(settings.from_saved(saved, now))
+    # How it is measured is said now, and how it was trained, then.
+    changed = {"eval_protocol": "batched", "eval_samples": 5, "jit": None}
+    assert read == {**vars(typed), **changed}
+
+
+@pytest.mark.parametrize(
+    ("flags", "corpus_name", "expected"),
+    [
+        ("--preset small --model lstm", "ptb", (114.5, 13)),
+        ("--preset small --model lstm --seed 1 --name a", "ptb", (114.5, 13)),
+        ("--preset small --model lstm", "generated", (None, 13)),
+        ("--preset small --model lstm --rnn_size 300", "ptb", (None, 13)),
+        ("--preset small --model lstm --max_steps 9", "ptb", (None, 13)),
+        ("--preset small", "ptb", (None, 13)),
+        ("--preset medium --model lstm", "ptb", (82.7, 39)),
+        ("--preset medium", "ptb", (78.5, 39)),
+        ("--model lstm", "ptb", (None, 100)),
+    ],
+)
+def test_what_a_run_is_held_to(flags, corpus_name, expected):
+    args = settings.parse_args(flags.split())
+    figure, source, epochs = settings.reference(args, corpus_name)
+    assert (figure, epochs) == expected
+    assert (source is None) == (figure is None)
+
+
+WRONG = [
+    ("--rnn_size", "0", "must be an integer at least 1"),
+    ("--rnn_size", "2.5", "must be an integer at least 1"),
+    ("--rnn_layers", "-1", "must be an integer at least 1"),
+    ("--n_actions", "0", "must be an integer at least 1"),
+    ("--batch_size", "many", "must be an integer at least 1"),
+    ("--num_unroll_steps", "0", "must be an integer at least 1"),
+    ("--max_epochs", "0", "must be an integer at least 1"),
+    ("--max_steps", "0", "must be an integer at least 1"),
+    ("--print_every", "0", "must be an integer at least 1"),
+    ("--policy_units", "0", "must be an integer at least 1"),
+    ("--rollouts", "0", "must be an integer at least 1"),
+    ("--constant_epochs", "0", "must be an integer at least 1"),
+    ("--entropy_steps", "0", "must be an integer at least 1"),
+    ("--eval_samples", "1", "must be an integer at least 2"),
+    ("--seed", "-1", "must be an integer at least 0 and at most 2147483647"),
+    ("--seed", "2147483648", "must be an integer at least 0 and at most"),
+    ("--dropout", "1", "must be a number at least 0 and below 1"),
+    ("--dropout", "-0.1", "must be a number at least 0 and below 1"),
+    ("--lamda", "1.1", "must be a number at least 0 and at most 1"),
+    ("--discount", "-0.1", "must be a number at least 0 and at most 1"),
+    ("--learning_rate", "0", "must be a number above 0"),
+    ("--learning_rate_decay", "0", "must be a number above 0 and at most 1"),
+    ("--learning_rate_decay", "1.5", "must be a number above 0 and at most 1"),
+    ("--param_init", "0", "must be a number above 0"),
+    ("--max_grad_norm", "0", "must be a number above 0"),
+    ("--temperature", "0", "must be a number above 0"),
+    ("--agent_learning_rate", "-1", "must be a number above 0"),
+    ("--lr_threshold", "-1", "must be a number at least 0"),
+    ("--decay_when", "-1", "must be a number at least 0"),
+    ("--policy_weight", "-1", "must be a number at least 0"),
+    ("--sequence_entropy_weight", "-1", "must be a number at least 0"),
+    ("--forget_bias", "inf", "must be a number"),
+    ("--previous_bias", "nan", "must be a number"),
+    ("--entropy_weight", "x", "must be a number"),
+    ("--final_entropy_weight", "inf", "must be a number"),
+    ("--model", "gru", "invalid choice"),
+    ("--preset", "large", "invalid choice"),
+    ("--observation", "next", "invalid choice"),
+    ("--empty_slots", "full", "invalid choice"),
+    ("--estimator", "ppo", "invalid choice"),
+    ("--reward", "bleu", "invalid choice"),
+    ("--baseline", "best", "invalid choice"),
+    ("--agent_optimizer", "sgd", "invalid choice"),
+    ("--eval_protocol", "all", "invalid choice"),
+    ("--eval_actions", "best", "invalid choice"),
+]
+
+
+def usage_error(arguments, capsys):
+    """The last line on stderr of a refused command line."""
+    with pytest.raises(SystemExit) as end:
+        settings.parse_args(arguments)
+    assert end.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    return captured.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("flag", "value", "rule"), WRONG)
+def test_wrong_values_are_named_with_their_rule(flag, value, rule, capsys):
+    message = usage_error([f"{flag}={value}"], capsys)
+    assert message.startswith("RL_train.py: ")
+    assert f"argument {flag}: " in message
+    assert rule in message and repr(value) in message
+
+
+def test_every_flag_with_a_rule_is_tried():
+    flags = {
+        action.option_strings[0]
+        for action in settings.make_parser()._actions
+        if action.type is not None or action.choices is not None
+    }
+    assert flags == {flag for flag, _, _ in WRONG}
+
+
+def test_flags_that_need_each_other(capsys):
+    message = usage_error(["--rollouts", "1"], capsys)
+    assert "argument --baseline: " in message and "Received: 1" in message
+    message = usage_error(
+        ["--preset", "published", "--baseline", "leave_one_out"], capsys
+    )
+    assert "argument --baseline: " in message and "Received: 1" in message
+    message = usage_error(["--final_entropy_weight", "0"], capsys)
+    assert "--entropy_steps" in message
+
+
+@pytest.mark.parametrize("flag", ["--preset", "--estimator", "--name"])
+def test_a_flag_without_its_value(flag, capsys):
+    message = usage_error([flag], capsys)
+    assert message.startswith("RL_train.py: ")
+    assert f"argument {flag}: expected one argument" in message
+
+
+def test_flags_may_not_be_abbreviated(capsys):
+    assert "--rnn_siz" in usage_error(["--rnn_siz", "3"], capsys)
+
+
+def environment(tmp_path):
+    """Without the Penn Treebank."""
+    changed = {
+        "DSL_DATA_DIR": str(tmp_path),
+        "KERAS_BACKEND": keras.backend.backend(),
+    }
+    return {**os.environ, **changed}
+
+
+def command(tmp_path, *arguments):
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Runs the script in this process, in an empty folder."""
+    for key, value in environment(tmp_path).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(tmp_path)
+
+    def main(*arguments):
+        monkeypatch.setattr(sys, "argv", ["RL_train.py", *arguments])
+        return RL_train.main(settings.parse_args(arguments))
+
+    return main
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of the command line."""
+    folder = tmp_path_factory.mktemp("trained")
+    done = command(folder, *GENERATED, "--name", "first", "--seed", "7")
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder / "runs" / "first", done.stdout
+
+
+KEYS = {
+    "task": str,
+    "model": str,
+    "corpus": str,
+    "settings": dict,
+    "command": str,
+    "parameters": int,
+    "seconds": float,
+    "steps": int,
+    "epochs": list,
+    "valid": dict,
+    "test": dict,
+    "published": dict,
+    "true_perplexity": dict,
+    "weights_sha256": str,
+    "versions": dict,
+}
+EPOCH_KEYS = {
+    "epoch",
+    "train_perplexity",
+    "valid_perplexity",
+    "learning_rate",
+    "tokens_per_second",
+    "entropy",
+    "look_back",
+    "look_back_histogram",
+}
+
+
+@pytest.mark.backend
+def test_what_a_run_leaves_behind(trained):
+    folder, output = trained
+    record = results.load(folder)
+    for key, kind in KEYS.items():
+        assert type(record[key]) is kind, key
+    assert "commit" in record
+    assert record["task"] == "language_modeling"
+    assert (record["model"], record["corpus"]) == ("dynamic_skip", "generated")
+    assert record["settings"] == vars(
+        settings.parse_args([*GENERATED, "--name", "first", "--seed", "7"])
+    )
+    assert record["command"].endswith("--name first --seed 7")
+    assert record["command"].startswith("python ")
+    assert record["steps"] == 5
+    assert re.fullmatch("[0-9a-f]{64}", record["weights_sha256"])
+    assert record["published"] == {"test_perplexity": None, "source": None}
+    words = len(datasets.generated.load().vocabulary)
+    # Word vectors, two layers, agent, softmax.
+    assert record["parameters"] == sum(
+        [
+            words * 8,
+            2 * (16 + 1) * 32,
+            (16 + 1) * 5 + (5 + 1) * 5,
+            (8 + 1) * words,
+        ]
+    )
+    (epoch,) = record["epochs"]
+    assert set(epoch) >= EPOCH_KEYS
+    assert (epoch["epoch"], epoch["learning_rate"]) == (1, 1.0)
+    assert sum(epoch["look_back_histogram"]) == pytest.approx(1.0)
+    assert 1.0 <= epoch["look_back"] <= 5.0
+    assert 0.0 < epoch["entropy"] < np.log(5)
+    assert record["valid"]["perplexity"] == epoch["valid_perplexity"]
+    assert 1.0 < epoch["valid_perplexity"] < 1.2 * words
+    test = record["test"]
+    assert test["sampled_n"] == 2
+    for key in ("perplexity", "perplexity_sampled_mean"):
+        assert abs(test[key] / record["valid"]["perplexity"] - 1.0) < 0.1
+    assert f"perplexity {test['perplexity']:.2f} (sampled" in output
+    assert "Corpus: generated sentences, NOT the Penn Treebank." in output
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"] == record["settings"]
+    (line,) = (folder / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line) == epoch
+
+
+@pytest.mark.backend
+def test_a_run_can_be_measured_again(trained, here, capsys):
+    folder, output = trained
+    # Of the other flags, those of the run count.
+    flags = [*GENERATED, "--rnn_size", "9"]
+    assert here(*flags, "--load_model", str(folder)) == 0
+    again = capsys.readouterr().out
+    pattern = r"^test: (perplexity \d+\.\d+)"
+    assert (
+        re.search(pattern, again, re.M)[1]
+        == (re.search(pattern, output, re.M)[1])
+    )
+    record = results.load(folder)
+    valid = f"valid: perplexity {record['valid']['perplexity']:.2f} (sampled"
+    assert valid in again
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "result.json",
+    ]
+
+
+def test_the_same_run_in_another_process(trained, here):
+    folder, _ = trained
+    assert here(*GENERATED, "--name", "second", "--seed", "7") == 0
+    first, second = results.load(folder), results.load("runs/second")
+    assert second["weights_sha256"] == first["weights_sha256"]
+    for record in (first, second):
+        del record["test"]["seconds"]
+    assert second["test"] == first["test"]
+    assert second["valid"] == first["valid"]
+
+
+def one_line(capsys):
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    assert captured.err.startswith("RL_train.py: ")
+    return captured.err
+
+
+def test_a_run_folder_in_use_is_refused(here, capsys, tmp_path):
+    folder = tmp_path / "runs" / "taken"
+    folder.mkdir(parents=True)
+    assert here(*TINY, "--name", "taken") == 2
+    assert "exists already" in one_line(capsys)
+    assert not any(folder.iterdir())
+
+
+def test_missing_data(here, capsys, tmp_path):
+    missing = tmp_path / "nowhere"
+    assert here(*TINY, "--data_dir", str(missing)) == 3
+    assert str(missing) in one_line(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_is_not_there(here, capsys, tmp_path):
+    folder = tmp_path / "nowhere"
+    assert here("--no-download", "--load_model", str(folder)) == 2
+    assert str(folder / "config.json") in one_line(capsys)
+
+
+def corpus(length=600, words=12):
+    """A small text of repeated words."""
+    rng = np.random.default_rng(0)
+    text = np.repeat(rng.integers(0, words, length), 3).astype("int32")
+    return Corpus(
+        name="generated",
+        vocabulary=tuple(f"word{n}" for n in range(12)),
+        train=text,
+        valid=text[:100],
+        test=text[100:200],
+        sha256={},
+        true_perplexity={"valid": 2.0, "test": 2.0},
+    )
+
+
+@pytest.fixture
+def small(here, monkeypatch):
+    """As `here`, with a small text."""
+    monkeypatch.setattr(
+        datasets, "language_model_corpus", lambda *_, **__: corpus()
+    )
+    return here
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--batch_size 2000", "--num_unroll_steps 900", "--eval_protocol batched"],
+)
+def test_segments_that_the_text_does_not_fill(flags, small, capsys):
+    flags = [*TINY, "--num_unroll_steps", "40", *flags.split()]
+    assert small(*flags, "--name", "long") == 2
+    message = one_line(capsys)
+    assert "--batch_size" in message and "Received: " in message
+
+
+def test_a_run_that_diverges_fails(small, capsys):
+    """Weights beyond all numbers after the only step, whose loss is fine."""
+    assert small(*TINY, "--name", "a", "--learning_rate", "1e38") == 1
+    assert one_line(capsys)
+
+
+def test_the_seed_decides_the_weights(small):
+    hashes = set()
+    for seed in ("7", "8"):
+        flags = [*TINY, "--model", "lstm", "--name", seed, "--seed", seed]
+        assert small(*flags) == 0
+        hashes.add(results.load(f"runs/{seed}")["weights_sha256"])
+    assert len(hashes) == 2
+
+
+def test_a_second_epoch_starts_where_the_schedule_says(small):
+    flags = "--max_steps 300 --max_epochs 3 --constant_epochs 1".split()
+    assert small(*TINY, *flags, "--model", "lstm", "--name", "a") == 0
+    record = results.load("runs/a")
+    # 1800 words are 3 streams of 600: 99 segments of 6.
+    assert [epoch["steps"] for epoch in record["epochs"]] == [99, 198, 297]
+    rates = [epoch["learning_rate"] for epoch in record["epochs"]]
+    assert rates == [1.0, 0.5, 0.25]
+    assert "entropy" not in record["epochs"][0]
+    assert "sampled_n" not in record["test"]
+    trained = [epoch["train_perplexity"] for epoch in record["epochs"]]
+    assert trained == sorted(trained, reverse=True) and trained[2] < 13.0
+    perplexities = [epoch["valid_perplexity"] for epoch in record["epochs"]]
+    assert record["valid"]["perplexity"] == min(perplexities)
+
+
+def test_the_best_weights_are_measured_and_not_the_last(here, monkeypatch):
+    """The longer it trains on other words, the worse it knows this one."""
+    held_out = np.full(100, 11, "int32")
+    text = dataclasses.replace(corpus(words=11), valid=held_out, test=held_out)
+    monkeypatch.setattr(
+        datasets, "language_model_corpus", lambda *_, **__: text
+    )
+    flags = "--max_epochs 3 --max_steps 90 --model lstm --name a".split()
+    flags += ["--num_unroll_steps", "20"]
+    assert here(*TINY, *flags) == 0
+    record = results.load("runs/a")
+    first, _, last = (epoch["valid_perplexity"] for epoch in record["epochs"])
+    assert record["valid"] == {"perplexity": first, "epoch": 1}
+    assert record["test"]["perplexity"] == pytest.approx(first)
+    assert last > 1.1 * first
+
+
+def build(flags):
+    args = settings.parse_args([*TINY, *flags.split()])
+    model = experiment.build_model(args, 12)
+    return model, experiment.build_trainer(args, model)
+
+
+def test_flags_reach_the_model():
+    model, _ = build(
+        "--rnn_layers 3 --dropout 0.25 --lamda 0.75 --n_actions 4 "
+        "--forget_bias 0.5 --policy_units 6 --observation mean "
+        "--empty_slots zeros --previous_bias 2 --estimator straight_through "
+        "--temperature 0.5"
+    )
+    assert model.dropout == 0.25
+    *plain, top = model.recurrent_layers
+    assert [layer.units for layer in model.recurrent_layers] == [8, 8, 8]
+    assert len(plain) == 2
+    for layer in model.recurrent_layers:
+        assert (layer.forget_bias, layer.unit_forget_bias) == (0.5, False)
+    assert (top.skip_weight, top.num_actions, top.policy_units) == (0.75, 4, 6)
+    assert (top.observation, top.empty_slots) == ("mean", "zeros")
+    assert (top.estimator, top.temperature) == ("straight_through", 0.5)
+    bias = np.array(top.cell.policy_output_bias)
+    np.testing.assert_allclose(bias - bias[1], [2.0, 0.0, 0.0, 0.0])
+
+
+def test_flags_reach_the_learning_signal():
+    _, trainer = build(
+        "--rollouts 3 --reward probability --discount 0.75 "
+        "--baseline batch_mean --policy_weight 0.5 --entropy_weight 0.125 "
+        "--final_entropy_weight 0.0625 --entropy_steps 9 "
+        "--sequence_entropy_weight 0.375 --no-keep_buffer"
+    )
+    signal = trainer.signal
+    assert (signal.num_rollouts, signal.reward) == (3, "probability")
+    assert (signal.discount, signal.baseline) == (0.75, "batch_mean")
+    assert (signal.policy_weight, signal.entropy_weight) == (0.5, 0.125)
+    assert signal.final_entropy_weight == 0.0625
+    assert signal.entropy_steps == 9
+    assert signal.sequence_entropy_weight == 0.375
+    assert trainer.batch_size == 3 and trainer.carried.num_kept == 4
+
+
+def test_flags_reach_the_optimizer():
+    _, trainer = build("--learning_rate 0.5 --agent_learning_rate 0.25")
+    optimizer = trainer.optimizer
+    assert float(optimizer.learning_rate) == 0.5
+    assert isinstance(optimizer.optimizer, keras.optimizers.SGD)
+    assert isinstance(optimizer.policy_optimizer, keras.optimizers.Adam)
+    assert float(optimizer.policy_optimizer.learning_rate) == 0.25
+    assert (optimizer.max_norm, optimizer.policy_max_norm) == (5.0, None)
+    _, shared = build("--agent_optimizer shared --max_grad_norm 2")
+    assert shared.optimizer.policy_optimizer is None
+    assert shared.optimizer.max_norm == 2.0
+
+
+CHOICES = [
+    "--model lstm",
+    "--n_actions 1",
+    "--estimator straight_through",
+    "--estimator straight_through --baseline leave_one_out --rollouts 2",
+    "--baseline none",
+    "--baseline running_mean",
+    "--baseline batch_mean",
+    "--baseline value --agent_optimizer shared",
+    "--reward probability --observation mean",
+    "--reward correct --empty_slots zeros",
+    "--empty_slots previous --rnn_layers 1",
+    "--no-keep_buffer --sequence_entropy_weight 1",
+    "--final_entropy_weight 0 --entropy_steps 5",
+    "--eval_protocol batched --eval_actions sampled",
+    "--preset published --rnn_size 8 --policy_units 5",
+]
+
+
+@pytest.mark.parametrize("flags", CHOICES)
+def test_every_choice_trains(flags):
+    args = settings.parse_args([*TINY, "--dropout", "0.2", *flags.split()])
+    text = corpus()
+    model = experiment.build_model(args, len(text.vocabulary))
+    trainer = experiment.build_trainer(args, model)
+    trainer.run_eagerly = True
+    before = {v.path: np.array(v) for v in trainer.trainable_variables}
+    done = training.train_epoch(
+        trainer, text.train, args.num_unroll_steps, max_steps=2
+    )
+    assert done["steps"] == 2 and 1.0 < done["perplexity"] < 24.0
+    for variable in trainer.trainable_variables:
+        assert np.any(np.array(variable) != before[variable.path])
+    agent = [path for path in before if "policy" in path]
+    plain = flags in ("--model lstm", "--n_actions 1")
+    assert bool(agent) != plain
+    if "eval" not in flags and "buffer" not in flags:
+        return
+    valid = experiment.evaluate(args, model, text.valid, args.eval_actions)
+    assert np.all(np.isfinite(valid["nll"]))
+    batched = args.eval_protocol == "batched"
+    assert valid["nll"].size == (90 if batched else 99)
