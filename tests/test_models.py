@@ -239,6 +239,28 @@ def test_the_seed_decides_the_dropout():
     assert np.any(first != other)
 
 
+def layer(cls=dsl.LSTM, **options):
+    options = {"return_sequences": True, "return_state": True, **options}
+    return cls(4, **options)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "at least one layer. Received: \\[\\]"),
+        ([layer(return_state=False)], "return_state=True. Received: 'lstm"),
+        ([layer(return_sequences=False)], "return_sequences=True and"),
+        (
+            [layer(dsl.DynamicSkipLSTM, return_policy=True), layer()],
+            "only the last layer may return its policy",
+        ),
+    ],
+)
+def test_layers_that_cannot_be_stacked(layers, message):
+    with pytest.raises(ValueError, match=message):
+        dsl.LanguageModel(11, layers, embedding_units=3)
+
+
 def test_config_round_trip_and_saved_model(tmp_path):
     model = small_models.build(
         dropout=0.25, observation="mean", empty_slots="zeros"

@@ -461,8 +461,15 @@ def test_segments_that_the_text_does_not_fill(flags, small, capsys):
 
 def test_a_run_that_diverges_fails(small, capsys):
     """Weights beyond all numbers after the only step, whose loss is fine."""
-    assert small(*TINY, "--name", "a", "--learning_rate", "1e38") == 1
-    assert one_line(capsys)
+    flags = "--name a --learning_rate 1e38 --max_steps 1".split()
+    assert small(*TINY, *flags) == 1
+    assert "perplexity must stay finite" in one_line(capsys)
+
+
+def test_a_run_that_diverges_on_the_way_fails(small, capsys):
+    flags = "--name a --learning_rate 1e38 --max_steps 2".split()
+    assert small(*TINY, *flags) == 1
+    assert "the loss must stay finite" in one_line(capsys)
 
 
 def test_the_seed_decides_the_weights(small):

@@ -116,6 +116,19 @@ def test_a_configuration_that_cannot_be_read(text, reason, folder):
     assert one_line(error) == f"{path}: {reason}"
 
 
+def test_a_run_on_other_data_is_refused(folder):
+    for data in ({}, {**DATA, "test": "3d"}):
+        with pytest.raises(runs.RunError) as error:
+            folder.settings(SETTINGS, data)
+        assert "another corpus" in one_line(error)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_metrics_are_finite(value, folder):
+    with pytest.raises(ValueError, match="JSON"):
+        folder.log_metrics({"valid_perplexity": value})
+
+
 def test_best_weights_come_back_bit_for_bit(folder):
     model = small_models.build()
     folder.save_best(model)
