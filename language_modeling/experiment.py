@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import dsl
-from dsl import metrics, runs, training
+from dsl import evaluation, metrics, runs, schedules, training
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 
@@ -109,7 +109,7 @@ def jit_compile(args):
 def evaluate(args, model, tokens, actions="greedy", copies=1):
     """Scores a text by the protocol that was asked for."""
     batched = args.eval_protocol == "batched"
-    return training.score(
+    return evaluation.score(
         model,
         tokens,
         num_streams=args.batch_size if batched else 1,
@@ -128,7 +128,7 @@ def train(args, trainer, corpus, run, log, progress):
     Returns:
         List of one dict of measurements an epoch.
     """
-    schedule = training.Schedule(
+    schedule = schedules.Schedule(
         rate=args.learning_rate,
         factor=args.learning_rate_decay,
         constant_epochs=args.constant_epochs,

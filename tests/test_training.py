@@ -14,7 +14,7 @@ from keras import ops
 from small_models import ACTIONS, BATCH, STEPS, WORDS
 
 import dsl
-from dsl import training
+from dsl import evaluation, schedules, training
 from dsl.datasets import streams
 from dsl.optimizers import GroupedOptimizer, is_policy
 from dsl.policy_signal import PolicySignal
@@ -105,7 +105,7 @@ def test_no_gradient_crosses_segments():
 
     def fixed():
         logits = model(x, states=states, action_selection="greedy")["logits"]
-        return ops.mean(ops.sum(training.token_nll(logits, y), axis=-1))
+        return ops.mean(ops.sum(evaluation.token_nll(logits, y), axis=-1))
 
     def of_the_trainer():
         outputs = trainer(x, training=True)
@@ -407,7 +407,7 @@ def test_a_repeated_text_is_learned():
     assert steps[-1][2] < 0.3 * steps[0][2]
     second = training.train_epoch(trainer, tokens, STEPS)
     assert second["perplexity"] < 1.5 < first["perplexity"]
-    found = training.score(trainer.language_model, tokens)
+    found = evaluation.score(trainer.language_model, tokens)
     assert math.exp(found["nll"].mean()) < 1.5
 
 
@@ -501,7 +501,7 @@ def single_pass(rows, **options):
 @pytest.mark.parametrize("segment", [5, 100])
 def test_score_does_not_depend_on_the_segment(segment):
     model = small_models.build(dropout=0.5)
-    found = training.score(model, TEXT, segment=segment)
+    found = evaluation.score(model, TEXT, segment=segment)
     right, record = single_pass(TEXT[None])
     assert found["nll"].shape == found["look_back"].shape == (1, 1, 23)
     assert found["nll"].dtype == np.float64
@@ -511,7 +511,7 @@ def test_score_does_not_depend_on_the_segment(segment):
 
 def test_score_of_several_streams_with_whole_segments():
     # 24 tokens are 3 streams of 8: 7 targets each, 2 segments of 3.
-    found = training.score(
+    found = evaluation.score(
         small_models.build(),
         TEXT,
         num_streams=3,
@@ -525,7 +525,7 @@ def test_score_of_several_streams_with_whole_segments():
 
 
 def test_score_without_the_buffer_starts_each_segment_with_h_and_c():
-    found = training.score(
+    found = evaluation.score(
         small_models.build(), TEXT, segment=6, keep_buffer=False
     )
     states, right, look_back = None, [], []
@@ -544,7 +544,7 @@ def test_score_without_the_buffer_starts_each_segment_with_h_and_c():
 
 def test_copies_draw_actions_of_their_own():
     model = small_models.build()
-    greedy = training.score(model, TEXT, num_streams=2, copies=3)
+    greedy = evaluation.score(model, TEXT, num_streams=2, copies=3)
     assert greedy["nll"].shape == (3, 2, 11)
     right, record = single_pass(TEXT.reshape(2, 12))
     for copy in range(3):
@@ -552,7 +552,7 @@ def test_copies_draw_actions_of_their_own():
         np.testing.assert_array_equal(
             greedy["look_back"][copy], record["look_back"]
         )
-    drawn = training.score(
+    drawn = evaluation.score(
         model, TEXT, num_streams=2, copies=3, action_selection="sampled"
     )
     for copy in range(3):
@@ -567,7 +567,7 @@ def test_score_leaves_the_model_and_its_training_alone():
     trainer.train_on_batch(*FIRST)
     before = carried(trainer)
     weights = trainer.language_model.get_weights()
-    training.score(trainer.language_model, TEXT)
+    evaluation.score(trainer.language_model, TEXT)
     for left, right in zip(carried(trainer), before, strict=True):
         np.testing.assert_array_equal(left, right)
     after = trainer.language_model.get_weights()
@@ -584,7 +584,7 @@ def test_how_many_tokens_the_published_protocol_scores(length, batched):
     model = dsl.LanguageModel(2, [layer], embedding_units=1)
     model.build((1, 1))
     tokens = np.arange(length) % 2
-    found = training.score(
+    found = evaluation.score(
         model, tokens, num_streams=20, segment=35, whole_segments=True
     )
     assert found["nll"].size == batched
@@ -603,14 +603,14 @@ def rates(schedule, perplexities):
 
 
 def test_rates_of_zaremba_small():
-    schedule = training.Schedule(rate=1.0, factor=0.5, constant_epochs=4)
+    schedule = schedules.Schedule(rate=1.0, factor=0.5, constant_epochs=4)
     found = rates(schedule, range(500, 513))
     assert found[:4] == [1.0] * 4
     np.testing.assert_allclose(found[4:], 0.5 ** np.arange(1, 10))
 
 
 def test_rates_of_zaremba_medium():
-    schedule = training.Schedule(rate=1.0, factor=1 / 1.2, constant_epochs=6)
+    schedule = schedules.Schedule(rate=1.0, factor=1 / 1.2, constant_epochs=6)
     found = rates(schedule, [100.0] * 39)
     assert found[:6] == [1.0] * 6
     np.testing.assert_allclose(found[6:], 1.2 ** -np.arange(1.0, 34.0))
@@ -622,7 +622,7 @@ def test_rates_of_zaremba_medium():
 )
 def test_fixed_decay(factor, constant, last, expected):
     found = [
-        training.fixed_decay(
+        schedules.fixed_decay(
             2.0, epoch, factor=factor, constant_epochs=constant
         )
         for epoch in range(1, last + 1)
@@ -633,7 +633,7 @@ def test_fixed_decay(factor, constant, last, expected):
 
 
 def test_rates_that_wait_for_the_validation():
-    schedule = training.Schedule(rate=1.0, factor=0.5, margin=1.0, floor=0.2)
+    schedule = schedules.Schedule(rate=1.0, factor=0.5, margin=1.0, floor=0.2)
     perplexities = [
         200.0,  # the first epoch sets the reference
         190.0,  # better by enough
@@ -653,8 +653,8 @@ def test_rates_that_wait_for_the_validation():
 
 def test_conditional_decay_never_raises_the_rate():
     decay = dict(factor=0.5, margin=1.0, floor=0.005)
-    assert training.conditional_decay(1.0, 90.0, None, **decay) == (1.0, 90.0)
-    assert training.conditional_decay(1.0, 89.0, 90.0, **decay) == (1.0, 89.0)
-    assert training.conditional_decay(1.0, 89.1, 90.0, **decay) == (0.5, 90.0)
-    assert training.conditional_decay(0.006, 95.0, 90.0, **decay)[0] == 0.005
-    assert training.conditional_decay(0.001, 95.0, 90.0, **decay)[0] == 0.001
+    assert schedules.conditional_decay(1.0, 90.0, None, **decay) == (1.0, 90.0)
+    assert schedules.conditional_decay(1.0, 89.0, 90.0, **decay) == (1.0, 89.0)
+    assert schedules.conditional_decay(1.0, 89.1, 90.0, **decay) == (0.5, 90.0)
+    assert schedules.conditional_decay(0.006, 95.0, 90.0, **decay)[0] == 0.005
+    assert schedules.conditional_decay(0.001, 95.0, 90.0, **decay)[0] == 0.001

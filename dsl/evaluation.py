@@ -1,0 +1,141 @@
+"""Scoring text under a language model."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from dsl.carried_states import CarriedStates
+from dsl.datasets import streams
+
+
+def token_nll(logits, targets):
+    """-log p(target) in nats, at least float32.
+
+    Args:
+        logits: Float `(batch, time, words)`.
+        targets: Integer `(batch, time)`.
+
+    Returns:
+        Float `(batch, time)`.
+    """
+    words = logits.shape[-1]
+    flat = ops.sparse_categorical_crossentropy(
+        ops.reshape(targets, (-1,)),
+        ops.cast(ops.reshape(logits, (-1, words)), "float32"),
+        from_logits=True,
+    )
+    return ops.reshape(flat, ops.shape(targets))
+
+
+class StreamScorer(keras.Model):
+    """Scores text under a language model, carrying states along.
+
+    Args:
+        language_model: A built `dsl.LanguageModel`.
+        batch_size: Number of streams; equal streams give several samples.
+        action_selection: "greedy" or "sampled".
+        keep_buffer: As for `StreamTrainer`.
+
+    Call arguments:
+        words: Dict of `tokens` and `targets`, int32 `(batch_size, time)`.
+
+    Returns:
+        Dict of `nll`, -log p of each target in nats, `(batch_size, time)`,
+        and `look_back`, the distances, int32, same shape (zeros for a model
+        without an agent).
+    """
+
+    def __init__(
+        self,
+        language_model,
+        batch_size,
+        action_selection="greedy",
+        keep_buffer=True,
+    ):
+        super().__init__(name="stream_scorer")
+        self.language_model = language_model
+        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
+        self.action_selection = action_selection
+
+    def build(self, shapes):
+        self.carried.build()
+
+    def call(self, words, training=False):
+        outputs = self.language_model(
+            words["tokens"],
+            states=self.carried.read(),
+            training=False,
+            action_selection=self.action_selection,
+        )
+        self.carried.write(outputs["states"])
+        look_back = outputs["policy"].get(
+            "look_back", ops.zeros_like(words["tokens"])
+        )
+        nll = token_nll(outputs["logits"], words["targets"])
+        return {"nll": nll, "look_back": look_back}
+
+
+def score(
+    language_model,
+    tokens,
+    *,
+    num_streams=1,
+    segment=100,
+    whole_segments=False,
+    copies=1,
+    action_selection="greedy",
+    keep_buffer=True,
+    jit_compile=False,
+):
+    """Scores every token of a text but the first.
+
+    Args:
+        language_model: A built `dsl.LanguageModel`.
+        tokens: Word ids, int `(n,)`.
+        num_streams: Streams the text is cut into; 1 reads it as it stands,
+            independent of any batch size.
+        segment: Steps a call.
+        whole_segments: Whether to drop the last, shorter segment (published
+            protocol).
+        copies: How often each stream is scored side by side, each with
+            sampled actions of its own.
+        action_selection: "greedy" or "sampled".
+        keep_buffer: As for `StreamTrainer`.
+        jit_compile: Whether to compile with XLA.
+
+    Returns:
+        Dict of `nll` (float64) and `look_back` (int), both
+        `(copies, num_streams, predicted tokens)`.
+
+    Raises:
+        ValueError: If the text is too short to predict anything.
+    """
+    rows = np.tile(streams.batch(tokens, num_streams), (copies, 1))
+    scorer = StreamScorer(
+        language_model, len(rows), action_selection, keep_buffer
+    )
+    scorer.compile(jit_compile=jit_compile)
+    parts = {"nll": [], "look_back": []}
+    length = rows.shape[1] - 1
+    stop = length // segment * segment if whole_segments else length
+    if stop < 1:
+        raise ValueError(
+            "the text must hold something to predict. Received: "
+            f"{len(tokens)} tokens for {num_streams} streams"
+        )
+    for start in range(0, stop, segment):
+        end = min(start + segment, stop)
+        part = scorer.predict_on_batch(
+            {
+                "tokens": rows[:, start:end],
+                "targets": rows[:, start + 1 : end + 1],
+            }
+        )
+        for key, values in parts.items():
+            values.append(np.asarray(part[key]))
+    shape = (copies, num_streams, -1)
+    joined = {
+        key: np.concatenate(values, axis=1).reshape(shape)
+        for key, values in parts.items()
+    }
+    return {**joined, "nll": joined["nll"].astype(np.float64)}
