@@ -94,6 +94,25 @@ class Recurrent(keras.layers.RNN):
         `options` are a subclass's own, passed on to its scan.
         """
         states = self._starting_states(sequences, initial_state)
+        projected, states, keep = self._prepare(
+            sequences, states, mask, training, num_rollouts
+        )
+        derived = not self.autodiff and self._is_derived(training)
+        scan_cell = self._derived_scan if derived else self._autodiff_scan
+        outputs, states, extras = scan_cell(
+            projected, states, keep, training, **options
+        )
+        self._maybe_reset_dropout_masks(self.cell)
+        if self.stateful:
+            for variable, state in zip(self.states, states, strict=True):
+                variable.assign(state)
+        result = self._output(outputs, keep)
+        if self.return_state:
+            result = (result, *states)
+        return result, {key: ops.transpose(x) for key, x in extras.items()}
+
+    def _prepare(self, sequences, states, mask, training, num_rollouts):
+        """Projections, states and mask, time-major and once a rollout."""
         self.cell.get_dropout_mask(sequences[:, 0])
         sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
         keep = _time_major_mask(mask, self.compute_dtype)
@@ -109,24 +128,19 @@ class Recurrent(keras.layers.RNN):
             keep = None if keep is None else ops.tile(keep, copies)
             states = [ops.tile(x, copies[1:]) for x in states]
         self.cell.get_recurrent_dropout_mask(states[0])
-        derived = not self.autodiff and self._is_derived(training)
-        scan_cell = self._derived_scan if derived else self._autodiff_scan
-        outputs, states, extras = scan_cell(
-            projected, states, keep, training, **options
-        )
-        self._maybe_reset_dropout_masks(self.cell)
-        if keep is not None:
-            outputs = self._mask_outputs(outputs, keep)
-        if self.stateful:
-            for variable, state in zip(self.states, states, strict=True):
-                variable.assign(state)
+        return projected, states, keep
+
+    def _output(self, outputs, keep):
+        """Time-major outputs as the caller asked for them."""
+        if keep is not None and self.zero_output_for_mask:
+            outputs = outputs * keep
+        elif keep is not None:
+            # As in Keras, zeros before the first unmasked step.
+            seen = ops.cumsum(keep, axis=0) > 0
+            outputs = outputs * ops.cast(seen, outputs.dtype)
         if self.return_sequences:
-            result = ops.transpose(outputs, (1, 0, 2))
-        else:
-            result = outputs[-1]
-        if self.return_state:
-            result = (result, *states)
-        return result, {key: ops.transpose(x) for key, x in extras.items()}
+            return ops.transpose(outputs, (1, 0, 2))
+        return outputs[-1]
 
     def _starting_states(self, sequences, initial_state):
         if initial_state is None and self.stateful:
@@ -214,12 +228,6 @@ class Recurrent(keras.layers.RNN):
         )
         carried, (outputs, extras) = scan(step, (list(states), nothing), inputs)
         return outputs, carried[0], extras
-
-    def _mask_outputs(self, outputs, keep):
-        """Writes zeros before the first unmasked step, or at masked steps."""
-        if self.zero_output_for_mask:
-            return outputs * keep
-        return outputs * ops.cast(ops.cumsum(keep, axis=0) > 0, outputs.dtype)
 
     def get_config(self):
         config = super().get_config()
