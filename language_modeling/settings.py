@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         """Exits with status 2."""
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 
 def parse_args(arguments=None):
