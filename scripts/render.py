@@ -55,17 +55,31 @@ def refresh(page, check):
 def render(name):
     """The tables of one name, from its record or folder of records."""
     if name == "benchmark":
-        from benchmarking import report
-
-        path = ROOT / "results" / "benchmark.json"
-        try:
-            return report.render(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, KeyError, TypeError) as error:
-            raise results.ResultError(
-                f"{path}: not a record of scripts/benchmark.py."
-            ) from error
+        return benchmark(lambda table: True)
+    if name == "benchmark_medium":
+        return benchmark(
+            lambda table: (
+                table["table"] == "step" and table["size"]["name"] == "medium"
+            )
+        )
     paths = sorted((ROOT / "results" / name).glob("*.json"))
     return results.language_models([results.load(path) for path in paths])
+
+
+def benchmark(wanted):
+    """The benchmark's tables that are wanted, below a second heading."""
+    from benchmarking import report
+
+    path = ROOT / "results" / "benchmark.json"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        tables = [table for table in record["tables"] if wanted(table)]
+        text = report.render({**record, "tables": tables})
+    except (ValueError, KeyError, TypeError) as error:
+        raise results.ResultError(
+            f"{path}: not a record of scripts/benchmark.py."
+        ) from error
+    return text.replace("## ", "### ")
 
 
 if __name__ == "__main__":
