@@ -13,6 +13,10 @@ _HOMES = {
 __all__ = list(_HOMES)
 
 
+def __dir__():
+    return __all__
+
+
 def __getattr__(name):
     # Resolved on first use, so that reading a corpus or a run record does
     # not wait for Keras.

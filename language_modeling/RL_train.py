@@ -3,6 +3,7 @@
 python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
+import importlib.util
 import shlex
 import sys
 import time
@@ -15,6 +16,12 @@ from language_modeling import settings  # noqa: E402
 
 
 def main(args):
+    if importlib.util.find_spec("keras") is None:
+        return fail(
+            1,
+            f"Keras is not installed for {sys.executable}; run scripts/setup "
+            "and then .venv/bin/python.",
+        )
     from dsl import datasets, results, runs
 
     try:
@@ -167,7 +174,7 @@ def progress(args):
             if bar.disable and step % args.print_every == 0:
                 pace = (time.perf_counter() - started) / step
                 print(
-                    f"epoch {epoch}  step {step}/{steps}  loss {loss:.2f}  "
+                    f"epoch {epoch}  step {step}/{steps}  loss {loss:.2f} nats a segment  "
                     f"{pace * (steps - step):.0f} s left",
                     flush=True,
                 )

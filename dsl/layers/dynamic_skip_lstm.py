@@ -30,13 +30,15 @@ class DynamicSkipLSTM(LSTM):
         skip_weight: lambda in [0, 1], the share of the chosen state.
         policy_units: Width of the policy's hidden layer.
         estimator: How the policy learns: "reinforce", by a loss on its
-            log-probabilities (`dsl.policy.reinforce_loss`); or
+            log-probabilities (`dsl.policy.reinforce_loss`), which `fit` alone
+            does not add, so that the policy stays as it starts; or
             "straight_through", from the task's loss through a relaxed choice
             (`dsl.policy.straight_through`).
         temperature: tau > 0 of the relaxed choice.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
             `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
-            each `(batch, time)` and 0 at masked steps.
+            each `(batch, time)` and 0 at masked steps. Not for use inside of
+            `keras.layers.Bidirectional`, which drops it.
         autodiff: Leave the derivative to the framework.
         **kwargs: All other arguments of `dsl.cells.DynamicSkipLSTMCell` and
             `keras.layers.LSTM`.
@@ -48,8 +50,8 @@ class DynamicSkipLSTM(LSTM):
         mask: Optional bool `(batch, time)`.
         training: Whether dropout is applied and actions are drawn.
         look_back: Optional integer `(batch, time)`, distances to take in
-            place of the policy's choice; one that cannot be chosen yet counts
-            as 1. Steps are those of `sequences`; what `return_policy` gives
+            place of the policy's choice; one outside of 1..K, or that cannot
+            be chosen yet, counts as 1. Steps are those of `sequences`; what `return_policy` gives
             stands, like the outputs, in the order of execution, which is the
             reverse with `go_backwards`.
         num_rollouts: R, how often the sequence is run from the same state,
