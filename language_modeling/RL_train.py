@@ -174,7 +174,8 @@ def progress(args):
             if bar.disable and step % args.print_every == 0:
                 pace = (time.perf_counter() - started) / step
                 print(
-                    f"epoch {epoch}  step {step}/{steps}  loss {loss:.2f} nats a segment  "
+                    f"epoch {epoch}  step {step}/{steps}  "
+                    f"loss {loss:.2f} nats a segment  "
                     f"{pace * (steps - step):.0f} s left",
                     flush=True,
                 )

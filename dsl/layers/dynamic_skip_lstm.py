@@ -51,9 +51,9 @@ class DynamicSkipLSTM(LSTM):
         training: Whether dropout is applied and actions are drawn.
         look_back: Optional integer `(batch, time)`, distances to take in
             place of the policy's choice; one outside of 1..K, or that cannot
-            be chosen yet, counts as 1. Steps are those of `sequences`; what `return_policy` gives
-            stands, like the outputs, in the order of execution, which is the
-            reverse with `go_backwards`.
+            be chosen yet, counts as 1. Steps are those of `sequences`; what
+            `return_policy` gives stands, like the outputs, in the order of
+            execution, which is the reverse with `go_backwards`.
         num_rollouts: R, how often the sequence is run from the same state,
             each time with actions of its own. The projections are shared.
             Outputs and states have batch size R * batch; row r * batch + b
