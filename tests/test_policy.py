@@ -8,10 +8,10 @@ import reference
 from gradients import gradients
 from keras import ops
 
-from dsl import policy
+from dsl import choices, policy
 
 
-@pytest.mark.parametrize("empty_slots", policy.EMPTY_SLOTS)
+@pytest.mark.parametrize("empty_slots", choices.EMPTY_SLOTS)
 def test_selectable_distances(empty_slots):
     counts = np.arange(7.0, dtype="float32")
     allowed = policy.selectable(ops.array(counts), 5, empty_slots)
@@ -118,7 +118,7 @@ def test_rewards():
     np.testing.assert_allclose(found, [[1.0, -1.0, 1.0]])
 
 
-@pytest.mark.parametrize("kind", policy.REWARDS)
+@pytest.mark.parametrize("kind", choices.REWARDS)
 def test_rewards_carry_no_gradient(kind):
     correct_t = ops.array([[True, False]])
 
