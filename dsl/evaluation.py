@@ -1,11 +1,14 @@
 """Scoring text under a language model."""
 
+import contextlib
+
 import keras
 import numpy as np
 from keras import ops
 
 from dsl.carried_states import CarriedStates
 from dsl.datasets import streams
+from dsl.seeds import spread
 
 
 def token_nll(logits, targets):
@@ -37,7 +40,8 @@ class StreamScorer(keras.Model):
         keep_buffer: As for `StreamTrainer`.
 
     Call arguments:
-        words: Dict of `tokens` and `targets`, int32 `(batch_size, time)`.
+        words: Dict of `tokens`, `targets` and, if the distances are not the
+            model's to choose, `look_back`, int32 `(batch_size, time)`.
 
     Returns:
         Dict of `nll`, -log p of each target in nats, `(batch_size, time)`,
@@ -66,6 +70,7 @@ class StreamScorer(keras.Model):
             states=self.carried.read(),
             training=False,
             action_selection=self.action_selection,
+            look_back=words.get("look_back"),
         )
         self.carried.write(outputs["states"])
         look_back = outputs["policy"].get(
@@ -84,10 +89,15 @@ def score(
     whole_segments=False,
     copies=1,
     action_selection="greedy",
+    look_back_shares=None,
+    seed=0,
     keep_buffer=True,
     jit_compile=False,
 ):
     """Scores every token of a text but the first.
+
+    The result depends on the weights and the arguments alone, and the random
+    numbers of the model go on afterwards as if nothing had been scored.
 
     Args:
         language_model: A built `dsl.LanguageModel`.
@@ -100,6 +110,10 @@ def score(
         copies: How often each stream is scored side by side, each with
             sampled actions of its own.
         action_selection: "greedy" or "sampled".
+        look_back_shares: Probability of each distance 1..K, to take random
+            distances in place of the model's; (1, 0, ..., 0) is always the
+            previous state.
+        seed: Of whatever is drawn.
         keep_buffer: As for `StreamTrainer`.
         jit_compile: Whether to compile with XLA.
 
@@ -115,6 +129,11 @@ def score(
         language_model, len(rows), action_selection, keep_buffer
     )
     scorer.compile(jit_compile=jit_compile)
+    words = {"tokens": rows[:, :-1], "targets": rows[:, 1:]}
+    if look_back_shares is not None:
+        words["look_back"] = _random_look_back(
+            look_back_shares, words["tokens"].shape, seed
+        )
     parts = {"nll": [], "look_back": []}
     length = rows.shape[1] - 1
     stop = length // segment * segment if whole_segments else length
@@ -123,19 +142,45 @@ def score(
             "the text must hold something to predict. Received: "
             f"{len(tokens)} tokens for {num_streams} streams"
         )
-    for start in range(0, stop, segment):
-        end = min(start + segment, stop)
-        part = scorer.predict_on_batch(
-            {
-                "tokens": rows[:, start:end],
-                "targets": rows[:, start + 1 : end + 1],
-            }
-        )
-        for key, values in parts.items():
-            values.append(np.asarray(part[key]))
+    with drawing_from(language_model, seed):
+        for start in range(0, stop, segment):
+            end = min(start + segment, stop)
+            part = scorer.predict_on_batch(
+                {key: value[:, start:end] for key, value in words.items()}
+            )
+            for key, values in parts.items():
+                values.append(np.asarray(part[key]))
     shape = (copies, num_streams, -1)
     joined = {
         key: np.concatenate(values, axis=1).reshape(shape)
         for key, values in parts.items()
     }
     return {**joined, "nll": joined["nll"].astype(np.float64)}
+
+
+@contextlib.contextmanager
+def drawing_from(model, seed):
+    """Lets a model draw from a seed of its own, then go on as before.
+
+    Args:
+        model: A built model.
+        seed: Integer, the same for the same draws.
+    """
+    weights = {id(variable) for variable in model.weights}
+    states = [v for v in model.variables if id(v) not in weights]
+    before = [ops.convert_to_numpy(state) for state in states]
+    for state, one in zip(states, spread(seed, len(states)), strict=True):
+        state.assign(np.array([one, 0], state.dtype))
+    try:
+        yield
+    finally:
+        for state, value in zip(states, before, strict=True):
+            state.assign(value)
+
+
+def _random_look_back(shares, shape, seed):
+    """Distances 1..K with the given shares, int32."""
+    shares = np.asarray(shares, np.float64)
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(len(shares), size=shape, p=shares / shares.sum())
+    return (drawn + 1).astype(np.int32)

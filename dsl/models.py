@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dsl.cells.lstm import dense
+from dsl.seeds import spread
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -38,7 +39,7 @@ class LanguageModel(keras.Model):
         num_rollouts: How often the top layer is run from the same state.
         action_selection: Passed to the top layer.
         look_back: Optional distances that the top layer is to take, integer
-            `(batch, time)`.
+            `(batch, time)`; 0 leaves the choice to it.
 
     Returns:
         Dict of `logits` `(rollouts * batch, time, vocabulary_size)`, `states`
@@ -83,8 +84,8 @@ class LanguageModel(keras.Model):
         )
         self.recurrent_layers = list(layers)
         self.dropouts = [
-            keras.layers.Dropout(dropout, seed=_offset(seed, n))
-            for n in range(len(self.recurrent_layers) + 1)
+            keras.layers.Dropout(dropout, seed=one)
+            for one in spread(seed, len(self.recurrent_layers) + 1)
         ]
 
     def build(self, tokens_shape=None):
@@ -224,7 +225,3 @@ def _observed(inputs, hidden, h_0, num_rollouts):
     first = ops.tile(h_0, [num_rollouts, 1])[:, None]
     before = ops.concatenate([first, hidden[:, :-1]], axis=1)
     return ops.concatenate([inputs, before], axis=-1)
-
-
-def _offset(seed, n):
-    return None if seed is None else seed + n

@@ -8,6 +8,7 @@ Connections", AAAI 2019, arXiv:1811.03873; "the published code" its TensorFlow
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from dsl.choices import REWARDS
@@ -133,6 +134,28 @@ def gumbel_noise(shape, dtype, seed):
     )
     # In float32 the draw may round to 1 exactly, whose noise is infinite.
     return -ops.log(-ops.log(ops.minimum(uniform, 1.0 - 6e-8)))
+
+
+def random_look_back(shares, shape, seed):
+    """Draws distances that depend on nothing: the control of every policy.
+
+    What random skips alone are worth, as a regularizer, is what a policy
+    with the same shares of distances has to beat.
+
+    Args:
+        shares: Probability of each distance 1..K, sequence of K numbers.
+        shape: Shape of the draw.
+        seed: A `keras.random.SeedGenerator`.
+
+    Returns:
+        Int32 tensor of distances in 1..K. Uniform draws fall into K
+        intervals whose lengths are the shares.
+    """
+    ends = np.cumsum(np.asarray(shares, "float64"))
+    ends = (ends / ends[-1])[:-1].astype("float32")
+    uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
+    passed = ops.greater_equal(uniform[..., None], ops.convert_to_tensor(ends))
+    return 1 + ops.sum(ops.cast(passed, "int32"), axis=-1)
 
 
 def log_prob(logits, actions):

@@ -6,7 +6,7 @@ import time
 import keras
 from keras import ops
 
-from dsl import metrics
+from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
 from dsl.datasets import streams
 from dsl.evaluation import token_nll
@@ -21,6 +21,10 @@ class StreamTrainer(keras.Model):
     States are carried from one segment to the next without gradient, and
     reset by `carried.reset()`. Of several rollouts the first one is carried on.
 
+    The agent can be kept from choosing: for a first number of updates, which
+    then look back one step (`policy_start`), or for good (`look_back_shares`),
+    the control that tells what random skips do without anything learned.
+
     Args:
         language_model: A `dsl.LanguageModel`.
         batch_size: Number of streams.
@@ -28,27 +32,42 @@ class StreamTrainer(keras.Model):
             an agent.
         keep_buffer: Whether past states are carried along; if not, only h
             and c are (published code).
+        num_rollouts: Rollouts of the top layer from the same state; the
+            signal's, if there is one.
+        look_back_shares: Probability of each distance 1..K, drawn in training
+            in place of the agent's choice.
+        policy_start: Updates before the agent chooses and learns.
+        seed: Of the distances drawn from `look_back_shares`.
 
     Call arguments:
         tokens: Word ids, int32 `(batch_size, time)`.
 
     Returns:
-        What the language model returns.
+        What the language model returns and, where distances were imposed,
+        `free`, 1 where the agent chose, float `(rollouts * batch, time)`.
     """
 
     def __init__(
-        self, language_model, batch_size, signal=None, keep_buffer=True
+        self,
+        language_model,
+        batch_size,
+        signal=None,
+        keep_buffer=True,
+        *,
+        num_rollouts=1,
+        look_back_shares=None,
+        policy_start=0,
+        seed=None,
     ):
         super().__init__(name="stream_trainer")
         self.language_model = language_model
         self.batch_size = batch_size
         self.signal = signal
+        self.num_rollouts = signal.num_rollouts if signal else num_rollouts
+        self.look_back_shares = look_back_shares
+        self.policy_start = policy_start
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
-
-    @property
-    def num_rollouts(self):
-        """Rollouts of the top layer from the same state."""
-        return 1 if self.signal is None else self.signal.num_rollouts
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, tokens_shape):
         model = self.language_model
@@ -64,6 +83,10 @@ class StreamTrainer(keras.Model):
             )
             self.signal.built = True
         self.carried.build()
+        if self.policy_start > 0:
+            self.updates = self.add_weight(
+                shape=(), name="updates", initializer="zeros", trainable=False
+            )
         # Sums since the last `read_statistics`: segments, mean nll, mean
         # entropy, then how often each distance was taken.
         self.statistics = self.add_weight(
@@ -78,15 +101,32 @@ class StreamTrainer(keras.Model):
         return getattr(top, "num_actions", 1)
 
     def call(self, tokens, training=False):
+        look_back = self._imposed(ops.shape(tokens)) if training else None
         outputs = self.language_model(
             tokens,
             states=self.carried.read(),
             training=training,
             num_rollouts=self.num_rollouts,
+            look_back=look_back,
         )
         if training:
             self.carried.write(outputs["states"])
+        if look_back is not None:
+            free = ops.cast(ops.equal(look_back, 0), "float32")
+            outputs["free"] = ops.tile(free, [self.num_rollouts, 1])
         return outputs
+
+    def _imposed(self, shape):
+        """Distances that are not the agent's to choose, or None."""
+        if self.look_back_shares is not None:
+            return policy.random_look_back(
+                self.look_back_shares, shape, self.seed_generator
+            )
+        if self.policy_start > 0:
+            waiting = ops.cast(self.updates < self.policy_start, "int32")
+            self.updates.assign_add(1.0)
+            return waiting * ops.ones(shape, "int32")
+        return None
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -101,6 +141,7 @@ class StreamTrainer(keras.Model):
                 nll_t,
                 chosen,
                 y_pred["observed"],
+                weight_t=y_pred.get("free"),
                 correct_t=self._correct(logits, targets),
                 training=training,
             )

@@ -11,16 +11,17 @@ import dsl
 from dsl import evaluation, metrics, runs, schedules, training
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
+from dsl.seeds import spread
 
 
 def build_model(args, vocabulary_size):
     """The model: plain LSTM layers, on top a plain or a dynamic one."""
-    seeds = iter(range(args.seed, args.seed + 1000))
+    start, *seeds = spread(args.seed, 2 + args.rnn_layers)
     # A seed generator makes each weight a draw of its own.
     uniform = keras.initializers.RandomUniform(
         -args.param_init,
         args.param_init,
-        seed=keras.random.SeedGenerator(args.seed),
+        seed=keras.random.SeedGenerator(start),
     )
 
     def options(n):
@@ -32,7 +33,7 @@ def build_model(args, vocabulary_size):
             "forget_bias": args.forget_bias,
             "return_sequences": True,
             "return_state": True,
-            "seed": next(seeds),
+            "seed": seeds[n],
             "name": f"layer_{n}",
         }
 
@@ -48,7 +49,8 @@ def build_model(args, vocabulary_size):
                 observation=args.observation,
                 empty_slots=args.empty_slots,
                 previous_bias=args.previous_bias,
-                estimator=args.estimator,
+                # Without a signal and a gradient the agent stays as it is.
+                estimator=args.estimator if learns(args) else "reinforce",
                 temperature=args.temperature,
                 return_policy=args.n_actions > 1,
                 **options(plain),
@@ -60,7 +62,7 @@ def build_model(args, vocabulary_size):
         embedding_units=args.rnn_size,
         dropout=args.dropout,
         initializer=uniform,
-        seed=next(seeds),
+        seed=seeds[-1],
         name="language_model",
     )
     model.build((args.batch_size, args.num_unroll_steps))
@@ -70,7 +72,7 @@ def build_model(args, vocabulary_size):
 def build_trainer(args, model):
     """The model with its learning signal and optimizers, compiled."""
     signal = None
-    if args.model == "dynamic_skip" and args.n_actions > 1:
+    if learns(args):
         signal = PolicySignal(
             estimator=args.estimator,
             reward=args.reward,
@@ -85,7 +87,14 @@ def build_trainer(args, model):
         )
     own = signal is not None and args.agent_optimizer == "adam"
     trainer = training.StreamTrainer(
-        model, args.batch_size, signal, args.keep_buffer
+        model,
+        args.batch_size,
+        signal,
+        args.keep_buffer,
+        num_rollouts=args.rollouts if chooses(args) else 1,
+        look_back_shares=look_back_shares(args),
+        policy_start=args.policy_start if chooses(args) else 0,
+        seed=args.seed,
     )
     trainer.compile(
         optimizer=GroupedOptimizer(
@@ -99,6 +108,25 @@ def build_trainer(args, model):
     return trainer
 
 
+def chooses(args):
+    """Whether the model has past states to choose from."""
+    return args.model == "dynamic_skip" and args.n_actions > 1
+
+
+def learns(args):
+    """Whether the model has an agent that learns."""
+    return chooses(args) and args.policy == "learned"
+
+
+def look_back_shares(args):
+    """Shares of the distances 1..K that are drawn in the agent's place."""
+    if not chooses(args) or args.policy != "random":
+        return None
+    if args.look_back_shares is None:
+        return [1.0] * args.n_actions
+    return [*args.look_back_shares, *[0.0] * args.n_actions][: args.n_actions]
+
+
 def jit_compile(args):
     """XLA as asked for; otherwise only where nothing runs without it."""
     if args.jit is None:
@@ -106,9 +134,25 @@ def jit_compile(args):
     return args.jit
 
 
-def evaluate(args, model, tokens, actions="greedy", copies=1):
-    """Scores a text by the protocol that was asked for."""
+def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
+    """Scores a text by the protocol that was asked for.
+
+    Args:
+        args: The settings.
+        model: The language model.
+        tokens: Word ids of the text.
+        actions: "greedy" or "sampled".
+        copies: Passes over the text, each with draws of its own.
+        shares: Probability of each distance, in place of the agent's choice.
+
+    Returns:
+        See `dsl.evaluation.score`.
+    """
     batched = args.eval_protocol == "batched"
+    if shares is None:
+        shares = look_back_shares(args)
+        if shares is not None and actions == "greedy":
+            shares = np.eye(args.n_actions)[np.argmax(shares)]
     return evaluation.score(
         model,
         tokens,
@@ -117,6 +161,8 @@ def evaluate(args, model, tokens, actions="greedy", copies=1):
         whole_segments=batched,
         copies=copies,
         action_selection=actions,
+        look_back_shares=shares,
+        seed=args.seed,
         keep_buffer=args.keep_buffer,
         jit_compile=jit_compile(args),
     )
@@ -166,7 +212,7 @@ def train(args, trainer, corpus, run, log, progress):
             "seconds": trained["seconds"],
             "steps": done,
         }
-        if trainer.signal is not None:
+        if chooses(args):
             histogram = trained["histogram"]
             entry["entropy"] = trained["entropy"]
             entry["look_back"] = metrics.mean_look_back(histogram)
@@ -204,7 +250,7 @@ def measure(args, model, tokens):
     result = {
         "perplexity": metrics.perplexity(evaluate(args, model, tokens)["nll"])
     }
-    if args.model == "dynamic_skip" and args.n_actions > 1:
+    if chooses(args):
         sampled = evaluate(args, model, tokens, "sampled", args.eval_samples)
         each = [metrics.perplexity(nll) for nll in sampled["nll"]]
         result["perplexity_sampled_mean"] = float(np.mean(each))

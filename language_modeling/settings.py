@@ -174,6 +174,8 @@ def from_saved(saved, args):
         value = getattr(args, key) if key in kept else value
         if isinstance(value, bool):
             given.append(f"--{key}" if value else f"--no-{key}")
+        elif isinstance(value, list):
+            given.append(f"--{key}={','.join(map(str, value))}")
         elif value is not None:
             given.append(f"--{key}={value}")
     return parse_args(given)
@@ -184,6 +186,17 @@ def _check(parser, args):
         parser.error(
             "argument --baseline: leave_one_out compares rollouts and needs "
             f"--rollouts of at least 2. Received: {args.rollouts}"
+        )
+    shares = args.look_back_shares
+    if shares is not None and args.policy != "random":
+        parser.error(
+            "argument --look_back_shares: needs --policy random. "
+            f"Received: --policy {args.policy}"
+        )
+    if shares is not None and not any(shares[: args.n_actions]):
+        parser.error(
+            "argument --look_back_shares: one of the first --n_actions "
+            f"({args.n_actions}) must be above 0. Received: {shares}"
         )
     if args.final_entropy_weight is not None and not args.entropy_steps:
         parser.error(
@@ -218,6 +231,20 @@ def _number(kind, low=None, high=None, open_low=False, open_high=False):
         return value
 
     return convert
+
+
+def _shares(text):
+    """An argparse type: numbers of at least 0, not all 0, and commas."""
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not 0 < sum(shares) < float("inf") or min(shares) < 0:
+        raise argparse.ArgumentTypeError(
+            "must be numbers of at least 0, one of them above 0, with commas "
+            f"between. Received: {text!r}"
+        )
+    return shares
 
 
 _count = _number(int, 1)
@@ -447,6 +474,28 @@ def _add_training_flags(group):
 
 def _add_agent_flags(group):
     add = group.add_argument
+    add(
+        "--policy",
+        choices=("learned", "frozen", "random"),
+        default="learned",
+        help="learned (paper); frozen: stays as it starts; random: distances "
+        "drawn with --look_back_shares, the control for a learned one",
+    )
+    add(
+        "--look_back_shares",
+        type=_shares,
+        metavar="P,P,...",
+        help="shares of the distances 1, 2, ... of --policy random, zero where "
+        "left out: 1 is always the previous state (default: all alike)",
+    )
+    add(
+        "--policy_start",
+        type=_number(int, 0),
+        default=0,
+        metavar="N",
+        help="updates before the agent chooses and learns; until then, the "
+        "previous state",
+    )
     add(
         "--estimator",
         choices=tuple(ESTIMATOR_DEFAULTS),

@@ -13,6 +13,7 @@ from dsl.choices import (
     check_count,
     check_number,
 )
+from dsl.seeds import spread
 from dsl.slots import flatten_slots, stack_slots
 
 
@@ -126,11 +127,15 @@ class DynamicSkipLSTMCell(LSTMCell):
         self.action_selection = action_selection
         self.previous_bias = previous_bias
         # N(0, 0.3) and 0.1 are the published code's.
+        inner, outer = (
+            keras.initializers.RandomNormal(stddev=0.3, seed=one)
+            for one in spread(self.seed, 2)
+        )
         self.policy_kernel_initializer = keras.initializers.get(
-            policy_kernel_initializer or _normal(self.seed, 0)
+            policy_kernel_initializer or inner
         )
         self.policy_output_kernel_initializer = keras.initializers.get(
-            policy_output_kernel_initializer or _normal(self.seed, 1)
+            policy_output_kernel_initializer or outer
         )
         self.policy_bias_initializer = keras.initializers.get(
             policy_bias_initializer or keras.initializers.Constant(0.1)
@@ -352,12 +357,6 @@ class _StepSeed(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return self._seed
-
-
-def _normal(seed, offset):
-    """N(0, 0.3), drawn anew for each weight also where the seed is fixed."""
-    seed = None if seed is None else seed + offset
-    return keras.initializers.RandomNormal(stddev=0.3, seed=seed)
 
 
 def policy_record(logits, actions, count, empty_slots):

@@ -50,8 +50,9 @@ class DynamicSkipLSTM(LSTM):
         mask: Optional bool `(batch, time)`.
         training: Whether dropout is applied and actions are drawn.
         look_back: Optional integer `(batch, time)`, distances to take in
-            place of the policy's choice; one outside of 1..K, or that cannot
-            be chosen yet, counts as 1. Steps are those of `sequences`; what
+            place of the policy's choice; 0 leaves the choice to the policy,
+            and one outside of 0..K, or that cannot be chosen yet, counts
+            as 1. Steps are those of `sequences`; what
             `return_policy` gives stands, like the outputs, in the order of
             execution, which is the reverse with `go_backwards`.
         num_rollouts: R, how often the sequence is run from the same state,
@@ -184,19 +185,19 @@ class DynamicSkipLSTM(LSTM):
         """What is added to the logits: a draw, a forced action, or zeros."""
         dtype = wide_dtype(self.compute_dtype)
         shape = (*ops.shape(count), self.num_actions)
-        if forced is not None:
-            wanted = ops.one_hot(forced - 1, self.num_actions, dtype=dtype)
-            allowed = policy.selectable(
-                count, self.num_actions, self.empty_slots
-            )
-            possible = ops.cast(allowed, dtype) * wanted
-            first = ops.one_hot(0, self.num_actions, dtype=dtype)
-            lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
-            # Beats every logit, and loses to nothing but `UNREACHABLE`.
-            return -0.5 * policy.UNREACHABLE * (possible + lost * first)
+        noise = ops.zeros(shape, dtype)
         if drawn:
-            return policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
-        return ops.zeros(shape, dtype)
+            noise = policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
+        if forced is None:
+            return noise
+        wanted = ops.one_hot(forced - 1, self.num_actions, dtype=dtype)
+        allowed = policy.selectable(count, self.num_actions, self.empty_slots)
+        possible = ops.cast(allowed, dtype) * wanted
+        first = ops.one_hot(0, self.num_actions, dtype=dtype)
+        lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
+        # Beats every logit, and loses to nothing but `UNREACHABLE`.
+        force = -0.5 * policy.UNREACHABLE * (possible + lost * first)
+        return ops.where(ops.equal(forced, 0)[..., None], noise, force)
 
     def _relaxed(self, drawn):
         """Function that gives the weights of the slots their gradient."""
