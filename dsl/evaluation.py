@@ -118,7 +118,7 @@ def score(
         jit_compile: Whether to compile with XLA.
 
     Returns:
-        Dict of `nll` (float64) and `look_back` (int), both
+        Dict of `nll` (float64), `look_back` and `targets` (int), all
         `(copies, num_streams, predicted tokens)`.
 
     Raises:
@@ -155,7 +155,11 @@ def score(
         key: np.concatenate(values, axis=1).reshape(shape)
         for key, values in parts.items()
     }
-    return {**joined, "nll": joined["nll"].astype(np.float64)}
+    return {
+        "nll": joined["nll"].astype(np.float64),
+        "look_back": joined["look_back"],
+        "targets": words["targets"][:, :stop].reshape(shape),
+    }
 
 
 @contextlib.contextmanager

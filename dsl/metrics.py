@@ -42,3 +42,118 @@ def look_back_histogram(look_back, num_actions):
 def mean_look_back(histogram):
     """Mean distance under a histogram of the distances 1..K."""
     return float(np.dot(np.arange(1, len(histogram) + 1), histogram))
+
+
+def paired_bootstrap(
+    nll_a, nll_b, sentence, *, samples=10_000, level=0.95, seed=0
+):
+    """Interval of the difference of two perplexities over the same text.
+
+    Sentences are drawn with replacement, as many as there are, the same ones
+    for both systems, each with all of its tokens:
+
+        difference = exp(mean(nll_b)) - exp(mean(nll_a))
+
+    The interval lies between the percentiles of the difference over the
+    draws. It speaks of the choice of the text, not of how much a system
+    varies from one training to the next.
+
+    Args:
+        nll_a: -log p of each token under the first system, in nats, any
+            shape.
+        nll_b: The same of the second system.
+        sentence: Number of the sentence that each token belongs to, integers
+            of the same shape.
+        samples: Number of draws.
+        level: Share of the draws inside of the interval, in (0, 1).
+        seed: Of the draws.
+
+    Returns:
+        Dict of floats: `difference`, the perplexity of b minus that of a, and
+        `low` and `high`, the ends of its interval.
+
+    Raises:
+        ValueError: If the shapes differ, there is no token, a value or a
+            perplexity is not finite, `level` is not in (0, 1) or `samples` is
+            below 1.
+
+    Reference: Koehn, Statistical Significance Tests for Machine Translation
+    Evaluation, EMNLP 2004, https://aclanthology.org/W04-3250.
+    """
+    nll_a = np.asarray(nll_a, dtype=np.float64)
+    nll_b = np.asarray(nll_b, dtype=np.float64)
+    sentence = np.asarray(sentence)
+    _check_paired(nll_a, nll_b, sentence)
+    if not 0.0 < level < 1.0:
+        raise ValueError(
+            "`level` is a share of the draws and must lie between 0 and 1. "
+            f"Received: level={level!r}"
+        )
+    if samples < 1:
+        raise ValueError(
+            "`samples` is the number of draws and must be at least 1. "
+            f"Received: samples={samples!r}"
+        )
+    _, index = np.unique(sentence.ravel(), return_inverse=True)
+    # exp(b) - exp(a) = exp(a) * (exp(b - a) - 1): exactly 0 for equal systems.
+    columns = (np.ones(nll_a.size), nll_a.ravel(), (nll_b - nll_a).ravel())
+    sums = np.stack([np.bincount(index, column) for column in columns], axis=1)
+    count, total, change = _resampled_sums(sums, samples, seed).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        draws = np.exp(total / count) * np.expm1(change / count)
+    if not np.isfinite(draws).all():
+        raise ValueError(
+            "`nll_a` and `nll_b` must have finite perplexities. Received: "
+            f"means of {nll_a.mean():g} and {nll_b.mean():g} nats"
+        )
+    low, high = np.quantile(draws, [0.5 - level / 2, 0.5 + level / 2])
+    return {
+        "difference": perplexity(nll_b) - perplexity(nll_a),
+        "low": float(low),
+        "high": float(high),
+    }
+
+
+def _check_paired(nll_a, nll_b, sentence):
+    """Raises ValueError unless two systems scored the same tokens."""
+    if not nll_a.shape == nll_b.shape == sentence.shape:
+        raise ValueError(
+            "`nll_a`, `nll_b` and `sentence` must have the same shape. "
+            f"Received: {nll_a.shape}, {nll_b.shape} and {sentence.shape}"
+        )
+    if not nll_a.size:
+        raise ValueError(
+            "`nll_a` must hold at least one token. Received: "
+            f"shape {nll_a.shape}"
+        )
+    for name, nll in (("nll_a", nll_a), ("nll_b", nll_b)):
+        infinite = nll[~np.isfinite(nll)]
+        if infinite.size:
+            raise ValueError(
+                f"`{name}` must be finite. Received: {infinite[0]} among "
+                f"{nll.size:,} values"
+            )
+
+
+def _resampled_sums(sums, samples, seed):
+    """Sums over rows drawn with replacement, as many as there are.
+
+    Args:
+        sums: Float `(rows, columns)`.
+        samples: Number of draws.
+        seed: Of the draws.
+
+    Returns:
+        Float `(samples, columns)`.
+    """
+    rng = np.random.default_rng(seed)
+    rows = len(sums)
+    at_once = max(1, 2**20 // rows)  # bounds the memory
+    parts = []
+    for start in range(0, samples, at_once):
+        draws = min(at_once, samples - start)
+        drawn = rng.integers(rows, size=(draws, rows))
+        drawn += rows * np.arange(draws)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=draws * rows)
+        parts.append(times.reshape(draws, rows) @ sums)
+    return np.concatenate(parts)

@@ -2,15 +2,24 @@
 
 A run record is the JSON object that a finished run leaves as `result.json` in
 its run folder: what was run, with which settings, and what was measured.
+Beside it lie `config.json` from the start, `metrics.jsonl` with a line of each
+finished epoch, and at the end `test_scores.npz` with each test token.
 """
 
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from dsl.atomic import replacing
+
 FILE_NAME = "result.json"
+CONFIG_NAME = "config.json"
+METRICS_NAME = "metrics.jsonl"
+SCORES_NAME = "test_scores.npz"
 
 _NUMBER = (int, float)
 _REQUIRED = {
@@ -39,6 +48,22 @@ _JSON_NAMES = {
     dict: "an object",
     list: "an array",
 }
+# What an array of the scores must be, and the kinds of its type.
+_SCORES = {
+    "nll": ("a finite float for each token", "f"),
+    "look_back": ("an integer for each token", "iu"),
+    "sentence": ("an integer for each token, ascending from 0", "iu"),
+}
+# What NumPy raises where an archive is no archive, or its bytes have changed.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+)
 
 Record = Mapping[str, object]
 Columns = Sequence[tuple[str, Callable[[Record], str]]]
@@ -64,23 +89,103 @@ def load(run_folder: str | os.PathLike) -> dict:
     path = Path(run_folder)
     if path.suffix != ".json":
         path = path / FILE_NAME
+    record = _parse(_read(path, "a run writes it when it is done"), path)
+    _check(record, path)
+    return {**record, "run_folder": str(run_folder)}
+
+
+def load_config(run_folder: str | os.PathLike) -> dict:
+    """Reads what a run was started with.
+
+    Args:
+        run_folder: The folder of a run.
+
+    Returns:
+        The object in `config.json`; its `settings` are a dict.
+
+    Raises:
+        ResultError: If there is none, or it is not JSON or holds no settings.
+    """
+    path = Path(run_folder) / CONFIG_NAME
+    config = _parse(_read(path, "every run folder has one"), path)
+    if not isinstance(config, dict) or not isinstance(
+        config.get("settings"), dict
+    ):
+        raise ResultError(f'{path}: holds no "settings".')
+    return config
+
+
+def load_metrics(run_folder: str | os.PathLike) -> list[dict]:
+    """Reads what a run measured after each epoch, while it goes on or later.
+
+    Args:
+        run_folder: The folder of a run.
+
+    Returns:
+        One dict an epoch, `epoch` ascending; empty before the first one has
+        ended. A last line that was not written to its end is left out.
+
+    Raises:
+        ResultError: If there is no such folder, or another line is not JSON,
+            has no `epoch` or one that does not follow, or has a perplexity or
+            a time that is not a finite number. The message names the line.
+    """
+    path = Path(run_folder) / METRICS_NAME
+    if Path(run_folder).is_dir() and not path.exists():
+        return []
+    text = _read(path, "a run writes it after its first epoch")
+    *lines, rest = text.split("\n")
+    if _is_json(rest):
+        lines.append(rest)
+    epochs = []
+    for number, line in enumerate(lines, start=1):
+        entry = _parse(line, path, f"line {number}: ")
+        _check_epoch(entry, epochs, f"{path}: line {number}")
+        epochs.append(entry)
+    return epochs
+
+
+def load_scores(run_folder: str | os.PathLike) -> dict:
+    """Reads how well a run predicted each token of the test text.
+
+    Args:
+        run_folder: The folder of a run.
+
+    Returns:
+        Dict of NumPy arrays `(n,)`, n > 0: `nll`, -log p of each token in
+        nats, float64, finite; `look_back`, the distance chosen there, integer;
+        `sentence`, the number of the token's sentence, integer, ascending
+        from 0, not each number need occur.
+
+    Raises:
+        ResultError: If there are none, or the file is damaged or holds
+            something else. Pickled objects are refused.
+    """
+    import numpy as np
+
+    path = Path(run_folder) / SCORES_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, "rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise zipfile.BadZipFile
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                scores = {name: arrays[name] for name in _SCORES}
     except FileNotFoundError:
         raise ResultError(
             f"{path}: no such file; a run writes it when it is done."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ResultError(f"{path}: cannot be read: {reason}.") from error
-    try:
-        record = json.loads(text)
-    except json.JSONDecodeError as error:
+    except OSError as error:
         raise ResultError(
-            f"{path}: not valid JSON: {error.msg} at line {error.lineno}."
+            f"{path}: cannot be read: {error.strerror or error}."
         ) from error
-    _check(record, path)
-    return {**record, "run_folder": str(run_folder)}
+    except _DAMAGED as error:
+        raise ResultError(
+            f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
+        ) from error
+    for name, array in scores.items():
+        _check_scores(name, array, scores["nll"].shape, path)
+    return {**scores, "nll": scores["nll"].astype(np.float64)}
 
 
 def save(record: Record, path: str | os.PathLike) -> None:
@@ -101,15 +206,8 @@ def save(record: Record, path: str | os.PathLike) -> None:
         text = json.dumps(record, indent=2, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise ResultError(f"{path}: cannot be written: {error}.") from error
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(f"{text}\n".encode())
 
 
 def table(records: Sequence[Record], columns: Columns) -> str:
@@ -142,6 +240,37 @@ def table(records: Sequence[Record], columns: Columns) -> str:
         return f"| {' | '.join(padded)} |"
 
     return "\n".join(map(line, [headings, rules, *rows]))
+
+
+def greedy_perplexity(record: Record) -> str:
+    """The cell of a record's test perplexity with greedy actions, or "-".
+
+    Args:
+        record: A record, as `load` returns it.
+
+    Raises:
+        ResultError: If the figure is not a number.
+    """
+    value = _number(record, "test", "perplexity")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def sampled_perplexity(record: Record) -> str:
+    """The cell of its mean and deviation with sampled actions, or "-".
+
+    Args:
+        record: A record, as `load` returns it.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    mean = _number(record, "test", "perplexity_sampled_mean")
+    deviation = _number(record, "test", "perplexity_sampled_std")
+    if mean is None:
+        return "-"
+    if deviation is None:
+        return f"{mean:.2f}"
+    return f"{mean:.2f} ± {deviation:.2f}"
 
 
 def comparison(records: Sequence[Record]) -> str:
@@ -197,6 +326,79 @@ def _check(record, path):
             )
 
 
+def _read(path, when):
+    """The text of a file of a run."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ResultError(f"{path}: no such file; {when}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ResultError(f"{path}: cannot be read: {reason}.") from error
+
+
+def _parse(text, path, where=""):
+    """The JSON value of a text; `where` goes before the fault."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = "" if where else f" at line {error.lineno}"
+        raise ResultError(
+            f"{path}: {where}not valid JSON: {error.msg}{line}."
+        ) from error
+
+
+def _is_json(text):
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
+def _check_epoch(entry, before, where):
+    """Raises ResultError unless an epoch has what curves need."""
+    if not isinstance(entry, dict):
+        raise ResultError(f"{where}: holds no JSON object.")
+    epoch, last = entry.get("epoch"), before[-1]["epoch"] if before else 0
+    if type(epoch) is not int or epoch <= last:
+        raise ResultError(
+            f"{where}: `epoch` must be an integer above {last}. "
+            f"Received: {_short(epoch)}"
+        )
+    for key in ("train_perplexity", "valid_perplexity", "seconds"):
+        value = entry.get(key, 0)
+        if not _is_finite(value) or value < 0:
+            raise ResultError(
+                f"{where}: `{key}` must be a finite number of at least 0. "
+                f"Received: {_short(value)}"
+            )
+
+
+def _check_scores(name, array, shape, path):
+    """Raises ResultError unless an array of the scores is sound."""
+    import numpy as np
+
+    rule, kinds = _SCORES[name]
+    if (
+        array.ndim != 1
+        or not array.size
+        or array.shape != shape
+        or array.dtype.kind not in kinds
+    ):
+        received = f"{array.dtype} of shape {array.shape}"
+    elif not np.isfinite(array).all():
+        received = f"{array[~np.isfinite(array)][0]}"
+    elif name == "sentence" and array[0] < 0:
+        received = f"{array[0]}"
+    elif name == "sentence" and (array[1:] < array[:-1]).any():
+        last = np.argmax(array[1:] < array[:-1])
+        received = f"{array[last + 1]} after {array[last]}"
+    else:
+        return
+    raise ResultError(f"{path}: `{name}` must be {rule}. Received: {received}")
+
+
 def _short(value):
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
@@ -212,36 +414,25 @@ def _plain(value):
         ) from None
 
 
+def _is_finite(value):
+    return (
+        isinstance(value, _NUMBER)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
 def _number(record, part, key):
     """Looks up `record[part][key]`: a finite number, or None if absent."""
     value = (record.get(part) or {}).get(key)
     if value is None:
         return None
-    if (
-        not isinstance(value, _NUMBER)
-        or isinstance(value, bool)
-        or not math.isfinite(value)
-    ):
+    if not _is_finite(value):
         raise ResultError(
             f"{record.get('run_folder', 'record')}: `{part}.{key}` must be a "
             f"finite number. Received: {_short(value)}"
         )
     return value
-
-
-def _measured(record):
-    value = _number(record, "test", "perplexity")
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _sampled(record):
-    mean = _number(record, "test", "perplexity_sampled_mean")
-    deviation = _number(record, "test", "perplexity_sampled_std")
-    if mean is None:
-        return "-"
-    if deviation is None:
-        return f"{mean:.2f}"
-    return f"{mean:.2f} ± {deviation:.2f}"
 
 
 def _reference(record):
@@ -257,8 +448,8 @@ _COMPARISON: Columns = (
     ("model", lambda record: record["model"]),
     ("corpus", lambda record: record["corpus"]),
     ("parameters", lambda record: f"{record['parameters']:,}"),
-    ("test perplexity", _measured),
-    ("sampled mean ± sd", _sampled),
+    ("test perplexity", greedy_perplexity),
+    ("sampled mean ± sd", sampled_perplexity),
     ("to compare", _reference),
     ("seconds", lambda record: f"{record['seconds']:.0f}"),
     ("run folder", lambda record: record.get("run_folder", "-")),
@@ -296,8 +487,8 @@ def _budget(record):
 _LANGUAGE_MODELS: Columns = (
     ("model", _model),
     ("published test", _published),
-    ("test", _measured),
-    ("test, sampled actions ± sd over draws", _sampled),
+    ("test", greedy_perplexity),
+    ("test, sampled actions ± sd over draws", sampled_perplexity),
     ("valid", _valid),
     ("seed", lambda record: str(record["settings"].get("seed"))),
     ("epochs run/recipe", _budget),

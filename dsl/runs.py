@@ -1,16 +1,31 @@
-"""Run folders: what a run leaves behind, and where."""
+"""Run folders: what a run leaves behind, and where.
 
+    config.json            every resolved setting, versions, data hashes
+    metrics.jsonl, .csv    one line a finished epoch
+    checkpoints/last.npz   everything that training goes on from
+    checkpoints/best.npz   the weights that validated best
+    test_scores.npz        the score of each word of the test text
+    result.json            what was measured, once the run is done
+    lock                   held by the process that writes here
+
+Each file is replaced as a whole. The lock ends with its process, however that
+ends.
+"""
+
+import csv
+import fcntl
 import hashlib
+import io
 import json
 import os
-import subprocess
-import sys
-from importlib import metadata
+import shutil
 from pathlib import Path
 
-from dsl import results
+import numpy as np
 
-PACKAGES = ("keras", "tensorflow", "jax", "numpy")
+from dsl import atomic, checkpoints, results
+
+SCORES_NAME = "test_scores.npz"
 
 
 class RunError(RuntimeError):
@@ -22,22 +37,28 @@ class DivergedError(ArithmeticError):
 
 
 class RunFolder:
-    """The folder of one run: `config.json`, `metrics.jsonl`, checkpoints.
+    """The folder of one run; see the module for its files.
+
+    Made by `create` or `resume`, the folder is locked until `close`; made
+    directly, it is for reading.
 
     Args:
         path: The folder.
 
     Attributes:
         best: Path of the weights that validated best.
+        last: Path of the last checkpoint.
     """
 
     def __init__(self, path):
         self.path = Path(path)
-        self.best = self.path / "checkpoints" / "best.weights.h5"
+        self.best = self.path / "checkpoints" / "best.npz"
+        self.last = self.path / "checkpoints" / "last.npz"
+        self._lock = None
 
     @classmethod
     def create(cls, train_dir, name, config):
-        """Makes a new folder and writes its configuration.
+        """Makes a new folder with its configuration, whole or not at all.
 
         Args:
             train_dir: Folder of all runs, made if missing.
@@ -45,31 +66,116 @@ class RunFolder:
             config: JSON-like dict of every resolved setting.
 
         Returns:
-            The `RunFolder`.
+            The `RunFolder`, locked.
 
         Raises:
             RunError: If the name is no plain name, the folder exists already
                 or cannot be written.
         """
-        if name in ("", ".", "..") or Path(name).name != name:
-            raise RunError(
-                "the name of a run must be a plain folder name. "
-                f"Received: {name!r}"
-            )
+        check_name(name)
         run = cls(Path(train_dir) / name)
+        unfinished = run.path.with_name(f".{name}.{os.getpid()}.new")
         try:
-            run.path.mkdir(parents=True)
-            run.best.parent.mkdir()
-            results.save(config, run.path / "config.json")
-        except FileExistsError:
-            raise RunError(
-                f"{run.path}: exists already; a run needs a new folder."
-            ) from None
+            if run.path.exists():
+                raise RunError(
+                    f"{run.path}: exists already; a run needs a new folder, "
+                    "and --resume goes on with an old one."
+                )
+            unfinished.mkdir(parents=True)
+            (unfinished / "checkpoints").mkdir()
+            results.save(config, unfinished / "config.json")
+            run._take_lock(unfinished / "lock")
+            unfinished.rename(run.path)
         except OSError as error:
+            run.close()
             raise RunError(
                 f"{run.path}: cannot be made: {error.strerror}."
             ) from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
         return run
+
+    @classmethod
+    def resume(cls, train_dir, name, config, free=()):
+        """Opens the folder of an earlier run to go on with it.
+
+        Args:
+            train_dir: Folder of all runs.
+            name: Name of the run.
+            config: The configuration that a new run would have now.
+            free: Names of the settings that may differ.
+
+        Returns:
+            The `RunFolder`, locked.
+
+        Raises:
+            RunError: If there is no such run, another process works on it,
+                or its settings, backend or data differ; the message lists
+                what does.
+        """
+        check_name(name)
+        run = cls(Path(train_dir) / name)
+        if not run.path.exists():
+            raise RunError(
+                f"{run.path}: no such run to go on with; leave out --resume "
+                "to start it."
+            )
+        old = run.config()
+        differing = _differing(old, config, free)
+        if differing:
+            raise RunError(
+                f"{run.path}: goes on with the settings that it was started "
+                f"with only; differing: {'; '.join(differing)}."
+            )
+        run._check_data(old, config["data_sha256"])
+        try:
+            run._take_lock(run.path / "lock")
+            atomic.remove_unfinished(run.path)
+        except OSError as error:
+            run.close()
+            raise RunError(
+                f"{run.path}: cannot be written: {error.strerror}."
+            ) from error
+        return run
+
+    def _take_lock(self, path):
+        # Opened before it is locked: a lock belongs to an open file.
+        self._lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            owner = self._lock.read(20).strip() or "unknown"
+            self.close()
+            raise RunError(
+                f"{self.path}: in use by another process ({owner})."
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
+
+    def close(self):
+        """Gives the folder free for other processes."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def config(self):
+        """Reads the configuration.
+
+        Raises:
+            RunError: If it is missing, is no JSON or holds no settings.
+        """
+        path = self.path / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            reason = getattr(error, "strerror", None) or "not valid JSON"
+            raise RunError(f"{path}: cannot be read: {reason}.") from error
+        settings = config.get("settings") if isinstance(config, dict) else None
+        if not isinstance(settings, dict):
+            raise RunError(f'{path}: holds no "settings".')
+        return config
 
     def settings(self, known, data_sha256):
         """Reads the settings of the run from its configuration.
@@ -83,112 +189,195 @@ class RunFolder:
             Dict of settings.
 
         Raises:
-            RunError: If the configuration is missing, is not JSON, or has
-                other settings or other data.
+            RunError: As `config`; or if the settings are others, or the data.
         """
-        path = self.path / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "not valid JSON"
-            raise RunError(f"{path}: cannot be read: {reason}.") from error
-        found = config.get("settings") if isinstance(config, dict) else None
-        if not isinstance(found, dict):
-            raise RunError(f'{path}: holds no "settings".')
-        differing = sorted(set(found) ^ set(known))
+        config = self.config()
+        differing = sorted(set(config["settings"]) ^ set(known))
         if differing:
             raise RunError(
-                f"{path}: its settings are not those of this program; "
-                f"differing: {', '.join(differing)}."
+                f"{self.path / 'config.json'}: its settings are not those of "
+                f"this program; differing: {', '.join(differing)}."
             )
-        if config.get("data_sha256") != data_sha256:
+        self._check_data(config, data_sha256)
+        return config["settings"]
+
+    def _check_data(self, config, data_sha256):
+        old = config.get("data_sha256")
+        if old != data_sha256:
             raise RunError(
-                f"{path}: this run was trained on another corpus than the one "
-                "at hand."
+                f"{self.path}: must be used with the corpus that it was "
+                f"trained on, sha256 {_short(old)}. "
+                f"Received: {_short(data_sha256)}"
             )
-        return found
 
-    def log_metrics(self, entry):
-        """Appends one line to `metrics.jsonl`."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, allow_nan=False) + "\n")
-            file.flush()
+    def write_metrics(self, entries):
+        """Writes `metrics.jsonl` and `metrics.csv`.
 
-    def save_best(self, model):
-        """Replaces the best weights; a crash leaves old or new ones."""
-        temporary = self.best.with_name("next.weights.h5")
-        model.save_weights(temporary)
-        os.replace(temporary, self.best)
+        Args:
+            entries: List of flat dicts, one an epoch; lists in them become
+                one column an element.
+        """
+        lines = [json.dumps(entry, allow_nan=False) for entry in entries]
+        with atomic.replacing(self.path / "metrics.jsonl") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode())
+        with atomic.replacing(self.path / "metrics.csv") as file:
+            file.write(_as_csv(entries).encode())
 
-    def load_best(self, model):
-        """Loads the best weights into a built model.
+    def save_last(self, trainer, progress):
+        """Saves all that training goes on from.
+
+        Args:
+            trainer: A built and compiled Keras model.
+            progress: Dict of where the training stands.
 
         Raises:
-            RunError: If there are none, or they belong to another model.
+            DivergedError: If a weight is NaN or infinite; the checkpoint
+                before stays.
+            OSError: If the file cannot be written; likewise.
         """
-        if not self.best.is_file():
+        check_finite(trainer)
+        state = {"run": self._id(), "progress": progress}
+        checkpoints.save(self.last, _everything(trainer), state)
+
+    def load_last(self, trainer):
+        """Restores what `save_last` saved.
+
+        Returns:
+            The dict of where the training stands, or None if there is no
+            checkpoint yet.
+
+        Raises:
+            RunError: If the checkpoint is damaged or of another run.
+        """
+        if not self.last.exists():
+            return None
+        state = self._load(self.last, _everything(trainer))
+        return state.get("progress")
+
+    def describe_last(self):
+        """What there is to go on from, in words."""
+        if not self.last.exists():
+            return "no checkpoint was written yet"
+        progress = checkpoints.read_state(self.last).get("progress") or {}
+        return (
+            f"the checkpoint of epoch {progress.get('epoch')}, step "
+            f"{progress.get('step')} is kept; --resume goes on from it"
+        )
+
+    def save_best(self, model, found):
+        """Replaces the best weights.
+
+        Args:
+            model: A built Keras model.
+            found: What was found of them, a flat dict.
+        """
+        state = {"run": self._id(), "found": found}
+        checkpoints.save(self.best, model.weights, state)
+
+    def load_best(self, model):
+        """Loads the best weights into a built model; all or nothing.
+
+        Returns:
+            What was found of them, as `save_best` got it.
+
+        Raises:
+            RunError: If there are none, they are damaged, or they belong to
+                another model or run.
+        """
+        if not self.best.exists():
             raise RunError(
                 f"{self.best}: no such file; a run writes it after its first "
                 "epoch."
             )
+        return self._load(self.best, model.weights).get("found")
+
+    def _load(self, path, variables):
         try:
-            model.load_weights(self.best)
-            stored = _count_arrays(self.best)
-        except (ValueError, OSError, KeyError) as error:
-            raise RunError(
-                f"{self.best}: damaged, or not the weights of this model."
-            ) from error
-        if stored != len(model.weights):
-            raise RunError(
-                f"{self.best}: must hold the {len(model.weights)} arrays of "
-                f"this model. Received: {stored}"
+            owner = checkpoints.read_state(path).get("run")
+            if owner != self._id():
+                raise RunError(
+                    f"{path}: belongs to another run: must be of run "
+                    f"{self._id()}. Received: {_short(owner)}"
+                )
+            return checkpoints.load(path, variables)
+        except checkpoints.CheckpointError as error:
+            raise RunError(str(error)) from error
+
+    def _id(self):
+        """A short name for the run that no other has: its hashed settings."""
+        text = json.dumps(self.config(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def save_scores(self, **arrays):
+        """Writes `test_scores.npz`: `nll`, `look_back`, `sentence`."""
+        with atomic.replacing(self.path / SCORES_NAME) as file:
+            np.savez(file, **arrays)
+
+
+def check_name(name):
+    """Raises a RunError unless the name can be that of a folder."""
+    plain = name not in ("", ".", "..") and Path(name).name == name
+    if not plain or not name.isprintable():
+        raise RunError(
+            f"the name of a run must be a plain folder name. Received: {name!r}"
+        )
+
+
+def check_finite(model):
+    """Raises a DivergedError if a trained weight is NaN or infinite."""
+    from keras import ops
+
+    for variable in model.trainable_variables:
+        if not np.isfinite(ops.convert_to_numpy(variable)).all():
+            raise DivergedError(
+                "the weights must stay finite; lower the learning rate or "
+                f"the clipping norm. Received: {variable.path} with NaN or "
+                "infinity"
             )
 
 
-def _count_arrays(path):
-    """Number of arrays in an HDF5 file."""
-    import h5py
+def _everything(trainer):
+    """All variables that training reads, those of the optimizer included."""
+    return [*trainer.variables, *trainer.optimizer.variables]
 
+
+def _differing(old, new, free):
+    """What a configuration has otherwise, in words."""
+    before = {**old["settings"], "(backend)": old.get("backend")}
+    after = {**new["settings"], "(backend)": new.get("backend")}
+    # As JSON has them, in which the old ones were kept.
+    after = json.loads(json.dumps(after))
     found = []
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda _, item: found.append(isinstance(item, h5py.Dataset))
-        )
-    return sum(found)
-
-
-def weights_sha256(model):
-    """sha256 over the names and bytes of all trainable weights, in order."""
-    from keras import ops
-
-    digest = hashlib.sha256()
-    for variable in model.trainable_variables:
-        digest.update(variable.path.encode())
-        digest.update(ops.convert_to_numpy(variable).tobytes())
-    return digest.hexdigest()
-
-
-def versions():
-    """Versions of Python and of the installed packages that matter."""
-    found = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
+    for key in [*after, *(key for key in before if key not in after)]:
+        if key in free or before.get(key, "none") == after.get(key, "none"):
             continue
+        flag = key if key.startswith("(") else f"--{key}"
+        found.append(
+            f"{flag} {_short(before.get(key))}, now {_short(after.get(key))}"
+        )
     return found
 
 
-def commit(root):
-    """The git commit of the code at `root`, or None outside of a clone."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def _short(value):
+    """A value in a few characters, for a message of one line."""
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _as_csv(entries):
+    rows = [dict(_cells(entry)) for entry in entries]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(entry):
+    for key, value in entry.items():
+        if isinstance(value, list):
+            for n, one in enumerate(value, 1):
+                yield f"{key}_{n}", one
+        else:
+            yield key, value

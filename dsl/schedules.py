@@ -67,6 +67,20 @@ class Schedule:
     def __post_init__(self):
         self.initial_rate = self.rate
 
+    def state(self):
+        """What `restore` needs to go on from here, a dict of numbers."""
+        return {
+            "rate": self.rate,
+            "reference": self.reference,
+            "epoch": self.epoch,
+        }
+
+    def restore(self, state):
+        """Goes on from where `state` was called."""
+        self.rate = state["rate"]
+        self.reference = state["reference"]
+        self.epoch = state["epoch"]
+
     def finish_epoch(self, perplexity):
         """Moves on to the next epoch, given this one's validation."""
         self.epoch += 1

@@ -1,241 +1,207 @@
-"""Training language models on contiguous streams of text."""
+"""Training that can be stopped at any moment and goes on as if it had not been.
 
+The same loop for every task: epochs of steps, a checkpoint every so often, a
+validation after each epoch, the best weights kept.
+"""
+
+import dataclasses
 import math
 import time
 
-import keras
-from keras import ops
-
-from dsl import metrics, policy
-from dsl.carried_states import CarriedStates
-from dsl.datasets import streams
-from dsl.evaluation import token_nll
+from dsl import interrupts
 from dsl.runs import DivergedError
 
 
-class StreamTrainer(keras.Model):
-    """Trains a language model segment by segment.
+@dataclasses.dataclass
+class Progress:
+    """Where a training stands: what a checkpoint holds beside variables.
 
-        L = mean over rows of sum_t -log p(y_t)  +  the agent's loss
-
-    States are carried from one segment to the next without gradient, and
-    reset by `carried.reset()`. Of several rollouts the first one is carried on.
-
-    The agent can be kept from choosing: for a first number of updates, which
-    then look back one step (`policy_start`), or for good (`look_back_shares`),
-    the control that tells what random skips do without anything learned.
-
-    Args:
-        language_model: A `dsl.LanguageModel`.
-        batch_size: Number of streams.
-        signal: `dsl.policy_signal.PolicySignal`, or None for a model without
-            an agent.
-        keep_buffer: Whether past states are carried along; if not, only h
-            and c are (published code).
-        num_rollouts: Rollouts of the top layer from the same state; the
-            signal's, if there is one.
-        look_back_shares: Probability of each distance 1..K, drawn in training
-            in place of the agent's choice.
-        policy_start: Updates before the agent chooses and learns.
-        seed: Of the distances drawn from `look_back_shares`.
-
-    Call arguments:
-        tokens: Word ids, int32 `(batch_size, time)`.
-
-    Returns:
-        What the language model returns and, where distances were imposed,
-        `free`, 1 where the agent chose, float `(rollouts * batch, time)`.
+    Attributes:
+        epoch: The epoch at hand, from 1.
+        step: Steps of it that are done.
+        steps: Steps of all epochs that are done.
+        seconds: Spent on the epoch at hand.
+        schedule: State of the learning rate's schedule.
+        best: Best value of what is monitored, None before the first.
+        entries: What was measured, one dict a finished epoch.
     """
 
-    def __init__(
-        self,
-        language_model,
-        batch_size,
-        signal=None,
-        keep_buffer=True,
-        *,
-        num_rollouts=1,
-        look_back_shares=None,
-        policy_start=0,
-        seed=None,
-    ):
-        super().__init__(name="stream_trainer")
-        self.language_model = language_model
-        self.batch_size = batch_size
-        self.signal = signal
-        self.num_rollouts = signal.num_rollouts if signal else num_rollouts
-        self.look_back_shares = look_back_shares
-        self.policy_start = policy_start
-        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
-        self.seed_generator = keras.random.SeedGenerator(seed)
+    epoch: int = 1
+    step: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    schedule: dict = dataclasses.field(default_factory=dict)
+    best: float | None = None
+    entries: list = dataclasses.field(default_factory=list)
 
-    def build(self, tokens_shape):
-        model = self.language_model
-        if not model.built:
-            model.build(tokens_shape)
-            model.built = True
-        if self.signal is not None:
-            rows = self.num_rollouts * self.batch_size
-            top = model.recurrent_layers[-1].cell
-            features = top.kernel.shape[0] + top.units
-            self.signal.build(
-                (rows, tokens_shape[1]), (rows, tokens_shape[1], features)
-            )
-            self.signal.built = True
-        self.carried.build()
-        if self.policy_start > 0:
-            self.updates = self.add_weight(
-                shape=(), name="updates", initializer="zeros", trainable=False
-            )
-        # Sums since the last `read_statistics`: segments, mean nll, mean
-        # entropy, then how often each distance was taken.
-        self.statistics = self.add_weight(
-            shape=(3 + self._num_actions(),),
-            name="statistics",
-            initializer="zeros",
-            trainable=False,
-        )
-
-    def _num_actions(self):
-        top = self.language_model.recurrent_layers[-1]
-        return getattr(top, "num_actions", 1)
-
-    def call(self, tokens, training=False):
-        look_back = self._imposed(ops.shape(tokens)) if training else None
-        outputs = self.language_model(
-            tokens,
-            states=self.carried.read(),
-            training=training,
-            num_rollouts=self.num_rollouts,
-            look_back=look_back,
-        )
-        if training:
-            self.carried.write(outputs["states"])
-        if look_back is not None:
-            free = ops.cast(ops.equal(look_back, 0), "float32")
-            outputs["free"] = ops.tile(free, [self.num_rollouts, 1])
-        return outputs
-
-    def _imposed(self, shape):
-        """Distances that are not the agent's to choose, or None."""
-        if self.look_back_shares is not None:
-            return policy.random_look_back(
-                self.look_back_shares, shape, self.seed_generator
-            )
-        if self.policy_start > 0:
-            waiting = ops.cast(self.updates < self.policy_start, "int32")
-            self.updates.assign_add(1.0)
-            return waiting * ops.ones(shape, "int32")
-        return None
-
-    def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
-        logits = y_pred["logits"]
-        targets = ops.tile(ops.cast(y, "int32"), [self.num_rollouts, 1])
-        nll_t = token_nll(logits, targets)
-        loss = ops.mean(ops.sum(nll_t, axis=-1))
-        chosen = y_pred["policy"]
-        if self.signal is not None:
-            loss = loss + self.signal(
-                nll_t,
-                chosen,
-                y_pred["observed"],
-                weight_t=y_pred.get("free"),
-                correct_t=self._correct(logits, targets),
-                training=training,
-            )
-        if training:
-            self._count(nll_t, chosen)
-        return loss
-
-    def _correct(self, logits, targets):
-        if self.signal.reward != "correct":
-            return None
-        best = ops.cast(ops.argmax(logits, axis=-1), targets.dtype)
-        return ops.equal(best, targets)
-
-    def _count(self, nll_t, chosen):
-        mean_nll = ops.mean(nll_t)
-        counts = ops.zeros((self._num_actions(),))
-        mean_entropy = ops.zeros(())
-        if chosen:
-            taken = ops.one_hot(
-                chosen["look_back"] - 1, self._num_actions(), dtype="float32"
-            )
-            counts = ops.mean(taken, axis=(0, 1))
-            mean_entropy = ops.mean(chosen["entropy"])
-        self.statistics.assign_add(
-            ops.concatenate(
-                [
-                    ops.stop_gradient(
-                        ops.stack([ops.ones(()), mean_nll, mean_entropy])
-                    ),
-                    counts,
-                ]
-            )
-        )
-
-    def read_statistics(self):
-        """Returns the means since the last call, and starts anew.
-
-        Returns:
-            Dict of `perplexity`, `entropy` (nats) and `histogram` (share of
-            each distance 1..K).
-        """
-        n, nll, entropy, *counts = ops.convert_to_numpy(self.statistics)
-        self.statistics.assign(ops.zeros(self.statistics.shape))
-        n = max(float(n), 1.0)
-        return {
-            "perplexity": metrics.perplexity(float(nll), n),
-            "entropy": float(entropy) / n,
-            "histogram": [float(count) / n for count in counts],
-        }
+    def finish_epoch(self, entry, schedule):
+        """Moves on to the next epoch."""
+        self.entries.append(entry)
+        self.schedule = schedule.state()
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
 
 
-def train_epoch(trainer, tokens, num_steps, max_steps=None, on_step=None):
-    """Runs one pass over the training text, from reset states.
+def resume(trainer, run, schedule):
+    """Brings a training back to its last checkpoint.
 
     Args:
-        trainer: A compiled and built `StreamTrainer`.
-        tokens: Word ids, int `(n,)`.
-        num_steps: Length of a segment.
-        max_steps: Segments at most, or None.
-        on_step: Called as `on_step(step, steps, loss)` after each segment.
+        trainer: A built and compiled trainer; takes the saved variables.
+        run: The `dsl.runs.RunFolder`.
+        schedule: A new `dsl.schedules.Schedule`; takes the saved state.
 
     Returns:
-        Dict of `perplexity`, `entropy`, `histogram`, `steps`, `seconds` and
-        `tokens_per_second`.
+        The `Progress`; that of the very start if there is no checkpoint.
 
     Raises:
-        DivergedError: If the loss is NaN or infinite.
-        ValueError: If the text does not fill one segment.
+        RunError: If the checkpoint is damaged or of another run.
     """
-    rows = streams.batch(tokens, trainer.batch_size)
-    steps = streams.count_segments(rows, num_steps)
+    saved = run.load_last(trainer)
+    if saved is None:
+        return Progress(schedule=schedule.state())
+    progress = Progress(**saved)
+    schedule.restore(progress.schedule)
+    run.write_metrics(progress.entries)
+    return progress
+
+
+def fit(
+    trainer,
+    model,
+    epoch_data,
+    finish_epoch,
+    schedule,
+    run,
+    progress,
+    *,
+    monitor,
+    max_epochs,
+    max_steps=None,
+    checkpoint_every=500,
+    on_step=None,
+    on_epoch=None,
+):
+    """Trains from where `progress` stands to the end.
+
+    Ctrl-C and SIGTERM are heard after the step at hand, which is then saved.
+
+    Args:
+        trainer: A built and compiled Keras model with `train_on_batch`,
+            `begin_epoch()`, called before the first step of each epoch, and
+            `read_statistics()`, a dict of means over the epoch.
+        model: The Keras model whose best weights are kept.
+        epoch_data: Function of the epoch's number, from 1, that gives its
+            batches: a sequence of pairs (x, y), the same at each call.
+        finish_epoch: Function of the trainer's statistics, with `steps` and
+            `seconds` of the epoch, that validates and returns what to keep
+            of the epoch, a dict of numbers and lists of numbers.
+        schedule: The `dsl.schedules.Schedule`, told each validation.
+        run: The `dsl.runs.RunFolder` for checkpoints and metrics.
+        progress: What `resume` returned; moves on.
+        monitor: Key of `finish_epoch`'s dict whose smallest value tells the
+            best weights.
+        max_epochs: Epochs in all.
+        max_steps: Steps in all, or None.
+        checkpoint_every: Steps between two checkpoints; there is one after
+            each epoch anyway.
+        on_step: Called as `on_step(progress, steps, loss)` after each step of
+            an epoch of so many steps.
+        on_epoch: Called with each finished epoch's entry.
+
+    Raises:
+        DivergedError: If the loss, a weight or the validation is NaN or
+            infinite. The last checkpoint is from before that.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, once saved.
+        OSError: If a checkpoint cannot be written; the one before stays.
+        ValueError: If an epoch has no batch.
+    """
+
+    def save():
+        run.save_last(trainer, dataclasses.asdict(progress))
+
+    def after_step(steps, loss):
+        if on_step is not None:
+            on_step(progress, steps, loss)
+        if progress.steps % checkpoint_every == 0:
+            save()
+
+    while _unfinished(progress, max_epochs, max_steps):
+        data = epoch_data(progress.epoch)
+        steps = _count_steps(data, progress, max_steps)
+        trainer.optimizer.learning_rate = schedule.rate
+        with interrupts.held_back() as asked:
+            _train(trainer, data, steps, progress, after_step, asked)
+            save()
+        entry = _entry(trainer, steps, finish_epoch, schedule, progress)
+        _check_monitor(entry, monitor)
+        with interrupts.held_back():
+            if progress.best is None or entry[monitor] < progress.best:
+                progress.best = entry[monitor]
+                run.save_best(model, entry)
+            schedule.finish_epoch(entry[monitor])
+            progress.finish_epoch(entry, schedule)
+            save()
+            run.write_metrics(progress.entries)
+            if on_epoch is not None:
+                on_epoch(entry)
+
+
+def _unfinished(progress, max_epochs, max_steps):
+    # An epoch whose steps are done still waits for its validation.
+    if progress.step > 0:
+        return True
+    return progress.epoch <= max_epochs and progress.steps != max_steps
+
+
+def _count_steps(data, progress, max_steps):
+    """Steps of the epoch at hand, those that are done included."""
+    steps = len(data)
+    if max_steps is not None:
+        steps = min(steps, progress.step + max_steps - progress.steps)
     if steps == 0:
-        raise ValueError(
-            "the text must fill one segment of every stream. Received: "
-            f"{len(tokens)} tokens for {len(rows)} streams of {num_steps}"
-        )
-    steps = steps if max_steps is None else min(steps, max_steps)
-    trainer.carried.reset()
-    started = time.perf_counter()
-    for step, (x, y) in enumerate(streams.segments(rows, num_steps), 1):
-        if step > steps:
-            break
+        raise ValueError("an epoch must have at least one batch. Received: 0")
+    return steps
+
+
+def _train(trainer, data, steps, progress, after_step, asked):
+    """The steps of an epoch that are left, or those until a stop."""
+    if progress.step == 0:
+        trainer.begin_epoch()
+    started = time.perf_counter() - progress.seconds
+    while progress.step < steps and not asked:
+        x, y = data[progress.step]
         loss = float(trainer.train_on_batch(x, y))
         if not math.isfinite(loss):
             raise DivergedError(
                 "the loss must stay finite; lower the learning rate or the "
-                f"clipping norm. Received: loss={loss} at step {step}"
+                f"clipping norm. Received: loss={loss} at step "
+                f"{progress.step + 1} of epoch {progress.epoch}"
             )
-        if on_step is not None:
-            on_step(step, steps, loss)
-    seconds = time.perf_counter() - started
-    return {
+        progress.step += 1
+        progress.steps += 1
+        progress.seconds = time.perf_counter() - started
+        after_step(steps, loss)
+
+
+def _entry(trainer, steps, finish_epoch, schedule, progress):
+    """What to keep of the epoch whose steps are done."""
+    trained = {
         **trainer.read_statistics(),
         "steps": steps,
-        "seconds": seconds,
-        "tokens_per_second": steps * rows.shape[0] * num_steps / seconds,
+        "seconds": progress.seconds,
     }
+    return {
+        "epoch": progress.epoch,
+        "learning_rate": schedule.rate,
+        **finish_epoch(trained),
+        "seconds": progress.seconds,
+        "steps": progress.steps,
+    }
+
+
+def _check_monitor(entry, monitor):
+    if not math.isfinite(entry[monitor]):
+        raise DivergedError(
+            f"the {monitor} must stay finite; lower the learning rate or the "
+            f"clipping norm. Received: {entry[monitor]} after epoch "
+            f"{entry['epoch']}"
+        )

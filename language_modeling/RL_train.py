@@ -4,6 +4,7 @@ python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
 import importlib.util
+import os
 import shlex
 import sys
 import time
@@ -16,21 +17,19 @@ from language_modeling import settings  # noqa: E402
 
 
 def main(args):
-    if importlib.util.find_spec("keras") is None:
-        return fail(
-            1,
-            f"Keras is not installed for {sys.executable}; run scripts/setup "
-            "and then .venv/bin/python.",
-        )
-    from dsl import datasets, results, runs
+    missing = missing_package(args)
+    if missing is not None:
+        return fail(*missing)
+    from dsl import datasets, interrupts, results, runs
 
     try:
-        corpus = datasets.language_model_corpus(
-            args.data_dir, log=print, download=args.download
-        )
-        if args.load_model is not None:
-            return evaluate_run(args, corpus)
-        return train(args, corpus)
+        with interrupts.sigterm_as_ctrl_c():
+            corpus = datasets.language_model_corpus(
+                args.data_dir, log=print, download=args.download
+            )
+            if args.load_model is not None:
+                return inspect(args, corpus)
+            return train(args, corpus)
     except datasets.DataError as error:
         return fail(3, error)
     except runs.RunError as error:
@@ -41,44 +40,122 @@ def main(args):
         return fail(130, "interrupted.")
 
 
+def missing_package(args):
+    """Exit code and message if a package that is needed is not there."""
+
+    def missing(name):
+        return importlib.util.find_spec(name) is None
+
+    if missing("keras"):
+        return 1, (
+            f"Keras is not installed for {sys.executable}; run scripts/setup "
+            "and then .venv/bin/python."
+        )
+    for wanted, flag, package, extra in (
+        (args.tensorboard, "--tensorboard", "tensorboard", "tensorboard"),
+        (args.figure is not None, "--figure", "matplotlib", "plots"),
+    ):
+        if wanted and missing(package):
+            return 2, (
+                f"{flag} needs the package {package}: .venv/bin/pip install "
+                f"'.[{extra}]'"
+            )
+    return None
+
+
 def train(args, corpus):
     """Trains, measures on the test text once, and writes the record."""
-    from dsl import results, runs, startup
-
-    started = time.perf_counter()
     check_lengths(args, corpus)
+    run = open_run(args, corpus)
+    print(f"Run folder: {run.path}", flush=True)
+    try:
+        return train_in(run, args, corpus)
+    finally:
+        run.close()
+
+
+def open_run(args, corpus):
+    """The folder of a new run, or of the one to go on with."""
+    from dsl import provenance, runs
+
     config = {
         "task": "language_modeling",
-        "settings": vars(args),
-        "versions": runs.versions(),
-        "commit": runs.commit(ROOT),
+        "settings": settings.of_run(args),
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(ROOT),
         "data_sha256": corpus.sha256,
     }
-    run = runs.RunFolder.create(args.train_dir, run_name(args), config)
-    print(f"Run folder: {run.path}", flush=True)
+    name = run_name(args)
+    if args.resume:
+        free = settings.FREE
+        return runs.RunFolder.resume(args.train_dir, name, config, free)
+    return runs.RunFolder.create(args.train_dir, name, config)
+
+
+def train_in(run, args, corpus):
+    """Trains in a run folder, from its last checkpoint if there is one."""
+    from dsl import provenance, results, startup
+
+    if (run.path / results.FILE_NAME).exists():
+        print("finished already", flush=True)
+        report(results.load(run.path))
+        return 0
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
 
     model = experiment.build_model(args, len(corpus.vocabulary))
     trainer = experiment.build_trainer(args, model)
     print(f"{args.model}: {model.count_params():,} parameters", flush=True)
-    epochs = experiment.train(
-        args, trainer, corpus, run, log_line, progress(args)
-    )
+    epochs = train_epochs(run, args, trainer, corpus)
+    last_weights = provenance.weights_sha256(model)
     run.load_best(model)
-    measured = experiment.measure(args, model, corpus.test)
+    measured, scores = experiment.measure(args, model, corpus.test)
+    run.save_scores(**experiment.scores_by_sentence(scores, corpus))
     figure, source, recipe_epochs = settings.reference(args, corpus.name)
     context = {
         "command": shlex.join(["python", *sys.argv]),
-        "seconds": time.perf_counter() - started,
         "published": {"test_perplexity": figure, "source": source},
-        "commit": config["commit"],
+        "commit": run.config()["commit"],
         "recipe_epochs": recipe_epochs,
+        "last_weights_sha256": last_weights,
     }
     record = experiment.record(args, model, corpus, epochs, measured, context)
     results.save(record, run.path / results.FILE_NAME)
-    report(measured, record)
+    report(record)
     return 0
+
+
+def train_epochs(run, args, trainer, corpus):
+    """Trains with progress on the terminal and on disk."""
+    from dsl import reporting, runs
+    from language_modeling import experiment
+
+    progress = reporting.ProgressReport(
+        log_line,
+        args.print_every,
+        trainer.read_statistics,
+        args.batch_size * args.num_unroll_steps,
+    )
+    events = (
+        reporting.EventLog(run.path / "events") if args.tensorboard else None
+    )
+
+    def on_epoch(entry):
+        progress.log(experiment.describe(entry))
+        if events is not None:
+            events.write(entry)
+
+    try:
+        return experiment.train(args, trainer, corpus, run, progress, on_epoch)
+    except (runs.DivergedError, OSError, KeyboardInterrupt):
+        progress.close()
+        print(f"{run.path}: {run.describe_last()}", flush=True)
+        raise
+    finally:
+        progress.close()
+        if events is not None:
+            events.close()
 
 
 def check_lengths(args, corpus):
@@ -101,27 +178,31 @@ def check_lengths(args, corpus):
             )
 
 
-def evaluate_run(args, corpus):
-    """Measures the best weights of a run, as they are now."""
+def inspect(args, corpus):
+    """Measures the best weights of a run, as they are now, and shows them."""
     from dsl import runs, startup
 
     run = runs.RunFolder(args.load_model)
-    loaded = settings.from_saved(run.settings(vars(args), corpus.sha256), args)
+    saved = run.settings(settings.of_run(args), corpus.sha256)
+    source = run.path / "config.json"
+    loaded = settings.from_saved(saved, args, source)
     check_lengths(loaded, corpus)
     startup.import_keras()
-    from language_modeling import experiment
+    from language_modeling import experiment, inspection
 
+    texts = inspection.texts_to_show(loaded, corpus, log_line)
     model = experiment.build_model(loaded, len(corpus.vocabulary))
-    run.load_best(model)
-    for split in ("valid", "test"):
-        measured = experiment.measure(loaded, model, getattr(corpus, split))
-        print(f"{split}: {perplexities(measured)}", flush=True)
+    found = run.load_best(model)
+    print(f"{run.path}: best weights, of epoch {found['epoch']}", flush=True)
+    inspection.show(loaded, model, texts, corpus.vocabulary, log_line)
     return 0
 
 
-def report(measured, record):
+def report(record):
     """Prints the test perplexity beside what it is held to."""
-    print(f"test: {perplexities(measured)}")
+    from language_modeling import experiment
+
+    print(f"test: {experiment.perplexities(record['test'])}")
     published = record["published"]
     if published["test_perplexity"] is not None:
         print(
@@ -131,65 +212,22 @@ def report(measured, record):
         print(f"true: {record['true_perplexity']['test']:.2f}")
 
 
-def perplexities(measured):
-    """The perplexities of a measurement in words."""
-    text = f"perplexity {measured['perplexity']:.2f}"
-    if "sampled_n" in measured:
-        text += (
-            f" (sampled {measured['perplexity_sampled_mean']:.2f}"
-            f" +- {measured['perplexity_sampled_std']:.2f},"
-            f" n={measured['sampled_n']})"
-        )
-    return text
-
-
 def run_name(args):
     """The name asked for, or one of task, model, seed and time."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return args.name or f"lm-{args.model}-{args.seed}-{stamp}"
+    if args.name is not None:
+        return args.name
+    return f"lm-{args.model}-{args.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
 def log_line(line):
-    """Prints a line past a progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line)
-    sys.stdout.flush()
-
-
-def progress(args):
-    """A bar on a terminal, a line every --print_every steps elsewhere."""
-    from tqdm import tqdm
-
-    def start(epoch):
-        bar = tqdm(
-            desc=f"epoch {epoch}", disable=not sys.stderr.isatty(), leave=False
-        )
-        started = time.perf_counter()
-
-        def on_step(step, steps, loss):
-            bar.total = steps
-            bar.set_postfix(loss=f"{loss:.1f}", refresh=False)
-            bar.update()
-            if bar.disable and step % args.print_every == 0:
-                pace = (time.perf_counter() - started) / step
-                print(
-                    f"epoch {epoch}  step {step}/{steps}  "
-                    f"loss {loss:.2f} nats a segment  "
-                    f"{pace * (steps - step):.0f} s left",
-                    flush=True,
-                )
-            if step == steps:
-                bar.close()
-
-        return on_step
-
-    return start
+    """Prints a line at once."""
+    print(line, flush=True)
 
 
 def fail(code, error):
     """Says in one line what went wrong."""
-    print(f"RL_train.py: {error}", file=sys.stderr)
+    line = " ".join(str(error).split())
+    print(f"RL_train.py: {line}", file=sys.stderr)
     return code
 
 

@@ -1,6 +1,5 @@
 """From settings to a trained and measured language model."""
 
-import math
 import os
 import time
 
@@ -8,10 +7,19 @@ import keras
 import numpy as np
 
 import dsl
-from dsl import evaluation, metrics, runs, schedules, training
+from dsl import (
+    evaluation,
+    metrics,
+    provenance,
+    schedules,
+    stream_trainer,
+    training,
+)
+from dsl.datasets import EOS, streams
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
+from language_modeling import settings
 
 
 def build_model(args, vocabulary_size):
@@ -86,7 +94,7 @@ def build_trainer(args, model):
             sequence_entropy_weight=args.sequence_entropy_weight,
         )
     own = signal is not None and args.agent_optimizer == "adam"
-    trainer = training.StreamTrainer(
+    trainer = stream_trainer.StreamTrainer(
         model,
         args.batch_size,
         signal,
@@ -105,6 +113,7 @@ def build_trainer(args, model):
         jit_compile=jit_compile(args),
     )
     trainer.build((args.batch_size, args.num_unroll_steps))
+    trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
 
@@ -168,8 +177,16 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
     )
 
 
-def train(args, trainer, corpus, run, log, progress):
-    """Trains for the epochs or steps asked for, keeping the best weights.
+def train(args, trainer, corpus, run, report, on_epoch):
+    """Trains for the epochs or steps asked for, from the last checkpoint.
+
+    Args:
+        args: The settings.
+        trainer: What `build_trainer` returned.
+        corpus: The `dsl.datasets.corpus.Corpus`.
+        run: The `dsl.runs.RunFolder`.
+        report: `dsl.reporting.ProgressReport`.
+        on_epoch: Called with each epoch's entry.
 
     Returns:
         List of one dict of measurements an epoch.
@@ -181,50 +198,50 @@ def train(args, trainer, corpus, run, log, progress):
         margin=args.decay_when,
         floor=args.lr_threshold,
     )
-    model, epochs, best, done = trainer.language_model, [], np.inf, 0
-    for epoch in range(1, args.max_epochs + 1):
-        left = None if args.max_steps is None else args.max_steps - done
-        if left == 0:
-            break
-        trainer.optimizer.learning_rate = schedule.rate
-        trained = training.train_epoch(
-            trainer,
-            corpus.train,
-            args.num_unroll_steps,
-            left,
-            progress(epoch),
+    rows = streams.batch(corpus.train, args.batch_size)
+    segments = streams.Segments(rows, args.num_unroll_steps)
+    words = args.batch_size * args.num_unroll_steps
+
+    def finish_epoch(trained):
+        started = time.perf_counter()
+        valid = evaluate(
+            args, trainer.language_model, corpus.valid, args.eval_actions
         )
-        done += trained["steps"]
-        valid = evaluate(args, model, corpus.valid, args.eval_actions)
-        perplexity = metrics.perplexity(valid["nll"])
-        if not math.isfinite(perplexity):
-            raise runs.DivergedError(
-                "the validation perplexity must stay finite; lower the "
-                "learning rate or the clipping norm. Received: "
-                f"{perplexity} after epoch {epoch}"
-            )
-        entry = {
-            "epoch": epoch,
-            "learning_rate": schedule.rate,
+        found = {
             "train_perplexity": trained["perplexity"],
-            "valid_perplexity": perplexity,
-            "tokens_per_second": trained["tokens_per_second"],
-            "seconds": trained["seconds"],
-            "steps": done,
+            "valid_perplexity": metrics.perplexity(valid["nll"]),
+            "tokens_per_second": trained["steps"] * words / trained["seconds"],
         }
         if chooses(args):
             histogram = trained["histogram"]
-            entry["entropy"] = trained["entropy"]
-            entry["look_back"] = metrics.mean_look_back(histogram)
-            entry["look_back_histogram"] = histogram
-        epochs.append(entry)
-        run.log_metrics(entry)
-        log(describe(entry))
-        if perplexity < best:
-            best = perplexity
-            run.save_best(model)
-        schedule.finish_epoch(perplexity)
-    return epochs
+            found["entropy"] = trained["entropy"]
+            found["look_back"] = metrics.mean_look_back(histogram)
+            found["look_back_histogram"] = histogram
+        found["valid_seconds"] = time.perf_counter() - started
+        return found
+
+    progress = training.resume(trainer, run, schedule)
+    if progress.steps:
+        report.log(
+            f"resumed after epoch {progress.epoch - 1} and {progress.step} "
+            f"steps, {progress.steps} steps in all"
+        )
+    training.fit(
+        trainer,
+        trainer.language_model,
+        lambda epoch: segments,
+        finish_epoch,
+        schedule,
+        run,
+        progress,
+        monitor="valid_perplexity",
+        max_epochs=args.max_epochs,
+        max_steps=args.max_steps,
+        checkpoint_every=args.checkpoint_every,
+        on_step=report.on_step,
+        on_epoch=on_epoch,
+    )
+    return progress.entries
 
 
 def describe(entry):
@@ -245,34 +262,92 @@ def describe(entry):
 
 
 def measure(args, model, tokens):
-    """Perplexity on a text: greedy, and sampled where there is a choice."""
+    """Perplexity of a text, by each way to act where there is a choice.
+
+    Args:
+        args: The settings.
+        model: The language model.
+        tokens: Word ids of the text.
+
+    Returns:
+        A dict: `perplexity` (greedy actions) and, where there is a choice,
+        `perplexity_<way>_mean` and `_std` over `<way>_n` passes, for the ways
+        "sampled" and "random" (distances of the same shares that depend on
+        nothing), `perplexity_previous` (always the previous state) and the
+        `look_back_histogram` of the sampled passes; and what `evaluate`
+        returned for the greedy one.
+    """
     started = time.perf_counter()
-    result = {
-        "perplexity": metrics.perplexity(evaluate(args, model, tokens)["nll"])
-    }
+    greedy = evaluate(args, model, tokens)
+    result = {"perplexity": metrics.perplexity(greedy["nll"])}
     if chooses(args):
-        sampled = evaluate(args, model, tokens, "sampled", args.eval_samples)
-        each = [metrics.perplexity(nll) for nll in sampled["nll"]]
-        result["perplexity_sampled_mean"] = float(np.mean(each))
-        result["perplexity_sampled_std"] = float(np.std(each, ddof=1))
-        result["sampled_n"] = args.eval_samples
+        copies = args.eval_samples
+        sampled = evaluate(args, model, tokens, "sampled", copies)
+        shares = metrics.look_back_histogram(
+            sampled["look_back"], args.n_actions
+        )
+        random = evaluate(args, model, tokens, "sampled", copies, shares)
+        previous = evaluate(args, model, tokens, shares=[1.0])
+        for way, scores in (("sampled", sampled), ("random", random)):
+            each = [metrics.perplexity(nll) for nll in scores["nll"]]
+            result[f"perplexity_{way}_mean"] = float(np.mean(each))
+            result[f"perplexity_{way}_std"] = float(np.std(each, ddof=1))
+            result[f"{way}_n"] = copies
+        result["perplexity_previous"] = metrics.perplexity(previous["nll"])
+        result["look_back_histogram"] = shares
     result["tokens"] = len(tokens)
     result["seconds"] = time.perf_counter() - started
-    return result
+    return result, greedy
+
+
+def perplexities(measured):
+    """The perplexities of a measurement in words."""
+    text = f"perplexity {measured['perplexity']:.2f}"
+    if "sampled_n" not in measured:
+        return text
+    return (
+        f"{text} (sampled {measured['perplexity_sampled_mean']:.2f}"
+        f" +- {measured['perplexity_sampled_std']:.2f},"
+        f" n={measured['sampled_n']}; always the previous state"
+        f" {measured['perplexity_previous']:.2f}; random distances of the"
+        f" same shares {measured['perplexity_random_mean']:.2f})"
+    )
+
+
+def scores_by_sentence(scores, corpus):
+    """The scores of each word, as a run keeps them.
+
+    Args:
+        scores: What `evaluate` returned, for one copy.
+        corpus: The corpus of the text.
+
+    Returns:
+        Dict of `nll` (float64), `look_back` and `sentence` (int32), each
+        `(predicted words,)`.
+    """
+    targets = scores["targets"].ravel()
+    ends_sentence = targets[:-1] == corpus.vocabulary.index(EOS)
+    return {
+        "nll": scores["nll"].ravel(),
+        "look_back": scores["look_back"].ravel().astype(np.int32),
+        "sentence": np.append(0, np.cumsum(ends_sentence)).astype(np.int32),
+    }
 
 
 def record(args, model, corpus, epochs, measured, context):
     """The run record that `result.json` holds."""
     best = min(epochs, key=lambda entry: entry["valid_perplexity"])
+    training_seconds = sum(entry["seconds"] for entry in epochs)
+    valid_seconds = sum(entry["valid_seconds"] for entry in epochs)
     return {
         "task": "language_modeling",
         "model": args.model,
         "corpus": corpus.name,
-        "settings": vars(args),
+        "settings": settings.of_run(args),
         "command": context["command"],
         "parameters": int(model.count_params()),
-        "seconds": context["seconds"],
-        "train_seconds": sum(entry["seconds"] for entry in epochs),
+        "seconds": training_seconds + valid_seconds + measured["seconds"],
+        "train_seconds": training_seconds,
         "steps": epochs[-1]["steps"],
         "epochs": epochs,
         "valid": {
@@ -282,8 +357,9 @@ def record(args, model, corpus, epochs, measured, context):
         "test": measured,
         "published": context["published"],
         "true_perplexity": corpus.true_perplexity,
-        "weights_sha256": runs.weights_sha256(model),
-        "versions": runs.versions(),
+        "weights_sha256": provenance.weights_sha256(model),
+        "last_weights_sha256": context["last_weights_sha256"],
+        "versions": provenance.versions(),
         "commit": context["commit"],
         "data_sha256": corpus.sha256,
         "backend": keras.backend.backend(),

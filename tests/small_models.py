@@ -9,7 +9,7 @@ import numpy as np
 import reference
 
 import dsl
-from dsl import training
+from dsl import stream_trainer
 from dsl.optimizers import GroupedOptimizer
 
 WORDS, EMBEDDING, LOWER, UPPER, ACTIONS = 11, 5, 6, 4, 3
@@ -147,7 +147,7 @@ def trainer(model, signal=None, optimizer=None, keep_buffer=True, graph=False):
     A few steps take less time than to compile them: only with `graph` they
     are.
     """
-    made = training.StreamTrainer(model, BATCH, signal, keep_buffer)
+    made = stream_trainer.StreamTrainer(model, BATCH, signal, keep_buffer)
     made.compile(
         optimizer=optimizer or GroupedOptimizer(keras.optimizers.SGD(0.0)),
         run_eagerly=not graph,

@@ -1,11 +1,12 @@
 """Corpora: files in, arrays out."""
 
 from dsl.datasets import generated, ptb, streams
-from dsl.datasets.corpus import Corpus, decode
+from dsl.datasets.corpus import EOS, Corpus, decode
 from dsl.datasets.errors import DataError
 from dsl.datasets.language_model import language_model_corpus
 
 __all__ = [
+    "EOS",
     "Corpus",
     "DataError",
     "decode",

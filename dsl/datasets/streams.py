@@ -1,7 +1,5 @@
 """Contiguous streams and segments for truncated back-propagation."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 
@@ -42,7 +40,7 @@ def batch(tokens: np.ndarray, batch_size: int) -> np.ndarray:
 
 
 def count_segments(streams: np.ndarray, length: int) -> int:
-    """Tells how many whole segments `segments` yields.
+    """Tells how many whole segments `Segments` holds.
 
         floor((n - 1) / length)
 
@@ -67,10 +65,8 @@ def count_segments(streams: np.ndarray, length: int) -> int:
     return max(0, (np.shape(streams)[1] - 1) // length)
 
 
-def segments(
-    streams: np.ndarray, length: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cuts streams into consecutive whole segments.
+class Segments:
+    """Consecutive whole segments of streams, by number.
 
     Segment s has inputs `streams[:, s * length : (s + 1) * length]` and
     targets one token later. What does not fill a segment is dropped, as in
@@ -80,20 +76,32 @@ def segments(
         streams: int32 `(batch, n)`, as `batch` returns it.
         length: Steps of a segment, at least 1.
 
-    Returns:
-        An iterator over (inputs, targets), each int32 `(batch, length)`.
-
     Raises:
-        ValueError: As `count_segments`, at the call and not at first use.
+        ValueError: As `count_segments`.
+        IndexError: On asking for a segment that there is not.
+
+    Example:
+        >>> segments = Segments(batch(np.arange(9), 2), 2)
+        >>> len(segments), segments[0][1].tolist()
+        (1, [[1, 2], [5, 6]])
     """
-    count = count_segments(streams, length)
-    return (
-        (
-            streams[:, start : start + length],
-            streams[:, start + 1 : start + length + 1],
-        )
-        for start in range(0, count * length, length)
-    )
+
+    def __init__(self, streams: np.ndarray, length: int):
+        self.streams = streams
+        self.length = length
+        self._count = count_segments(streams, length)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """(inputs, targets) of one segment, each int32 `(batch, length)`."""
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        start, stop = index * self.length, (index + 1) * self.length
+        return self.streams[:, start:stop], self.streams[
+            :, start + 1 : stop + 1
+        ]
 
 
 def _require_positive(name: str, value: int) -> None:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 import dsl
-from dsl import training
+from dsl import stream_trainer
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 
@@ -45,7 +45,7 @@ def keras_trainer(contender, size):
         size: Its `plan.Size`.
 
     Returns:
-        A compiled `dsl.training.StreamTrainer`.
+        A compiled `dsl.stream_trainer.StreamTrainer`.
     """
     keras.utils.set_random_seed(0)
     model = dsl.LanguageModel(
@@ -57,7 +57,7 @@ def keras_trainer(contender, size):
         seed=0,
     )
     dynamic = contender.kind == "dynamic"
-    trainer = training.StreamTrainer(
+    trainer = stream_trainer.StreamTrainer(
         model, size.batch, learning_signal(contender) if dynamic else None
     )
     trainer.compile(

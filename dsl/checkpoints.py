@@ -1,0 +1,187 @@
+"""Checkpoints: arrays and a few words of JSON in one file, nothing else.
+
+A checkpoint is a NumPy archive (`.npz`): a zip file with one `.npy` member for
+each variable, in order, and `state.json`. Reading one executes nothing: no
+pickle is ever loaded, no size is believed before it is compared with the
+variable that it is for, and what was written is told from what was not by a
+digest over all arrays.
+"""
+
+import hashlib
+import json
+import zipfile
+import zlib
+
+import numpy as np
+
+from dsl.atomic import replacing
+
+FORMAT = 1
+_STATE = "state.json"
+_MOST_STATE = 2**24  # bytes
+_MOST_HEADER = 4096  # bytes of a member beyond its array
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    RecursionError,
+    MemoryError,
+    SyntaxError,
+    OverflowError,
+)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used; the message is one clear line."""
+
+
+def save(path, variables, state):
+    """Writes variables and state so that the old file or the new one stays.
+
+    Args:
+        path: The file.
+        variables: Keras variables; their order counts, and their paths.
+        state: What goes with them, a dict that JSON can hold.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    arrays = _arrays(variables)
+    header = {"format": FORMAT, "sha256": _digest(arrays), "state": state}
+    text = json.dumps(header, allow_nan=False)
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays:
+            with archive.open(name, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+        archive.writestr(_STATE, text)
+
+
+def load(path, variables):
+    """Reads a checkpoint; nothing changes unless all of it is right.
+
+    Args:
+        path: The file.
+        variables: Keras variables of the same paths, shapes and types as
+            those saved, in the same order; they take the saved values.
+
+    Returns:
+        The state.
+
+    Raises:
+        CheckpointError: If there is no such file, it cannot be read, it is
+            damaged, or it belongs to other variables.
+    """
+    arrays, state = _read(path, _arrays(variables))
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return state
+
+
+def read_state(path):
+    """Reads the state alone; arguments and errors as `load`."""
+    return _read(path, None)[1]
+
+
+def _arrays(variables):
+    """Pairs of a member's name and the value of its variable."""
+    from keras import ops
+
+    return [
+        (
+            f"{n:03d}/{variable.path}.npy",
+            np.asarray(ops.convert_to_numpy(variable), order="C"),
+        )
+        for n, variable in enumerate(variables)
+    ]
+
+
+def _digest(arrays):
+    digest = hashlib.sha256()
+    for name, array in arrays:
+        digest.update(name.encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _read(path, wanted):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = _read_state(archive, path)
+            if wanted is None:
+                return None, header["state"]
+            _check_names(archive, wanted, path)
+            arrays = [
+                (name, _read_array(archive, name, like, path))
+                for name, like in wanted
+            ]
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file.") from None
+    except CheckpointError:
+        raise
+    except OSError as error:
+        reason = error.strerror or "not a checkpoint"
+        raise CheckpointError(f"{path}: cannot be read: {reason}.") from error
+    except _DAMAGED as error:
+        raise CheckpointError(f"{path}: damaged, or no checkpoint.") from error
+    if _digest(arrays) != header["sha256"]:
+        raise CheckpointError(
+            f"{path}: its arrays are not those that were saved."
+        )
+    return [array for _, array in arrays], header["state"]
+
+
+def _read_state(archive, path):
+    """The header, from a member of a size that is worth reading."""
+    if archive.getinfo(_STATE).file_size > _MOST_STATE:
+        raise ValueError("a state of this size was never written")
+    header = json.loads(archive.read(_STATE))
+    found = header["format"]
+    if found != FORMAT:
+        raise CheckpointError(
+            f"{path}: its format must be {FORMAT}. Received: {found!r}"
+        )
+    if not isinstance(header["state"], dict):
+        raise ValueError("no state")
+    return header
+
+
+def _check_names(archive, wanted, path):
+    found = [name for name in archive.namelist() if name != _STATE]
+    names = [name for name, _ in wanted]
+    if found == names:
+        return
+    pairs = zip([*found, None], [*names, None], strict=False)
+    have, want = next((h, w) for h, w in pairs if h != w)
+    raise CheckpointError(
+        f"{path}: belongs to another model: must hold the {len(names)} "
+        f"arrays of this one, among them {want!r}. "
+        f"Received: {len(found)} arrays, in its place {have!r}"
+    )
+
+
+def _read_array(archive, name, like, path):
+    """One array, whose header is compared before its bytes are read."""
+    if archive.getinfo(name).file_size > like.nbytes + _MOST_HEADER:
+        raise CheckpointError(
+            f"{path}: {name!r} must hold {like.nbytes} bytes. Received: more"
+        )
+    with archive.open(name) as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError("another version of the array format")
+        header = np.lib.format.read_array_header_1_0(
+            member, max_header_size=_MOST_HEADER
+        )
+        expected = (like.shape, False, like.dtype)
+        if header != expected:
+            raise CheckpointError(
+                f"{path}: {name!r} must be {like.dtype}{list(like.shape)}. "
+                f"Received: {header[2]}{list(header[0])}"
+            )
+        data = member.read()
+    return np.frombuffer(data, like.dtype).reshape(like.shape)

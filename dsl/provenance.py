@@ -1,0 +1,45 @@
+"""What a run was made with: code, packages, and the weights it ended in."""
+
+import hashlib
+import subprocess
+import sys
+from importlib import metadata
+
+PACKAGES = ("keras", "tensorflow", "jax", "numpy")
+
+
+def weights_sha256(model):
+    """sha256 over the names and bytes of all trainable weights, in order."""
+    from keras import ops
+
+    digest = hashlib.sha256()
+    for variable in model.trainable_variables:
+        digest.update(variable.path.encode())
+        digest.update(ops.convert_to_numpy(variable).tobytes())
+    return digest.hexdigest()
+
+
+def versions():
+    """Versions of Python and of the installed packages that matter."""
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def commit(root):
+    """The git commit of the code at `root`, or None outside of a clone."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,119 @@
+"""How a training tells what it is doing."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class ProgressReport:
+    """A bar on a terminal; elsewhere a line every so many steps.
+
+    Args:
+        log: Function that takes a line.
+        every: Steps between two lines, and between two readings of the
+            statistics.
+        read_statistics: Function that returns a dict with the `perplexity` of
+            the epoch so far.
+        tokens_per_step: Words of one step.
+        terminal: Whether there is a terminal to draw a bar on; looked up by
+            default.
+    """
+
+    def __init__(
+        self, log, every, read_statistics, tokens_per_step, terminal=None
+    ):
+        self.every = every
+        self.read_statistics = read_statistics
+        self.tokens_per_step = tokens_per_step
+        self._log = log
+        self._terminal = sys.stderr.isatty() if terminal is None else terminal
+        self._bar = None
+        self._started = None
+
+    def log(self, line):
+        """Passes a line on, past the bar."""
+        if self._bar is not None:
+            self._bar.clear()
+        self._log(line)
+
+    def on_step(self, progress, steps, loss):
+        """See `dsl.training.fit`."""
+        if self._started is None or self._started[0] != progress.epoch:
+            self._begin(progress, steps)
+        if self._terminal:
+            self._bar.update()
+        due = progress.step % self.every == 0
+        if due or (self._terminal and progress.step % 20 == 0):
+            self._show(progress, steps, loss, due)
+        if progress.step == steps:
+            self.close()
+
+    def _begin(self, progress, steps):
+        """The first step since the start, or of an epoch."""
+        before = progress.step - 1
+        self._started = (progress.epoch, before, time.perf_counter())
+        if self._terminal:
+            self._bar = tqdm(
+                desc=f"epoch {progress.epoch}",
+                total=steps,
+                initial=before,
+                unit="step",
+                leave=False,
+            )
+
+    def _show(self, progress, steps, loss, due):
+        _, before, started = self._started
+        seconds = time.perf_counter() - started
+        pace = (progress.step - before) / seconds
+        perplexity = self.read_statistics()["perplexity"]
+        rate = pace * self.tokens_per_step
+        if self._terminal:
+            self._bar.set_postfix_str(
+                f"loss {loss:.1f}, perplexity {perplexity:.1f}, "
+                f"{rate:,.0f} tokens/s"
+            )
+        elif due:
+            self._log(
+                f"epoch {progress.epoch}  step {progress.step}/{steps}  "
+                f"loss {loss:.2f} nats a segment  "
+                f"perplexity {perplexity:.2f}  {rate:,.0f} tokens/s  "
+                f"{(steps - progress.step) / pace:.0f} s left"
+            )
+
+    def close(self):
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class EventLog:
+    """Scalars for TensorBoard, one point an epoch.
+
+    A resumed run writes its finished epochs again, the same points.
+
+    Args:
+        folder: Folder of the event files.
+
+    Raises:
+        ImportError: If the package tensorboard is missing.
+    """
+
+    def __init__(self, folder):
+        from tensorboard.summary import Writer
+
+        self._writer = Writer(str(folder))
+
+    def write(self, entry):
+        """Writes one epoch's entry; lists become one curve an element."""
+        for key, value in entry.items():
+            values = value if isinstance(value, list) else [value]
+            for n, one in enumerate(values, 1):
+                tag = f"{key}/{n}" if isinstance(value, list) else key
+                self._writer.add_scalar(tag, float(one), step=entry["epoch"])
+        self._writer.flush()
+
+    def close(self):
+        """Closes the event file."""
+        self._writer.close()

@@ -1,0 +1,192 @@
+"""Language models as they are trained: on contiguous streams of text."""
+
+import keras
+from keras import ops
+
+from dsl import metrics, policy
+from dsl.carried_states import CarriedStates
+from dsl.evaluation import token_nll
+
+
+class StreamTrainer(keras.Model):
+    """Trains a language model segment by segment.
+
+        L = mean over rows of sum_t -log p(y_t)  +  the agent's loss
+
+    States are carried from one segment to the next without gradient, and
+    reset by `begin_epoch`. Of several rollouts the first one is carried on.
+
+    The agent can be kept from choosing: for a first number of updates, which
+    then look back one step (`policy_start`), or for good (`look_back_shares`),
+    the control that tells what random skips do without anything learned.
+
+    Args:
+        language_model: A `dsl.LanguageModel`.
+        batch_size: Number of streams.
+        signal: `dsl.policy_signal.PolicySignal`, or None for a model without
+            an agent.
+        keep_buffer: Whether past states are carried along; if not, only h
+            and c are (published code).
+        num_rollouts: Rollouts of the top layer from the same state; the
+            signal's, if there is one.
+        look_back_shares: Probability of each distance 1..K, drawn in training
+            in place of the agent's choice.
+        policy_start: Updates before the agent chooses and learns.
+        seed: Of the distances drawn from `look_back_shares`.
+
+    Call arguments:
+        tokens: Word ids, int32 `(batch_size, time)`.
+
+    Returns:
+        What the language model returns and, where distances were imposed,
+        `free`, 1 where the agent chose, float `(rollouts * batch, time)`.
+    """
+
+    def __init__(
+        self,
+        language_model,
+        batch_size,
+        signal=None,
+        keep_buffer=True,
+        *,
+        num_rollouts=1,
+        look_back_shares=None,
+        policy_start=0,
+        seed=None,
+    ):
+        super().__init__(name="stream_trainer")
+        self.language_model = language_model
+        self.batch_size = batch_size
+        self.signal = signal
+        self.num_rollouts = signal.num_rollouts if signal else num_rollouts
+        self.look_back_shares = look_back_shares
+        self.policy_start = policy_start
+        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, tokens_shape):
+        model = self.language_model
+        if not model.built:
+            model.build(tokens_shape)
+            model.built = True
+        if self.signal is not None:
+            rows = self.num_rollouts * self.batch_size
+            top = model.recurrent_layers[-1].cell
+            features = top.kernel.shape[0] + top.units
+            self.signal.build(
+                (rows, tokens_shape[1]), (rows, tokens_shape[1], features)
+            )
+            self.signal.built = True
+        self.carried.build()
+        if self.policy_start > 0:
+            self.updates = self.add_weight(
+                shape=(), name="updates", initializer="zeros", trainable=False
+            )
+        # Sums over the epoch: segments, mean nll, mean
+        # entropy, then how often each distance was taken.
+        self.statistics = self.add_weight(
+            shape=(3 + self._num_actions(),),
+            name="statistics",
+            initializer="zeros",
+            trainable=False,
+        )
+
+    def _num_actions(self):
+        top = self.language_model.recurrent_layers[-1]
+        return getattr(top, "num_actions", 1)
+
+    def call(self, tokens, training=False):
+        look_back = self._imposed(ops.shape(tokens)) if training else None
+        outputs = self.language_model(
+            tokens,
+            states=self.carried.read(),
+            training=training,
+            num_rollouts=self.num_rollouts,
+            look_back=look_back,
+        )
+        if training:
+            self.carried.write(outputs["states"])
+        if look_back is not None:
+            free = ops.cast(ops.equal(look_back, 0), "float32")
+            outputs["free"] = ops.tile(free, [self.num_rollouts, 1])
+        return outputs
+
+    def _imposed(self, shape):
+        """Distances that are not the agent's to choose, or None."""
+        if self.look_back_shares is not None:
+            return policy.random_look_back(
+                self.look_back_shares, shape, self.seed_generator
+            )
+        if self.policy_start > 0:
+            waiting = ops.cast(self.updates < self.policy_start, "int32")
+            self.updates.assign_add(1.0)
+            return waiting * ops.ones(shape, "int32")
+        return None
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        logits = y_pred["logits"]
+        targets = ops.tile(ops.cast(y, "int32"), [self.num_rollouts, 1])
+        nll_t = token_nll(logits, targets)
+        loss = ops.mean(ops.sum(nll_t, axis=-1))
+        chosen = y_pred["policy"]
+        if self.signal is not None:
+            loss = loss + self.signal(
+                nll_t,
+                chosen,
+                y_pred["observed"],
+                weight_t=y_pred.get("free"),
+                correct_t=self._correct(logits, targets),
+                training=training,
+            )
+        if training:
+            self._count(nll_t, chosen)
+        return loss
+
+    def _correct(self, logits, targets):
+        if self.signal.reward != "correct":
+            return None
+        best = ops.cast(ops.argmax(logits, axis=-1), targets.dtype)
+        return ops.equal(best, targets)
+
+    def _count(self, nll_t, chosen):
+        mean_nll = ops.mean(nll_t)
+        counts = ops.zeros((self._num_actions(),))
+        mean_entropy = ops.zeros(())
+        if chosen:
+            taken = ops.one_hot(
+                chosen["look_back"] - 1, self._num_actions(), dtype="float32"
+            )
+            counts = ops.mean(taken, axis=(0, 1))
+            mean_entropy = ops.mean(chosen["entropy"])
+        self.statistics.assign_add(
+            ops.concatenate(
+                [
+                    ops.stop_gradient(
+                        ops.stack([ops.ones(()), mean_nll, mean_entropy])
+                    ),
+                    counts,
+                ]
+            )
+        )
+
+    def begin_epoch(self):
+        """Sets all streams and statistics back to the start of the text."""
+        self.carried.reset()
+        self.statistics.assign(ops.zeros(self.statistics.shape))
+
+    def read_statistics(self):
+        """Returns the means over the segments of this epoch so far.
+
+        Returns:
+            Dict of `perplexity`, `entropy` (nats) and `histogram` (share of
+            each distance 1..K).
+        """
+        n, nll, entropy, *counts = ops.convert_to_numpy(self.statistics)
+        n = max(float(n), 1.0)
+        return {
+            "perplexity": metrics.perplexity(float(nll), n),
+            "entropy": float(entropy) / n,
+            "histogram": [float(count) / n for count in counts],
+        }

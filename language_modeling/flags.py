@@ -1,0 +1,535 @@
+"""Flags of the language-modeling task."""
+
+import argparse
+from pathlib import Path
+
+from dsl import arcs, choices
+from language_modeling import presets
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line.
+
+    Args:
+        source: Where the arguments come from, named in errors; the command
+            line by default.
+        **kwargs: As for `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, source=None, **kwargs):
+        super().__init__(**kwargs)
+        self.source = source
+
+    def error(self, message):
+        """Exits with status 2."""
+        origin = "error" if self.source is None else self.source
+        line = " ".join(message.split())
+        self.exit(2, f"{self.prog}: {origin}: {line} (see --help)\n")
+
+
+def _number(kind, low=None, high=None, open_low=False, open_high=False):
+    """An argparse type: a finite number within bounds."""
+    noun = "an integer" if kind is int else "a number"
+    bounds = []
+    if low is not None:
+        bounds.append(f"{'above' if open_low else 'at least'} {low}")
+    if high is not None:
+        bounds.append(f"{'below' if open_high else 'at most'} {high}")
+    rule = " ".join([f"must be {noun}", " and ".join(bounds)]).strip()
+
+    def convert(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        fits = (
+            value == value
+            and abs(value) != float("inf")
+            and (low is None or (value > low if open_low else value >= low))
+            and (high is None or (value < high if open_high else value <= high))
+        )
+        if not fits:
+            raise argparse.ArgumentTypeError(f"{rule}. Received: {text!r}")
+        return value
+
+    return convert
+
+
+def _shares(text):
+    """An argparse type: numbers of at least 0, not all 0, and commas."""
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not 0 < sum(shares) < float("inf") or min(shares) < 0:
+        raise argparse.ArgumentTypeError(
+            "must be numbers of at least 0, one of them above 0, with commas "
+            f"between. Received: {text!r}"
+        )
+    return shares
+
+
+def _picture(text):
+    """An argparse type: a file that a picture can be written to."""
+    path = Path(text)
+    if path.suffix.lower() not in arcs.SUFFIXES:
+        raise argparse.ArgumentTypeError(
+            f"must end in {', '.join(arcs.SUFFIXES)}. Received: {text!r}"
+        )
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(
+            f"must be a file in a folder that exists. Received: {text!r}"
+        )
+    return text
+
+
+_count = _number(int, 1)
+_positive = _number(float, 0, open_low=True)
+_share = _number(float, 0, 1)
+_any = _number(float)
+
+
+def make_parser(source=None):
+    """The parser of every flag, with the defaults of no preset."""
+    parser = Parser(
+        source,
+        prog="RL_train.py",
+        description="Trains a language model: a plain LSTM, or one whose top "
+        "layer learns which of its K past states to connect to.",
+        epilog="Exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing "
+        "or wrong, 130 interrupted; --resume goes on.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_run_flags(parser.add_argument_group("run"))
+    _add_model_flags(parser.add_argument_group("model"))
+    _add_training_flags(parser.add_argument_group("training"))
+    _add_agent_flags(parser.add_argument_group("agent"))
+    _add_evaluation_flags(parser.add_argument_group("evaluation"))
+    _add_inspection_flags(
+        parser.add_argument_group("inspection, with --load_model")
+    )
+    return parser
+
+
+def _add_run_flags(group):
+    add = group.add_argument
+    add(
+        "--preset",
+        choices=presets.PRESETS,
+        help="settings to start from; explicit flags override them. quick: "
+        "minutes; small, medium: Zaremba et al. 2014; published: the "
+        "published code's choices",
+    )
+    add(
+        "--data_dir",
+        metavar="DIR",
+        help="folder with ptb.{train,valid,test}.txt, plain or .gz (default: "
+        "$DSL_DATA_DIR/ptb, then data/ptb, then a download)",
+    )
+    add(
+        "--download",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether PTB may be downloaded where it is not at hand",
+    )
+    add(
+        "--train_dir",
+        default="runs",
+        metavar="DIR",
+        help="where run folders are made",
+    )
+    add(
+        "--name",
+        help="name of the run folder (default: task, model, seed and time)",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on with the run of this --name, as if it had not stopped",
+    )
+    add(
+        "--checkpoint_every",
+        type=_count,
+        default=500,
+        metavar="N",
+        help="steps between two checkpoints",
+    )
+    add(
+        "--load_model",
+        metavar="RUN",
+        help="evaluate the best weights of this run folder, train nothing",
+    )
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="also write event files, in the run folder",
+    )
+    add("--seed", type=_number(int, 0, 2**31 - 1), default=3435, help="seed")
+    add(
+        "--print_every",
+        type=_count,
+        default=400,
+        metavar="N",
+        help="steps between two lines of progress",
+    )
+    add(
+        "--max_steps",
+        type=_count,
+        metavar="N",
+        help="stop training after N steps in all",
+    )
+    add(
+        "--jit",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="compile with XLA (default: only under JAX)",
+    )
+
+
+def _add_model_flags(group):
+    add = group.add_argument
+    add(
+        "--model",
+        choices=("lstm", "dynamic_skip"),
+        default="dynamic_skip",
+        help="lstm: all layers plain; dynamic_skip: the top layer chooses",
+    )
+    add("--rnn_size", type=_count, default=650, metavar="N", help="LSTM units")
+    add(
+        "--rnn_layers",
+        type=_count,
+        default=2,
+        metavar="N",
+        help="layers in all, the dynamic one on top included",
+    )
+    add(
+        "--dropout",
+        type=_number(float, 0, 1, open_high=True),
+        default=0.5,
+        metavar="P",
+        help="on word vectors, between layers and before the softmax",
+    )
+    add(
+        "--lamda",
+        type=_share,
+        default=1.0,
+        metavar="L",
+        help="lambda, the share of the chosen state (paper: 1)",
+    )
+    add(
+        "--n_actions",
+        type=_count,
+        default=5,
+        metavar="K",
+        help="K, how many past states can be chosen (paper: 5)",
+    )
+    add(
+        "--forget_bias",
+        type=_any,
+        default=0.0,
+        metavar="B",
+        help="constant added to the forget gates",
+    )
+    add(
+        "--policy_units",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="hidden units of the agent (published code: 200)",
+    )
+    add(
+        "--previous_bias",
+        type=_any,
+        default=3.0,
+        metavar="B",
+        help="added to the agent's first logit for the previous state",
+    )
+    add(
+        "--observation",
+        choices=choices.OBSERVATIONS,
+        default="previous",
+        help="what the agent sees of the past: h_{t-1}, or the mean of the K "
+        "stored h (published code)",
+    )
+    add(
+        "--empty_slots",
+        choices=choices.EMPTY_SLOTS,
+        default="mask",
+        help="what a distance beyond the first step means (published code: "
+        "zeros)",
+    )
+    add(
+        "--keep_buffer",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="carry past states from segment to segment",
+    )
+
+
+def _add_training_flags(group):
+    add = group.add_argument
+    add(
+        "--learning_rate",
+        type=_positive,
+        default=1.0,
+        metavar="R",
+        help="initial rate of SGD",
+    )
+    add(
+        "--learning_rate_decay",
+        type=_number(float, 0, 1, open_low=True),
+        default=1 / 1.2,
+        metavar="F",
+        help="factor of a decay",
+    )
+    add(
+        "--constant_epochs",
+        type=_count,
+        metavar="N",
+        help="decay after every epoch from the Nth on (default: only when "
+        "validation stops improving)",
+    )
+    add(
+        "--lr_threshold",
+        type=_number(float, 0),
+        default=0.005,
+        metavar="R",
+        help="smallest rate of the conditional decay",
+    )
+    add(
+        "--decay_when",
+        type=_number(float, 0),
+        default=1.0,
+        metavar="PPL",
+        help="improvement that keeps the conditional decay away",
+    )
+    add(
+        "--param_init",
+        type=_positive,
+        default=0.05,
+        metavar="R",
+        help="weights start uniform in [-R, R]",
+    )
+    add(
+        "--num_unroll_steps",
+        type=_count,
+        default=35,
+        metavar="T",
+        help="steps of back-propagation through time",
+    )
+    add("--batch_size", type=_count, default=20, metavar="B", help="streams")
+    add("--max_epochs", type=_count, default=100, metavar="N", help="epochs")
+    add(
+        "--max_grad_norm",
+        type=_positive,
+        default=5.0,
+        metavar="N",
+        help="largest global norm of the gradient",
+    )
+
+
+def _add_agent_flags(group):
+    add = group.add_argument
+    add(
+        "--policy",
+        choices=("learned", "frozen", "random"),
+        default="learned",
+        help="learned (paper); frozen: stays as it starts; random: distances "
+        "drawn with --look_back_shares, the control for a learned one",
+    )
+    add(
+        "--look_back_shares",
+        type=_shares,
+        metavar="P,P,...",
+        help="shares of the distances 1, 2, ... of --policy random, zero where "
+        "left out: 1 is always the previous state (default: all alike)",
+    )
+    add(
+        "--policy_start",
+        type=_number(int, 0),
+        default=0,
+        metavar="N",
+        help="updates before the agent chooses and learns; until then, the "
+        "previous state",
+    )
+    add(
+        "--estimator",
+        choices=tuple(presets.ESTIMATOR_DEFAULTS),
+        default="reinforce",
+        help="reinforce (paper), or straight-through Gumbel-softmax",
+    )
+    add(
+        "--rollouts",
+        type=_count,
+        metavar="R",
+        help="runs of the top layer from the same state",
+    )
+    add(
+        "--reward",
+        choices=choices.REWARDS,
+        default="log_likelihood",
+        help="of each word (published code: probability)",
+    )
+    add(
+        "--discount",
+        type=_share,
+        metavar="G",
+        help="gamma of the reward-to-go",
+    )
+    add(
+        "--baseline",
+        choices=choices.BASELINES,
+        help="subtracted from the reward-to-go",
+    )
+    add(
+        "--policy_weight",
+        type=_number(float, 0),
+        default=1.0,
+        metavar="W",
+        help="weight of the policy loss (published code: 0.3/35)",
+    )
+    add(
+        "--entropy_weight",
+        type=_any,
+        metavar="W",
+        help="weight of the entropy of each decision",
+    )
+    add(
+        "--final_entropy_weight",
+        type=_any,
+        metavar="W",
+        help="value that the entropy weight goes to, linearly",
+    )
+    add(
+        "--entropy_steps",
+        type=_count,
+        metavar="N",
+        help="updates until --final_entropy_weight is reached",
+    )
+    add(
+        "--sequence_entropy_weight",
+        type=_number(float, 0),
+        default=0.0,
+        metavar="W",
+        help="weight of the entropy of the action sequence (paper: 1)",
+    )
+    add(
+        "--temperature",
+        type=_positive,
+        default=1.0,
+        metavar="TAU",
+        help="of the straight-through estimator",
+    )
+    add(
+        "--agent_optimizer",
+        choices=("adam", "shared"),
+        default="adam",
+        help="adam: its own, outside of the clip; shared: the model's "
+        "(published code)",
+    )
+    add(
+        "--agent_learning_rate",
+        type=_positive,
+        default=1e-3,
+        metavar="R",
+        help="rate of the agent's own optimizer",
+    )
+
+
+def _add_evaluation_flags(group):
+    add = group.add_argument
+    add(
+        "--eval_protocol",
+        choices=("stream", "batched"),
+        default="stream",
+        help="stream: one stream, every token; batched: the streams and whole "
+        "segments of training (published code)",
+    )
+    add(
+        "--eval_actions",
+        choices=("greedy", "sampled"),
+        default="greedy",
+        help="actions of validation (published code: sampled)",
+    )
+    add(
+        "--eval_samples",
+        type=_number(int, 2),
+        default=5,
+        metavar="N",
+        help="sampled passes over the test text",
+    )
+
+
+def _add_inspection_flags(group):
+    add = group.add_argument
+    add(
+        "--split",
+        nargs="+",
+        choices=("train", "valid", "test"),
+        default=["valid", "test"],
+        help="texts to measure",
+    )
+    add(
+        "--text",
+        metavar="FILE",
+        help="a text of your own to measure, a sentence a line, in place of "
+        "--split",
+    )
+    add(
+        "--sentences",
+        type=_number(int, 0),
+        default=5,
+        metavar="N",
+        help="sentences whose connections are shown",
+    )
+    add(
+        "--figure",
+        type=_picture,
+        metavar="FILE",
+        help="draw the connections: .png, .pdf or .svg",
+    )
+
+
+def check_together(parser, args):
+    """Ends with an error unless the flags fit each other."""
+    shares = args.look_back_shares
+    rules = (
+        (
+            args.baseline == "leave_one_out" and args.rollouts < 2,
+            "argument --baseline: leave_one_out compares rollouts and needs "
+            f"--rollouts of at least 2. Received: {args.rollouts}",
+        ),
+        (
+            shares is not None and args.policy != "random",
+            "argument --look_back_shares: needs --policy random. "
+            f"Received: --policy {args.policy}",
+        ),
+        (
+            shares is not None and not any(shares[: args.n_actions]),
+            "argument --look_back_shares: one of the first --n_actions "
+            f"({args.n_actions}) must be above 0. Received: {shares}",
+        ),
+        (
+            args.final_entropy_weight is not None and not args.entropy_steps,
+            "argument --final_entropy_weight: needs --entropy_steps, the "
+            "updates until it is reached.",
+        ),
+        (
+            args.resume and args.name is None,
+            "argument --resume: needs --name, the run to go on with.",
+        ),
+        (
+            args.resume and args.load_model is not None,
+            "argument --resume: trains on, and --load_model trains nothing; "
+            "give one of them.",
+        ),
+        (
+            args.load_model is None
+            and (args.text is not None or args.figure is not None),
+            "argument --text, --figure: need --load_model, the run to show.",
+        ),
+    )
+    for broken, message in rules:
+        if broken:
+            parser.error(message)

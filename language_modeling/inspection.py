@@ -1,0 +1,160 @@
+"""What a trained model does on a text, and which words it connects."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from dsl import arcs, connections, results
+from dsl.datasets import EOS, DataError
+from dsl.datasets.corpus import split_words
+from language_modeling import experiment
+
+UNKNOWN = "<unk>"
+
+
+def texts_to_show(args, corpus, log):
+    """The texts that were asked for.
+
+    Args:
+        args: The flags of this call.
+        corpus: The corpus that the model was trained on.
+        log: Function that takes a line.
+
+    Returns:
+        Dict from a name to word ids.
+
+    Raises:
+        DataError: If a text of the user's cannot be used.
+    """
+    if args.text is not None:
+        return {args.text: read_text(args.text, corpus.vocabulary, log)}
+    return {split: getattr(corpus, split) for split in args.split}
+
+
+def show(args, model, texts, vocabulary, log):
+    """Measures texts, and shows the connections of the last one's sentences.
+
+    Args:
+        args: The settings of the run, with the flags of this call.
+        model: The language model with the weights to show.
+        texts: What `texts_to_show` returned.
+        vocabulary: The word of each id.
+        log: Function that takes a line.
+    """
+    rows, shown = [], None
+    for name, tokens in texts.items():
+        for protocol in protocols(args, tokens):
+            args.eval_protocol = protocol
+            measured, scores = experiment.measure(args, model, tokens)
+            rows.append(
+                {"text": name, "protocol": protocol, "measured": measured}
+            )
+            log(f"{name}, {protocol}: {experiment.perplexities(measured)}")
+            if protocol == "stream":
+                shown = tokens, scores
+    log("")
+    log(results.table(rows, _COLUMNS))
+    if experiment.chooses(args):
+        show_connections(args, *shown, vocabulary, log)
+
+
+def protocols(args, tokens):
+    """Both protocols where the text fills a segment of every stream."""
+    fills = len(tokens) >= args.batch_size * (args.num_unroll_steps + 1)
+    return ["batched", "stream"] if fills else ["stream"]
+
+
+def read_text(path, vocabulary, log):
+    """Reads a text of the user's, a sentence a line.
+
+    Args:
+        path: The file, UTF-8, words separated by white space.
+        vocabulary: The word of each id; other words become "<unk>".
+        log: Receives a line that says how many did.
+
+    Returns:
+        Word ids, int32, the end of a sentence first, so that the first word
+        is predicted too.
+
+    Raises:
+        DataError: If the file cannot be read, holds no words, or holds words
+            outside of a vocabulary that has no "<unk>".
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: must be UTF-8 text. Received: {error.reason} at byte "
+            f"{error.start}"
+        ) from None
+    lines = [line for line in text.splitlines() if line.split()]
+    words = [EOS, *split_words("\n".join(lines))] if lines else []
+    if not words:
+        raise DataError(f"{path}: must hold at least one word. Received: none")
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    unknown = [word for word in words if word not in ids]
+    if unknown and UNKNOWN not in ids:
+        raise DataError(
+            f"{path}: every word must be in the model's vocabulary, which has "
+            f"no {UNKNOWN}. Received: {unknown[0]!r}"
+        )
+    log(
+        f"{path}: {len(words) - 1} words with ends of sentences, "
+        f"{len(unknown)} of them unknown to the model"
+    )
+    return np.array(
+        [ids.get(word, ids.get(UNKNOWN)) for word in words], "int32"
+    )
+
+
+def show_connections(args, tokens, scores, vocabulary, log):
+    """Which past word each word was connected to, by greedy actions."""
+    words = [vocabulary[token] for token in tokens[:-1]]
+    look_back = scores["look_back"].ravel()
+    sentences = connections.split_sentences(words, look_back)
+    whole = [s for s in sentences if len(s.words) > 1][: args.sentences]
+    color = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns
+    log("")
+    log(connections.legend(args.n_actions, color))
+    for sentence in whole:
+        log("")
+        log(connections.as_text(sentence, color, width))
+    log("")
+    taken = connections.summary(words, look_back, args.n_actions)
+    if taken:
+        log("words that most often look further back than one word")
+        log(results.table(taken, _SUMMARY))
+    if args.figure is not None:
+        arcs.draw(whole, args.figure, args.n_actions)
+        log(f"{args.figure}: written")
+
+
+def _cell(key, pattern="{:.2f}"):
+    def cell(row):
+        value = row["measured"].get(key)
+        return "-" if value is None else pattern.format(value)
+
+    return cell
+
+
+_COLUMNS = (
+    ("text", lambda row: row["text"]),
+    ("protocol", lambda row: row["protocol"]),
+    ("greedy", _cell("perplexity")),
+    ("sampled", _cell("perplexity_sampled_mean")),
+    ("± sd over draws", _cell("perplexity_sampled_std")),
+    ("previous state", _cell("perplexity_previous")),
+    ("random, same shares", _cell("perplexity_random_mean")),
+    ("tokens", _cell("tokens", "{}")),
+)
+_SUMMARY = (
+    ("distance", lambda row: str(row[0])),
+    ("word", lambda row: row[1]),
+    ("share", lambda row: f"{row[2]:.2f}"),
+    ("times", lambda row: str(row[3])),
+)

@@ -1,0 +1,94 @@
+"""Presets of the language-modeling task, and what they are held to."""
+
+PRESETS = {
+    # A few minutes on two cores.
+    "quick": {
+        "rnn_size": 128,
+        "dropout": 0.0,
+        "learning_rate": 1.0,
+        "learning_rate_decay": 0.5,
+        "constant_epochs": 2,
+        "param_init": 0.1,
+        "num_unroll_steps": 20,
+        "max_epochs": 4,
+        "max_steps": 2000,
+        "policy_units": 100,
+    },
+    # "small" of Zaremba et al. 2014.
+    "small": {
+        "rnn_size": 200,
+        "dropout": 0.0,
+        "learning_rate": 1.0,
+        "learning_rate_decay": 0.5,
+        "constant_epochs": 4,
+        "param_init": 0.1,
+        "num_unroll_steps": 20,
+        "max_epochs": 13,
+        "policy_units": 100,
+    },
+    # "medium" of Zaremba et al. 2014.
+    "medium": {
+        "rnn_size": 650,
+        "dropout": 0.5,
+        "learning_rate": 1.0,
+        "learning_rate_decay": 1 / 1.2,
+        "constant_epochs": 6,
+        "param_init": 0.05,
+        "num_unroll_steps": 35,
+        "max_epochs": 39,
+    },
+    # The published code, where it chose rather than erred.
+    "published": {
+        "forget_bias": 1.0,
+        "policy_units": 200,
+        "previous_bias": 0.0,
+        "observation": "mean",
+        "empty_slots": "zeros",
+        "keep_buffer": False,
+        "estimator": "reinforce",
+        "rollouts": 1,
+        "reward": "probability",
+        "discount": 1.0,
+        "baseline": "none",
+        "policy_weight": 0.3 / 35,
+        "entropy_weight": 0.0,
+        "agent_optimizer": "shared",
+        "eval_protocol": "batched",
+        "eval_actions": "sampled",
+    },
+}
+
+ESTIMATOR_DEFAULTS = {
+    "reinforce": {
+        "rollouts": 2,
+        "baseline": "leave_one_out",
+        "discount": 0.8,
+        "entropy_weight": 0.01,
+    },
+    "straight_through": {
+        "rollouts": 1,
+        "baseline": "none",
+        "discount": 1.0,
+        "entropy_weight": 0.001,
+    },
+}
+
+# Test perplexity on the Penn Treebank, by preset and model.
+PUBLISHED = {
+    # What the demo's few minutes are on the way to.
+    ("quick", "lstm"): (
+        114.5,
+        "Zaremba et al. 2014, non-regularized LSTM: 2 x 200 units and 13 "
+        "epochs; quick is smaller and ends within the first",
+    ),
+    ("quick", "dynamic_skip"): (
+        78.5,
+        "Gui et al. 2019, PTB table: 2 x 650 units, dropout and full "
+        "training; quick is smaller and ends within the first epoch",
+    ),
+    ("small", "lstm"): (114.5, "Zaremba et al. 2014, non-regularized LSTM"),
+    ("medium", "lstm"): (82.7, "Zaremba et al. 2014, medium"),
+    ("published", "lstm"): (82.7, "Gui et al. 2019, PTB table"),
+    ("medium", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
+    ("published", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
+}

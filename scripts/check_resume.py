@@ -1,0 +1,162 @@
+"""Kills a training at random moments and compares it with an unbroken one.
+
+python scripts/check_resume.py --kills 50 -- --preset small --max_steps 40
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dsl import results  # noqa: E402
+
+SCRIPT = ROOT / "language_modeling" / "RL_train.py"
+# What a clock measures, and what names the run.
+UNEQUAL = ("seconds", "valid_seconds", "tokens_per_second", "command")
+
+
+def parse_args(arguments=None):
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="Exit codes: 0 every run ended in the same bits, 1 one did "
+        "not, 2 usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--kills", type=int, default=50, help="kills in all (default: 50)"
+    )
+    parser.add_argument(
+        "--kills_a_run",
+        type=int,
+        default=3,
+        help="kills of one run before it may finish (default: 3)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument(
+        "--train_dir", default="runs/check_resume", help="new folder"
+    )
+    parser.add_argument(
+        "flags", nargs="*", help="of language_modeling/RL_train.py, after --"
+    )
+    args = parser.parse_args(arguments)
+    if args.kills < 1 or args.kills_a_run < 1:
+        parser.error("--kills and --kills_a_run must be at least 1.")
+    if Path(args.train_dir).exists():
+        parser.error(f"--train_dir must be new. Received: {args.train_dir}")
+    return args
+
+
+def main(args):
+    moments = random.Random(args.seed)
+    started = time.perf_counter()
+    finish(args, "unbroken")
+    whole = time.perf_counter() - started
+    expected = outcome(args, "unbroken")
+    print(f"unbroken: {whole:.0f} s, {expected['last_weights']}", flush=True)
+    left, equal, number = args.kills, [], 0
+    while left > 0:
+        number += 1
+        name = f"killed-{number}"
+        kills = min(left, args.kills_a_run)
+        hits = [
+            kill(args, name, moments.uniform(0, whole)) for _ in range(kills)
+        ]
+        finish(args, name)
+        left -= sum(hit is not None for hit in hits)
+        same = outcome(args, name) == expected
+        equal.append(same)
+        killed = "; ".join(hit or "was done already" for hit in hits)
+        print(f"{name}: {killed}: {'same' if same else 'DIFFERS'}", flush=True)
+    print(
+        f"{args.kills - left} kills of {number} runs; {sum(equal)} ended in "
+        f"the bits of the unbroken run, {number - sum(equal)} did not"
+    )
+    return int(not all(equal))
+
+
+def command(args, name):
+    """The training, or going on with it where it left a folder."""
+    flags = [*args.flags, "--train_dir", args.train_dir, "--name", name]
+    if (Path(args.train_dir) / name).exists():
+        flags.append("--resume")
+    return [sys.executable, str(SCRIPT), *flags]
+
+
+def kill(args, name, seconds):
+    """Starts or resumes a run, kills it after a time.
+
+    Returns:
+        What it left, in words; None if it was done before that.
+    """
+    with subprocess.Popen(
+        command(args, name),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ,
+    ) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        code = process.wait()
+        message = process.stderr.read().decode()
+    if code not in (0, -9):
+        raise SystemExit(f"{name}: exit code {code}: {message}")
+    return None if code == 0 else f"{seconds:.1f} s, {remains(args, name)}"
+
+
+def remains(args, name):
+    """What a killed run left behind, in words."""
+    from dsl import checkpoints
+
+    folder = Path(args.train_dir) / name
+    if not folder.exists():
+        return "no folder"
+    if (folder / results.FILE_NAME).exists():
+        return "done"
+    last = folder / "checkpoints" / "last.npz"
+    if not last.exists():
+        return "no checkpoint"
+    progress = checkpoints.read_state(last)["progress"]
+    return f"epoch {progress['epoch']} step {progress['step']}"
+
+
+def finish(args, name):
+    """Starts or resumes a run and waits for its end."""
+    done = subprocess.run(command(args, name), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(
+            f"{name}: exit code {done.returncode}: {done.stderr.strip()}"
+        )
+
+
+def outcome(args, name):
+    """All of a finished run that no clock or name has part in."""
+    folder = Path(args.train_dir) / name
+    record = results.load(folder)
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    scores = (folder / "test_scores.npz").read_bytes()
+    return {
+        "last_weights": record["last_weights_sha256"],
+        "best_weights": record["weights_sha256"],
+        "metrics": [timeless(json.loads(line)) for line in lines],
+        "epochs": [timeless(entry) for entry in record["epochs"]],
+        "test": timeless(record["test"]),
+        "scores": hashlib.sha256(scores).hexdigest(),
+    }
+
+
+def timeless(entry):
+    return {key: x for key, x in entry.items() if key not in UNEQUAL}
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse_args()))

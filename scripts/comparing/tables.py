@@ -1,0 +1,227 @@
+"""Runs side by side: settings that differ, perplexities and intervals."""
+
+import json
+from pathlib import Path
+
+from dsl import results
+
+# Where a run reads and writes, and what it prints: no part of a comparison.
+IGNORED = {
+    "name",
+    "train_dir",
+    "load_model",
+    "data_dir",
+    "download",
+    "print_every",
+    "resume",
+    "tensorboard",
+    "checkpoint_every",
+}
+
+
+def load(folders):
+    """Reads runs, finished or not.
+
+    Args:
+        folders: Paths of run folders.
+
+    Returns:
+        One dict a run, in the same order: `name`, that of the folder, or its
+        whole path where two folders have one name; `config`;
+        `epochs`; `record`, None if the run is not finished; `scores`, None
+        where there are none.
+
+    Raises:
+        ResultError: If a folder holds no run, or a file in it is wrong.
+    """
+    folders = [Path(folder) for folder in folders]
+    short = [folder.resolve().name for folder in folders]
+    runs = []
+    for folder, name in zip(folders, short, strict=True):
+        finished = (folder / results.FILE_NAME).exists()
+        scored = (folder / results.SCORES_NAME).exists()
+        runs.append(
+            {
+                "name": name if short.count(name) == 1 else str(folder),
+                "config": results.load_config(folder),
+                "epochs": results.load_metrics(folder),
+                "record": results.load(folder) if finished else None,
+                "scores": results.load_scores(folder) if scored else None,
+            }
+        )
+    return runs
+
+
+def overview(runs):
+    """Renders what was run, how far it got, and its perplexities.
+
+    Args:
+        runs: What `load` returns.
+
+    Returns:
+        A `dsl.results.table` with a column for each setting that differs
+        between the runs; "-" stands where a run has no such figure.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    settings = [
+        (key, lambda run, key=key: _setting(run["config"]["settings"], key))
+        for key in differing([run["config"]["settings"] for run in runs])
+    ]
+    return results.table(runs, [_NAME, *settings, *_FIGURES])
+
+
+def differing(settings):
+    """The names of the settings that are not equal in all runs, in order."""
+    keys = dict.fromkeys(key for one in settings for key in one)
+    return [
+        key
+        for key in keys
+        if key not in IGNORED
+        and any(
+            one.get(key, ...) != settings[0].get(key, ...) for one in settings
+        )
+    ]
+
+
+def intervals(runs, samples, level):
+    """Renders how far the test perplexity of each run is from the first's.
+
+    Args:
+        runs: What `load` returns.
+        samples: Draws for each interval.
+        level: Share of the draws inside of an interval.
+
+    Returns:
+        A `dsl.results.table`, if at least two runs can be compared, then a
+        line for each reason why others cannot; an empty string for one run.
+    """
+    first, *others = runs
+    name, missing = first["name"], results.SCORES_NAME
+    if not others:
+        return ""
+    if first["scores"] is None:
+        return f"No intervals: {name}, the reference, has no {missing}."
+    rows, refused = [_scored(first)], []
+    for run in others:
+        if run["scores"] is None:
+            continue
+        try:
+            rows.append(_scored(run) | _interval(first, run, samples, level))
+        except ValueError as error:
+            refused.append(f"{run['name']} cannot be compared: {error}")
+    unscored = [run["name"] for run in others if run["scores"] is None]
+    if unscored:
+        refused.append(f"Not compared, no {missing}: {', '.join(unscored)}.")
+    if len(rows) < 2:
+        return "\n".join(refused)
+    note = (
+        f"Intervals: paired bootstrap, {samples:,} draws of all "
+        f"{len(set(first['scores']['sentence'].tolist())):,} sentences; they "
+        "speak of the test text, not of the seed."
+    )
+    table = results.table(rows, _columns(name, level))
+    return "\n".join([table, "", note, *refused])
+
+
+def _scored(run):
+    """The row of a run in the table of intervals."""
+    from dsl import metrics
+
+    perplexity = metrics.perplexity(run["scores"]["nll"])
+    return {"name": run["name"], "perplexity": perplexity}
+
+
+def _interval(first, run, samples, level):
+    """See `dsl.metrics.paired_bootstrap`; ValueError unless texts agree."""
+    from dsl import metrics
+
+    a, b, name = first["scores"], run["scores"], first["name"]
+    if len(b["nll"]) != len(a["nll"]):
+        raise ValueError(
+            f"it was scored on {len(b['nll']):,} tokens, {name} on "
+            f"{len(a['nll']):,}."
+        )
+    if (b["sentence"] != a["sentence"]).any():
+        raise ValueError(f"its sentences end elsewhere than those of {name}.")
+    hashes = {_test_sha256(first), _test_sha256(run)} - {None}
+    if len(hashes) > 1:
+        raise ValueError(f"its test text is another one than that of {name}.")
+    return metrics.paired_bootstrap(
+        a["nll"], b["nll"], a["sentence"], samples=samples, level=level
+    )
+
+
+def _test_sha256(run):
+    hashes = run["config"].get("data_sha256")
+    return hashes.get("test") if isinstance(hashes, dict) else None
+
+
+def _setting(settings, key):
+    """A setting in words, "-" if the run knows no such setting."""
+    value = settings.get(key, "-")
+    if value is None:
+        return "none"
+    return _cell(value if isinstance(value, str) else json.dumps(value))
+
+
+def _cell(text):
+    return text.replace("|", "\\|")
+
+
+def _state(run):
+    return "running or interrupted" if run["record"] is None else "finished"
+
+
+def _best_valid(run):
+    found = [
+        entry["valid_perplexity"]
+        for entry in run["epochs"]
+        if "valid_perplexity" in entry
+    ]
+    return f"{min(found):.2f}" if found else "-"
+
+
+def _train_seconds(run):
+    return f"{sum(entry.get('seconds', 0) for entry in run['epochs']):.0f}"
+
+
+def _of_record(cell):
+    """A cell that a run has once it is finished."""
+    return lambda run: "-" if run["record"] is None else cell(run["record"])
+
+
+def _columns(reference, level):
+    """Columns of the table of intervals; the reference itself has none."""
+
+    def only(cell):
+        return lambda row: cell(row) if "low" in row else "-"
+
+    def excludes(row):
+        return "yes" if row["low"] > 0 or row["high"] < 0 else "no"
+
+    return [
+        _NAME,
+        ("perplexity", lambda row: f"{row['perplexity']:.2f}"),
+        (
+            _cell(f"difference to {reference}"),
+            only(lambda row: f"{row['difference']:+z.2f}"),
+        ),
+        (
+            f"{100 * level:g} % interval",
+            only(lambda row: f"[{row['low']:+z.2f}, {row['high']:+z.2f}]"),
+        ),
+        ("excludes 0", only(excludes)),
+    ]
+
+
+_NAME = ("run", lambda run: _cell(run["name"]))
+_FIGURES = (
+    ("state", _state),
+    ("epochs", lambda run: str(len(run["epochs"]))),
+    ("best valid perplexity", _best_valid),
+    ("test perplexity, greedy", _of_record(results.greedy_perplexity)),
+    ("test, sampled mean ± sd", _of_record(results.sampled_perplexity)),
+    ("training seconds", _train_seconds),
+)

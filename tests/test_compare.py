@@ -1,0 +1,705 @@
+"""Runs side by side: the interval, the tables and the picture."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_results import cells, make_record
+
+from dsl import metrics, results
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import compare
+from comparing import tables
+
+pytestmark = pytest.mark.backend
+
+
+def make_text(sentences=400, seed=0):
+    """Scores of two systems on one text, and the sentence of each token."""
+    rng = np.random.default_rng(seed)
+    sentence = np.repeat(
+        np.arange(sentences), rng.integers(3, 20, sentences)
+    ).astype(np.int32)
+    nll_a = rng.gamma(2.0, 2.0, len(sentence))
+    nll_b = nll_a + rng.normal(0.02, 0.5, len(sentence))
+    return nll_a, nll_b, sentence
+
+
+# The interval.
+
+
+def test_interval_of_two_sentences_by_hand():
+    # Two sentences of 1 and 3 tokens: a draw is one of (0, 0), (0, 1), (1, 0)
+    # and (1, 1), a quarter each, so the ends are those of one sentence alone.
+    nll_a = np.log([2.0, 3.0, 3.0, 3.0])
+    nll_b = np.log([5.0, 4.0, 4.0, 4.0])
+    found = metrics.paired_bootstrap(nll_a, nll_b, [4, 7, 7, 7], samples=500)
+    whole = (5 * 4**3) ** 0.25 - (2 * 3**3) ** 0.25
+    assert found == pytest.approx(
+        {"difference": whole, "low": 4 - 3, "high": 5 - 2}
+    )
+    # Half of the draws hold both sentences, and only those count here.
+    inner = metrics.paired_bootstrap(
+        nll_a, nll_b, [4, 7, 7, 7], samples=500, level=0.3
+    )
+    assert inner == pytest.approx(
+        {"difference": whole, "low": whole, "high": whole}
+    )
+
+
+def delta_method(nll_a, nll_b, sentence):
+    """Standard error of the difference, sentences independent."""
+    names = np.unique(sentence)
+    means = nll_a.mean(), nll_b.mean()
+    residual = [
+        np.exp(means[1]) * (nll_b[sentence == name] - means[1]).sum()
+        - np.exp(means[0]) * (nll_a[sentence == name] - means[0]).sum()
+        for name in names
+    ]
+    return np.sqrt(len(names) * np.var(residual)) / len(nll_a)
+
+
+def test_interval_has_the_width_of_the_delta_method():
+    nll_a, nll_b, sentence = make_text()
+    found = metrics.paired_bootstrap(nll_a, nll_b, sentence, level=0.9)
+    error = delta_method(nll_a, nll_b, sentence)
+    assert found["high"] - found["low"] == pytest.approx(
+        2 * 1.645 * error, rel=0.05
+    )
+    middle = (found["high"] + found["low"]) / 2
+    assert middle == pytest.approx(found["difference"], abs=0.2 * error)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says():
+    truth = np.exp(4.03) - np.exp(4.0)
+    covered = 0
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        sentence = np.repeat(np.arange(100), 10)
+        shared = np.repeat(rng.normal(0.0, 0.3, 100), 10)
+        nll_a = 4.0 + shared + rng.normal(0.0, 0.5, 1000)
+        nll_b = 4.03 + shared + rng.normal(0.0, 0.5, 1000)
+        found = metrics.paired_bootstrap(
+            nll_a, nll_b, sentence, samples=300, level=0.8, seed=seed
+        )
+        covered += found["low"] <= truth <= found["high"]
+    # Four standard errors of a share of 0.8 in 300.
+    assert covered / 300 == pytest.approx(0.8, abs=0.093)
+
+
+def test_sentences_stay_together():
+    rng = np.random.default_rng(0)
+    sentence = np.repeat(np.arange(200), 25)
+    nll_a = np.full(5000, 4.0)
+    nll_b = 4.0 + np.repeat(rng.normal(0.0, 0.4, 200), 25)
+    together = metrics.paired_bootstrap(nll_a, nll_b, sentence)
+    alone = metrics.paired_bootstrap(nll_a, nll_b, np.arange(5000))
+    widths = [found["high"] - found["low"] for found in (together, alone)]
+    # 25 equal tokens say as much as one.
+    assert widths[0] / widths[1] == pytest.approx(5.0, rel=0.1)
+
+
+def test_both_systems_get_the_same_draws():
+    nll_a, _, sentence = make_text()
+    nll_a += np.random.default_rng(1).normal(0.0, 2.0, 400)[sentence]
+    factor = metrics.paired_bootstrap(nll_a, nll_a + np.log(1.1), sentence)
+    single = metrics.paired_bootstrap(np.zeros(len(nll_a)), nll_a, sentence)
+    perplexity = metrics.perplexity(nll_a)
+    assert factor["difference"] == pytest.approx(0.1 * perplexity)
+    for end in ("low", "high"):
+        assert factor[end] == pytest.approx(0.1 * (single[end] + 1.0))
+
+
+def test_equal_systems_differ_by_exactly_nothing():
+    nll, _, sentence = make_text()
+    found = metrics.paired_bootstrap(nll, nll.copy(), sentence, samples=3000)
+    assert found == {"difference": 0.0, "low": 0.0, "high": 0.0}
+
+
+def test_interval_depends_on_its_arguments_alone():
+    text = make_text()
+    first = metrics.paired_bootstrap(*text, samples=200)
+    assert first == metrics.paired_bootstrap(*text, samples=200, seed=0)
+    assert first != metrics.paired_bootstrap(*text, samples=200, seed=1)
+    back = metrics.paired_bootstrap(text[1], text[0], text[2], samples=200)
+    assert back["low"] == pytest.approx(-first["high"])
+    # Numbers of sentences are names, and tokens may stand in any order.
+    order = np.random.default_rng(0).permutation(len(text[0]))
+    shuffled = [
+        (values * factor)[order]
+        for values, factor in zip(text, (1, 1, 3), strict=True)
+    ]
+    assert metrics.paired_bootstrap(*shuffled, samples=200) == pytest.approx(
+        first
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nll_b": [1.0]}, r"same shape. Received: \(2,\), \(1,\) and \(2,\)"),
+        ({"sentence": [0]}, r"same shape. Received: \(2,\), \(2,\) and \(1,\)"),
+        ({"nll_a": [], "nll_b": [], "sentence": []}, "at least one token"),
+        ({"nll_a": [1.0, np.nan]}, "`nll_a` must be finite. Received: nan"),
+        ({"nll_b": [np.inf, 1.0]}, "`nll_b` must be finite. Received: inf"),
+        ({"nll_b": [800.0, 800.0]}, "finite perplexities. .* 1.5 and 800 nats"),
+        ({"level": 0.0}, "between 0 and 1. Received: level=0.0"),
+        ({"level": 1}, "between 0 and 1. Received: level=1"),
+        ({"level": np.nan}, "between 0 and 1. Received: level=nan"),
+        ({"samples": 0}, "at least 1. Received: samples=0"),
+    ],
+)
+def test_interval_refuses(changes, message):
+    arguments = {"nll_a": [1.0, 2.0], "nll_b": [1.0, 2.0], "sentence": [0, 1]}
+    with pytest.raises(ValueError, match=message):
+        metrics.paired_bootstrap(**(arguments | changes))
+
+
+# The files of a run.
+
+
+def make_run(folder, *, epochs=2, scores=None, finished=True, **settings):
+    """A run folder as training leaves it."""
+    folder.mkdir(parents=True)
+    config = {
+        "task": "language_modeling",
+        "settings": {"seed": 1, "name": folder.name, **settings},
+        "data_sha256": {"test": "0" * 64},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    lines = [
+        json.dumps(
+            {
+                "epoch": epoch,
+                "train_perplexity": 300.0 / epoch,
+                "valid_perplexity": 200.0 / epoch,
+                "seconds": 10.25,
+            }
+        )
+        for epoch in range(1, epochs + 1)
+    ]
+    if lines:
+        text = "\n".join(lines) + "\n"
+        (folder / "metrics.jsonl").write_text(text)
+    if scores is not None:
+        write_scores(folder, *scores)
+    if finished:
+        results.save(make_record(), folder / "result.json")
+    return folder
+
+
+def write_scores(folder, nll, sentence, changes=()):
+    look_back = np.ones(len(nll), np.int32)
+    arrays = {"nll": nll, "look_back": look_back, "sentence": sentence}
+    np.savez(folder / results.SCORES_NAME, **(arrays | dict(changes)))
+
+
+def test_metrics_and_scores_come_back(tmp_path):
+    nll, _, sentence = make_text()
+    run = make_run(tmp_path / "a", scores=(nll, sentence))
+    epochs = results.load_metrics(run)
+    assert [entry["valid_perplexity"] for entry in epochs] == [200.0, 100.0]
+    scores = results.load_scores(run)
+    assert list(scores) == ["nll", "look_back", "sentence"]
+    np.testing.assert_array_equal(scores["nll"], nll)
+    np.testing.assert_array_equal(scores["sentence"], sentence)
+    assert scores["look_back"].sum() == len(nll)
+    assert results.load_config(run)["settings"]["seed"] == 1
+
+
+def test_no_metrics_before_the_first_epoch(tmp_path):
+    assert results.load_metrics(make_run(tmp_path / "a", epochs=0)) == []
+    with pytest.raises(results.ResultError, match="metrics.jsonl: no such fi"):
+        results.load_metrics(tmp_path / "b")
+
+
+@pytest.mark.parametrize("length", [1, 10, 40, -2])
+def test_a_last_line_cut_short_does_not_count(tmp_path, length):
+    path = make_run(tmp_path / "a", epochs=3) / "metrics.jsonl"
+    *lines, last = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines) + last[:length])
+    assert len(results.load_metrics(path.parent)) == 2
+    path.write_text("".join(lines) + last[:-1])
+    assert len(results.load_metrics(path.parent)) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"epoch": 2', "line 2: not valid JSON: Expecting ',' delimiter."),
+        ("", "line 2: not valid JSON: Expecting value."),
+        ("[2]", "line 2: holds no JSON object."),
+        ("{}", "line 2: `epoch` must be an integer above 1. Received: None"),
+        ('{"epoch": 1}', "`epoch` must be an integer above 1. Received: 1"),
+        ('{"epoch": true}', "`epoch` must be an integer above 1. Rec.*True"),
+        (
+            '{"epoch": 2, "seconds": -1}',
+            "line 2: `seconds` must be a finite number .* 0. Received: -1",
+        ),
+        (
+            '{"epoch": 2, "valid_perplexity": NaN}',
+            "`valid_perplexity` must be a finite .* Received: nan",
+        ),
+        (
+            '{"epoch": 2, "train_perplexity": null}',
+            "`train_perplexity` must be a finite .* Received: None",
+        ),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, line, message):
+    path = make_run(tmp_path / "a", epochs=1) / "metrics.jsonl"
+    path.write_text(path.read_text() + line + '\n{"epoch": 3}\n')
+    with pytest.raises(results.ResultError, match=message) as caught:
+        results.load_metrics(path.parent)
+    assert str(caught.value).startswith(f"{path}: line 2: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nll": np.array([1.0, None])}, "damaged, or not the arrays nll, loo"),
+        (
+            {"nll": np.array([1, 2])},
+            "`nll` must be a finite float .*: int64 of",
+        ),
+        ({"nll": np.ones((2, 1))}, r"`nll` .* Received: float64 of shape \(2"),
+        ({"nll": np.ones(0)}, r"`nll` .* Received: float64 of shape \(0,\)"),
+        ({"nll": np.array([1.0, np.nan])}, "`nll` .* Received: nan"),
+        ({"look_back": np.ones(3, int)}, r"`look_back` .* of shape \(3,\)"),
+        ({"look_back": np.ones(2)}, "`look_back` .* Received: float64 of"),
+        ({"sentence": np.array([-1, 0])}, "`sentence` .* Received: -1"),
+        ({"sentence": np.array([5, 3])}, "`sentence` .* Received: 3 after 5"),
+    ],
+)
+def test_wrong_scores_are_named(tmp_path, changes, message):
+    write_scores(tmp_path, np.ones(2), np.arange(2), changes)
+    with pytest.raises(results.ResultError, match=message) as caught:
+        results.load_scores(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'test_scores.npz'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_of_another_kind_are_refused(tmp_path):
+    path = tmp_path / "test_scores.npz"
+    with pytest.raises(results.ResultError, match="no such file; a run writes"):
+        results.load_scores(tmp_path)
+    np.savez(path, nll=np.ones(2))
+    with pytest.raises(results.ResultError, match="not the arrays nll"):
+        results.load_scores(tmp_path)
+    with open(path, "wb") as file:
+        np.save(file, np.ones(2))
+    with pytest.raises(results.ResultError, match="damaged"):
+        results.load_scores(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(results.ResultError, match="cannot be read: Is a dir"):
+        results.load_scores(tmp_path)
+
+
+class Bomb:
+    """Tells whoever unpickles it."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("unpickled",))
+
+
+def test_pickled_scores_are_never_loaded(tmp_path):
+    nll = np.empty(2, object)
+    nll[:] = [Bomb(), Bomb()]
+    write_scores(tmp_path, nll, np.arange(2))
+    with pytest.raises(results.ResultError, match="damaged"):
+        results.load_scores(tmp_path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_scores_give_one_clear_line(tmp_path, save):
+    path = tmp_path / "test_scores.npz"
+    ones = np.ones(9, int)
+    save(path, nll=np.linspace(0, 1, 9), look_back=ones, sentence=ones)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 30, 200, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(results.ResultError, match="damaged"):
+            results.load_scores(tmp_path)
+    refused = 0
+    for place in rng.integers(len(whole), size=400):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << rng.integers(8)
+        path.write_bytes(changed)
+        try:
+            scores = results.load_scores(tmp_path)
+        except results.ResultError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ")
+            assert "\n" not in str(error)
+        else:
+            np.testing.assert_array_equal(scores["nll"], np.linspace(0, 1, 9))
+    assert refused > 200
+
+
+# The script.
+
+
+def run_script(capsys, *arguments):
+    """Exit code and what was printed, within this process."""
+    code = compare.main(compare.parse_args([*map(str, arguments)]))
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A finished reference, a finished run and one that goes on."""
+    nll_a, nll_b, sentence = make_text()
+    return [
+        make_run(tmp_path / "lstm", scores=(nll_a, sentence), model="lstm"),
+        make_run(tmp_path / "skip", scores=(nll_b, sentence), model="skip"),
+        make_run(tmp_path / "late", epochs=1, finished=False, model="skip"),
+    ]
+
+
+def test_tables_of_three_runs(three, capsys):
+    code, out, err = run_script(capsys, *three, "--samples", 500)
+    assert (code, err) == (0, "")
+    overview, intervals, note = out.split("\n\n")
+    assert cells(overview) == [
+        [
+            "run",
+            "model",
+            "state",
+            "epochs",
+            "best valid perplexity",
+            "test perplexity, greedy",
+            "test, sampled mean ± sd",
+            "training seconds",
+        ],
+        ["lstm", "lstm", "finished", "2", "100.00", "115.13"]
+        + ["116.50 ± 0.13", "20"],
+        ["skip", "skip", "finished", "2", "100.00", "115.13"]
+        + ["116.50 ± 0.13", "20"],
+        ["late", "skip", "running or interrupted", "1", "200.00", "-"]
+        + ["-", "10"],
+    ]
+    nll_a, nll_b, sentence = make_text()
+    found = metrics.paired_bootstrap(nll_a, nll_b, sentence, samples=500)
+    assert cells(intervals) == [
+        ["run", "perplexity", "difference to lstm", "95 % interval"]
+        + ["excludes 0"],
+        ["lstm", f"{metrics.perplexity(nll_a):.2f}", "-", "-", "-"],
+        [
+            "skip",
+            f"{metrics.perplexity(nll_b):.2f}",
+            f"{found['difference']:+.2f}",
+            f"[{found['low']:+.2f}, {found['high']:+.2f}]",
+            "yes" if found["low"] > 0 else "no",
+        ],
+    ]
+    assert note.splitlines() == [
+        "Intervals: paired bootstrap, 500 draws of all 400 sentences; they "
+        "speak of the test text, not of the seed.",
+        "Not compared, no test_scores.npz: late.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.1, "yes"), (-0.1, "yes"), (0.0, "no")]
+)
+def test_an_interval_excludes_zero_or_not(tmp_path, capsys, shift, verdict):
+    nll, _, sentence = make_text()
+    first = make_run(tmp_path / "a", scores=(nll, sentence))
+    second = make_run(tmp_path / "b", scores=(nll + shift, sentence))
+    _, out, _ = run_script(
+        capsys, first, second, "--samples", 100, "--level", 0.5
+    )
+    heading, _, row = cells(out.split("\n\n")[1])
+    assert heading[3] == "50 % interval"
+    assert row[4] == verdict
+    assert row[2][0] == ("-" if shift < 0 else "+")
+    if not shift:
+        assert row[2:4] == ["+0.00", "[+0.00, +0.00]"]
+
+
+def test_settings_that_differ_have_a_column():
+    base = {"name": "a", "seed": 1, "resume": False, "shares": None, "x|y": 0}
+    other = base | {"name": "b", "resume": True, "shares": [0.5, 0.5], "lr": 1}
+    assert tables.differing([base, other]) == ["shares", "lr"]
+    assert tables.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
+    assert tables.differing([base | {"seed": 1.0}, base]) == []
+    assert tables.differing([base]) == []
+
+
+def test_a_setting_is_written_as_it_is(tmp_path, capsys):
+    runs = [
+        make_run(tmp_path / "a", finished=False, shares=None, mode="x|y"),
+        make_run(tmp_path / "b", finished=False, shares=[0.5, 1], mode="z"),
+        make_run(tmp_path / "c", finished=False, mode="z"),
+    ]
+    _, out, _ = run_script(capsys, *runs)
+    lines = out.splitlines()
+    assert lines[2].startswith("| a   | none     | x\\|y | running")
+    assert lines[3].startswith("| b   | [0.5, 1] | z    | running")
+    assert lines[4].startswith("| c   | -        | z    | running")
+
+
+def test_folders_of_one_name_are_told_apart(tmp_path, monkeypatch, capsys):
+    make_run(tmp_path / "x" / "run", finished=False)
+    make_run(tmp_path / "y" / "run", finished=False)
+    monkeypatch.chdir(tmp_path / "x")
+    _, out, _ = run_script(capsys, "run", "../y/run/")
+    assert [row[0] for row in cells(out.split("\n\n")[0])[1:]] == [
+        "run",
+        "../y/run",
+    ]
+    monkeypatch.chdir(tmp_path / "x" / "run")
+    assert run_script(capsys, ".")[1].splitlines()[2].startswith("| run ")
+
+
+def test_other_texts_are_not_compared(three, tmp_path, capsys):
+    nll, _, sentence = make_text()
+    longer = make_run(
+        tmp_path / "longer",
+        scores=(np.append(nll, 1.0), np.append(sentence, 400)),
+    )
+    ends = sentence.copy()
+    ends[np.argmax(sentence == 1)] = 0
+    moved = make_run(tmp_path / "moved", scores=(nll, ends))
+    other = make_run(tmp_path / "other", scores=(nll, sentence))
+    config = results.load_config(other) | {"data_sha256": {"test": "1"}}
+    results.save(config, other / "config.json")
+    code, out, err = run_script(
+        capsys, *three, longer, moved, other, "--samples", 50
+    )
+    assert (code, err) == (0, "")
+    intervals, note = out.split("\n\n")[1:]
+    assert [row[0] for row in cells(intervals)] == ["run", "lstm", "skip"]
+    assert note.splitlines()[1:] == [
+        f"longer cannot be compared: it was scored on {len(nll) + 1:,} "
+        f"tokens, lstm on {len(nll):,}.",
+        "moved cannot be compared: its sentences end elsewhere than those of "
+        "lstm.",
+        "other cannot be compared: its test text is another one than that of "
+        "lstm.",
+        "Not compared, no test_scores.npz: late.",
+    ]
+    _, out, _ = run_script(capsys, three[0], moved)
+    assert out.split("\n\n")[1] == (
+        "moved cannot be compared: its sentences end elsewhere than those of "
+        "lstm.\n"
+    )
+
+
+def test_a_reference_without_scores(three, capsys):
+    code, out, _ = run_script(capsys, three[2], three[0])
+    assert code == 0
+    assert out.endswith(
+        "\n\nNo intervals: late, the reference, has no test_scores.npz.\n"
+    )
+
+
+def test_one_run_alone_has_no_second_table(three, capsys):
+    code, out, err = run_script(capsys, three[0])
+    assert (code, err) == (0, "")
+    assert len(cells(out)) == 2
+
+
+def test_a_run_of_another_task_has_no_perplexity(tmp_path, capsys):
+    run = make_run(tmp_path / "digits", epochs=0)
+    results.save(make_record(test={"error": 0.5}), run / "result.json")
+    (run / "metrics.jsonl").write_text('{"epoch": 1, "valid_error": 0.5}\n')
+    code, out, err = run_script(capsys, run)
+    assert (code, err) == (0, "")
+    assert cells(out)[1] == ["digits", "finished", "1", "-", "-", "-", "0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("config.json", None, "no such file; every run folder has one."),
+        ("config.json", "{", "not valid JSON: Expecting .* at line 1."),
+        ("config.json", "[1]", 'holds no "settings".'),
+        ("config.json", '{"settings": 1}', 'holds no "settings".'),
+        ("config.json", b"\xff", "cannot be read: not UTF-8 text."),
+        ("metrics.jsonl", "{\n", "line 1: not valid JSON: Expecting .*[.]"),
+        ("result.json", "{}", "`task` is missing."),
+        ("test_scores.npz", "PK", "damaged, or not the arrays .*[.]"),
+    ],
+)
+def test_a_wrong_run_is_one_line_and_exit_1(three, capsys, name, text, message):
+    path = three[1] / name
+    if text is None:
+        path.unlink()
+    else:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    code, out, err = run_script(capsys, *three)
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    assert re.search(message, err)
+    assert err.startswith(f"compare: {path}: ")
+
+
+def test_a_wrong_figure_is_one_line_and_exit_1(three, capsys):
+    results.save(
+        make_record(test={"perplexity": "low"}), three[0] / "result.json"
+    )
+    code, out, err = run_script(capsys, *three)
+    assert (code, out) == (1, "")
+    assert err == (
+        f"compare: {three[0]}: `test.perplexity` must be a finite number. "
+        "Received: 'low'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: RUN"),
+        (["a", "--level", "95"], "number between 0 and 1. Received: '95'"),
+        (["a", "--level", "nan"], "number between 0 and 1. Received: 'nan'"),
+        (["a", "--level", "x"], "number between 0 and 1. Received: 'x'"),
+        (["a", "--samples", "0"], "integer of at least 1. Received: '0'"),
+        (["a", "--samples", "1e3"], "integer of at least 1. Received: '1e3'"),
+        (
+            ["a", "--figure", "x.jpg"],
+            "--figure: must end in .png, .pdf, .svg. Received: 'x.jpg'",
+        ),
+        (["a", "--figure", "png"], "must end in .*. Received: 'png'"),
+    ],
+)
+def test_a_wrong_argument_is_exit_2(capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        compare.parse_args(arguments)
+    err = capsys.readouterr().err
+    assert err.count("error: ") == 1
+    assert re.search(message, err)
+
+
+def test_missing_matplotlib_is_said_before_anything_else(capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        compare.parse_args(["no such run", "--figure", "x.png"])
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith("error: --figure needs matplotlib: pip install '.[plots]'")
+    )
+    assert compare.parse_args(["run"]).figure is None
+
+
+# The picture.
+
+
+@pytest.fixture
+def figure():
+    pytest.importorskip("matplotlib")
+    from comparing import figure
+
+    return figure
+
+
+def epochs_of(values):
+    return [
+        {"epoch": 1 + i, "valid_perplexity": v, "train_perplexity": 2 * v}
+        for i, v in enumerate(values)
+    ]
+
+
+def test_the_curves_are_those_of_the_runs(figure):
+    drawn = figure.draw(
+        [("_a$b$", epochs_of([200.0, 90.0])), ("b", epochs_of([300.0]))]
+    )
+    (axes,) = drawn.axes
+    curves = [
+        (line.get_linestyle(), line.get_xydata().tolist())
+        for line in axes.get_lines()
+    ]
+    assert curves == [
+        ("-", [[1, 200], [2, 90]]),
+        ("--", [[1, 400], [2, 180]]),
+        ("-", [[1, 300]]),
+        ("--", [[1, 600]]),
+    ]
+    assert axes.get_yscale() == "log"
+    colors = [line.get_color() for line in axes.get_lines()]
+    assert colors[0] == colors[1] != colors[2] == colors[3]
+    (legend,) = drawn.legends
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert texts == ["validation", "training", "_a$b$", "b"]
+    assert not any(text.get_parse_math() for text in legend.get_texts())
+    keys = legend.get_lines()
+    assert [key.get_linestyle() for key in keys] == ["-", "--", "-", "-"]
+    assert [key.get_color() for key in keys[2:]] == colors[::2]
+
+
+def test_many_long_names_stay_inside_and_beside_the_curves(figure):
+    names = [f"{'a-rather-long-name' * 3}-{n:02d}" for n in range(40)]
+    drawn = figure.draw([(name, epochs_of([200, 90])) for name in names])
+    drawn.draw_without_rendering()
+    (legend,), (axes,) = drawn.legends, drawn.axes
+    inside, whole = legend.get_window_extent(), drawn.bbox
+    assert 0 <= inside.y0 < inside.y1 <= whole.y1
+    assert axes.get_window_extent().x1 < inside.x0 < inside.x1 <= whole.x1
+    assert axes.get_window_extent().width > 0.4 * whole.height
+    looks = {(line.get_color(), line.get_marker()) for line in axes.get_lines()}
+    assert len(looks) == 40
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([100.0, 90.0], {"100", "120", "140", "200"}),
+        ([300.0, 30.0], {"30", "50", "70", "100", "200", "500"}),
+        ([10_000.0, 30.0], {"50", "100", "1,000", "10,000"}),
+        ([100.0], {"100", "200"}),
+    ],
+)
+def test_perplexities_are_plain_numbers(figure, values, labels):
+    drawn = figure.draw([("a", epochs_of(values))])
+    drawn.draw_without_rendering()
+    shown = {tick.get_text() for tick in drawn.axes[0].get_yticklabels()}
+    assert labels <= shown
+    assert not len(drawn.axes[0].yaxis.get_minorticklocs())
+    epochs = [tick.get_text() for tick in drawn.axes[0].get_xticklabels()]
+    assert {"1", str(len(values))} <= set(epochs)
+    assert all(text.isdecimal() for text in epochs)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("x.png", b"\x89PNG"), ("x.pdf", b"%PDF"), ("x.SVG", b"<?xml")],
+)
+def test_the_picture_is_written(figure, three, tmp_path, capsys, name, start):
+    path = tmp_path / name
+    options = ("--samples", 10, "--figure", path)
+    code, out, err = run_script(capsys, *three, *options)
+    assert (code, err) == (0, "")
+    assert out.endswith(f"\n\nFigure: {path}\n")
+    assert path.read_bytes().startswith(start)
+
+
+def test_a_picture_that_cannot_be_written(figure, three, tmp_path, capsys):
+    path = tmp_path / "no such folder" / "x.png"
+    code, out, err = run_script(capsys, *three, "--figure", path)
+    assert (code, len(cells(out.split("\n\n")[0]))) == (1, 4)
+    assert err == (
+        f"compare: {path}: cannot be written: No such file or directory.\n"
+    )
+
+
+def test_nothing_to_draw(figure, tmp_path, capsys):
+    run = make_run(tmp_path / "a", epochs=0, finished=False)
+    path = tmp_path / "x.png"
+    code, _, err = run_script(capsys, run, "--figure", path)
+    assert code == 1
+    assert err == (
+        f"compare: {path}: not written, no epoch has a perplexity yet.\n"
+    )
+    assert not path.exists()
+    other = make_run(tmp_path / "b", epochs=0, finished=False)
+    (other / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    assert run_script(capsys, other, "--figure", path)[0] == 1
