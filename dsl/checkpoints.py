@@ -4,11 +4,12 @@ A checkpoint is a NumPy archive (`.npz`): a zip file with one `.npy` member for
 each variable, in order, and `state.json`. Reading one executes nothing: no
 pickle is ever loaded, no size is believed before it is compared with the
 variable that it is for, and what was written is told from what was not by a
-digest over all arrays.
+digest over all of it.
 """
 
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 
@@ -18,6 +19,7 @@ from dsl.atomic import replacing
 
 FORMAT = 1
 _STATE = "state.json"
+_NUMBERS = re.compile(r"_\d+(?=[/_]|$)")
 _MOST_STATE = 2**24  # bytes
 _MOST_HEADER = 4096  # bytes of a member beyond its array
 _DAMAGED = (
@@ -45,14 +47,19 @@ def save(path, variables, state):
 
     Args:
         path: The file.
-        variables: Keras variables; their order counts, and their paths.
+        variables: Keras variables; their order counts, and their paths but
+            for the numbers that Keras gives to equal names.
         state: What goes with them, a dict that JSON can hold.
 
     Raises:
         OSError: If the file cannot be written.
     """
     arrays = _arrays(variables)
-    header = {"format": FORMAT, "sha256": _digest(arrays), "state": state}
+    header = {
+        "format": FORMAT,
+        "sha256": _digest(arrays, state),
+        "state": state,
+    }
     text = json.dumps(header, allow_nan=False)
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays:
@@ -93,15 +100,15 @@ def _arrays(variables):
 
     return [
         (
-            f"{n:03d}/{variable.path}.npy",
+            f"{n:03d}/{_NUMBERS.sub('', variable.path)}.npy",
             np.asarray(ops.convert_to_numpy(variable), order="C"),
         )
         for n, variable in enumerate(variables)
     ]
 
 
-def _digest(arrays):
-    digest = hashlib.sha256()
+def _digest(arrays, state):
+    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
     for name, array in arrays:
         digest.update(name.encode())
         digest.update(array.tobytes())
@@ -128,10 +135,8 @@ def _read(path, wanted):
         raise CheckpointError(f"{path}: cannot be read: {reason}.") from error
     except _DAMAGED as error:
         raise CheckpointError(f"{path}: damaged, or no checkpoint.") from error
-    if _digest(arrays) != header["sha256"]:
-        raise CheckpointError(
-            f"{path}: its arrays are not those that were saved."
-        )
+    if _digest(arrays, header["state"]) != header["sha256"]:
+        raise CheckpointError(f"{path}: is not what was saved.")
     return [array for _, array in arrays], header["state"]
 
 
@@ -145,7 +150,7 @@ def _read_state(archive, path):
         raise CheckpointError(
             f"{path}: its format must be {FORMAT}. Received: {found!r}"
         )
-    if not isinstance(header["state"], dict):
+    if not isinstance(header["state"], dict) or "sha256" not in header:
         raise ValueError("no state")
     return header
 

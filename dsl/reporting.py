@@ -1,7 +1,7 @@
 """How a training tells what it is doing."""
 
 import sys
-import time
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -29,7 +29,6 @@ class ProgressReport:
         self._log = log
         self._terminal = sys.stderr.isatty() if terminal is None else terminal
         self._bar = None
-        self._started = None
 
     def log(self, line):
         """Passes a line on, past the bar."""
@@ -39,33 +38,27 @@ class ProgressReport:
 
     def on_step(self, progress, steps, loss):
         """See `dsl.training.fit`."""
-        if self._started is None or self._started[0] != progress.epoch:
-            self._begin(progress, steps)
         if self._terminal:
-            self._bar.update()
+            self._advance(progress, steps)
         due = progress.step % self.every == 0
         if due or (self._terminal and progress.step % 20 == 0):
             self._show(progress, steps, loss, due)
         if progress.step == steps:
             self.close()
 
-    def _begin(self, progress, steps):
-        """The first step since the start, or of an epoch."""
-        before = progress.step - 1
-        self._started = (progress.epoch, before, time.perf_counter())
-        if self._terminal:
+    def _advance(self, progress, steps):
+        if self._bar is None:
             self._bar = tqdm(
                 desc=f"epoch {progress.epoch}",
                 total=steps,
-                initial=before,
+                initial=progress.step - 1,
                 unit="step",
                 leave=False,
             )
+        self._bar.update()
 
     def _show(self, progress, steps, loss, due):
-        _, before, started = self._started
-        seconds = time.perf_counter() - started
-        pace = (progress.step - before) / seconds
+        pace = progress.step / progress.seconds
         perplexity = self.read_statistics()["perplexity"]
         rate = pace * self.tokens_per_step
         if self._terminal:
@@ -91,7 +84,8 @@ class ProgressReport:
 class EventLog:
     """Scalars for TensorBoard, one point an epoch.
 
-    A resumed run writes its finished epochs again, the same points.
+    Event files from before are removed: a resumed run writes its finished
+    epochs again.
 
     Args:
         folder: Folder of the event files.
@@ -103,6 +97,8 @@ class EventLog:
     def __init__(self, folder):
         from tensorboard.summary import Writer
 
+        for old in Path(folder).glob("events.out.tfevents.*"):
+            old.unlink()
         self._writer = Writer(str(folder))
 
     def write(self, entry):

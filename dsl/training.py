@@ -8,8 +8,10 @@ import dataclasses
 import math
 import time
 
+import numpy as np
+
 from dsl import interrupts
-from dsl.runs import DivergedError
+from dsl.runs import DivergedError, RunError
 
 
 @dataclasses.dataclass
@@ -33,6 +35,24 @@ class Progress:
     schedule: dict = dataclasses.field(default_factory=dict)
     best: float | None = None
     entries: list = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def from_saved(cls, saved):
+        """Reads what `dataclasses.asdict` gave.
+
+        Raises:
+            ValueError: If it has other keys, or values of other types.
+        """
+        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        fits = isinstance(saved, dict) and set(saved) == set(fields)
+        if not fits or not all(
+            isinstance(saved[key], kind) for key, kind in fields.items()
+        ):
+            raise ValueError(
+                f"progress must have the fields {', '.join(fields)}. "
+                f"Received: {saved!r}"
+            )
+        return cls(**saved)
 
     def finish_epoch(self, entry, schedule):
         """Moves on to the next epoch."""
@@ -58,8 +78,13 @@ def resume(trainer, run, schedule):
     saved = run.load_last(trainer)
     if saved is None:
         return Progress(schedule=schedule.state())
-    progress = Progress(**saved)
-    schedule.restore(progress.schedule)
+    try:
+        progress = Progress.from_saved(saved)
+        schedule.restore(progress.schedule)
+    except (ValueError, KeyError) as error:
+        raise RunError(
+            f"{run.last}: was not written by this program."
+        ) from error
     run.write_metrics(progress.entries)
     return progress
 
@@ -132,7 +157,7 @@ def fit(
             _train(trainer, data, steps, progress, after_step, asked)
             save()
         entry = _entry(trainer, steps, finish_epoch, schedule, progress)
-        _check_monitor(entry, monitor)
+        _check_finite(entry)
         with interrupts.held_back():
             if progress.best is None or entry[monitor] < progress.best:
                 progress.best = entry[monitor]
@@ -198,10 +223,11 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
     }
 
 
-def _check_monitor(entry, monitor):
-    if not math.isfinite(entry[monitor]):
-        raise DivergedError(
-            f"the {monitor} must stay finite; lower the learning rate or the "
-            f"clipping norm. Received: {entry[monitor]} after epoch "
-            f"{entry['epoch']}"
-        )
+def _check_finite(entry):
+    for key, value in entry.items():
+        if not np.isfinite(value).all():
+            raise DivergedError(
+                f"the {key.replace('_', ' ')} must stay finite; lower the "
+                f"learning rate or the clipping norm. Received: {value} after "
+                f"epoch {entry['epoch']}"
+            )

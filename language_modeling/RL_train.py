@@ -99,7 +99,7 @@ def train_in(run, args, corpus):
 
     if (run.path / results.FILE_NAME).exists():
         print("finished already", flush=True)
-        report(results.load(run.path))
+        print_record(results.load(run.path))
         return 0
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
@@ -122,7 +122,7 @@ def train_in(run, args, corpus):
     }
     record = experiment.record(args, model, corpus, epochs, measured, context)
     results.save(record, run.path / results.FILE_NAME)
-    report(record)
+    print_record(record)
     return 0
 
 
@@ -131,7 +131,7 @@ def train_epochs(run, args, trainer, corpus):
     from dsl import reporting, runs
     from language_modeling import experiment
 
-    progress = reporting.ProgressReport(
+    report = reporting.ProgressReport(
         log_line,
         args.print_every,
         trainer.read_statistics,
@@ -141,19 +141,27 @@ def train_epochs(run, args, trainer, corpus):
         reporting.EventLog(run.path / "events") if args.tensorboard else None
     )
 
+    def on_resume(at):
+        if at.steps:
+            report.log(f"resumed at epoch {at.epoch}, step {at.step}")
+        for entry in at.entries if events is not None else []:
+            events.write(entry)
+
     def on_epoch(entry):
-        progress.log(experiment.describe(entry))
+        report.log(experiment.describe(entry))
         if events is not None:
             events.write(entry)
 
     try:
-        return experiment.train(args, trainer, corpus, run, progress, on_epoch)
+        return experiment.train(
+            args, trainer, corpus, run, on_resume, report.on_step, on_epoch
+        )
     except (runs.DivergedError, OSError, KeyboardInterrupt):
-        progress.close()
+        report.close()
         print(f"{run.path}: {run.describe_last()}", flush=True)
         raise
     finally:
-        progress.close()
+        report.close()
         if events is not None:
             events.close()
 
@@ -198,7 +206,7 @@ def inspect(args, corpus):
     return 0
 
 
-def report(record):
+def print_record(record):
     """Prints the test perplexity beside what it is held to."""
     from language_modeling import experiment
 

@@ -177,7 +177,7 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
     )
 
 
-def train(args, trainer, corpus, run, report, on_epoch):
+def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
     """Trains for the epochs or steps asked for, from the last checkpoint.
 
     Args:
@@ -185,8 +185,9 @@ def train(args, trainer, corpus, run, report, on_epoch):
         trainer: What `build_trainer` returned.
         corpus: The `dsl.datasets.corpus.Corpus`.
         run: The `dsl.runs.RunFolder`.
-        report: `dsl.reporting.ProgressReport`.
-        on_epoch: Called with each epoch's entry.
+        on_resume: Called with the `dsl.training.Progress` at the start.
+        on_step: See `dsl.training.fit`.
+        on_epoch: Likewise.
 
     Returns:
         List of one dict of measurements an epoch.
@@ -221,11 +222,7 @@ def train(args, trainer, corpus, run, report, on_epoch):
         return found
 
     progress = training.resume(trainer, run, schedule)
-    if progress.steps:
-        report.log(
-            f"resumed after epoch {progress.epoch - 1} and {progress.step} "
-            f"steps, {progress.steps} steps in all"
-        )
+    on_resume(progress)
     training.fit(
         trainer,
         trainer.language_model,
@@ -238,7 +235,7 @@ def train(args, trainer, corpus, run, report, on_epoch):
         max_epochs=args.max_epochs,
         max_steps=args.max_steps,
         checkpoint_every=args.checkpoint_every,
-        on_step=report.on_step,
+        on_step=on_step,
         on_epoch=on_epoch,
     )
     return progress.entries

@@ -129,9 +129,7 @@ def facts(args):
     """What a reader needs to know about where the times were taken."""
     from importlib import metadata
 
-    from dsl import runs
-
-    versions = runs.versions()
+    versions = provenance.versions()
     if importlib.util.find_spec("torch") is not None:
         versions["torch"] = metadata.version("torch")
     return {
@@ -144,7 +142,7 @@ def facts(args):
             "cores": len(timing.available_cores()),
         },
         "versions": versions,
-        "commit": runs.commit(ROOT),
+        "commit": provenance.commit(ROOT),
     }
 
 

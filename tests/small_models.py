@@ -9,7 +9,8 @@ import numpy as np
 import reference
 
 import dsl
-from dsl import stream_trainer
+from dsl import schedules, stream_trainer, training
+from dsl.datasets import streams
 from dsl.optimizers import GroupedOptimizer
 
 WORDS, EMBEDDING, LOWER, UPPER, ACTIONS = 11, 5, 6, 4, 3
@@ -141,17 +142,61 @@ def assert_states(found, expected, atol=1e-5):
         )
 
 
-def trainer(model, signal=None, optimizer=None, keep_buffer=True, graph=False):
+def trainer(
+    model, signal=None, optimizer=None, keep_buffer=True, graph=False, **options
+):
     """A built trainer; by default nothing is learned.
 
     A few steps take less time than to compile them: only with `graph` they
-    are.
+    are. `options` are the `StreamTrainer`'s.
     """
-    made = stream_trainer.StreamTrainer(model, BATCH, signal, keep_buffer)
+    made = stream_trainer.StreamTrainer(
+        model, BATCH, signal, keep_buffer, **options
+    )
     made.compile(
         optimizer=optimizer or GroupedOptimizer(keras.optimizers.SGD(0.0)),
         run_eagerly=not graph,
         jit_compile=graph and keras.backend.backend() == "jax",
     )
     made.build((BATCH, STEPS))
+    made.optimizer.build(made.trainable_variables)
     return made
+
+
+def fit(
+    trainer,
+    tokens,
+    run,
+    steps=STEPS,
+    max_epochs=1,
+    schedule=None,
+    finish_epoch=dict,
+    monitor="perplexity",
+    **options,
+):
+    """Trains on a text, from the last checkpoint of the run if there is one.
+
+    Without a validation it is the training's perplexity that counts.
+
+    Returns:
+        What was kept of each epoch, a list of dicts.
+    """
+    if schedule is None:
+        rate = float(trainer.optimizer.learning_rate)
+        schedule = schedules.Schedule(rate, factor=1.0, constant_epochs=1)
+    rows = streams.batch(tokens, trainer.batch_size)
+    segments = streams.Segments(rows, steps)
+    progress = training.resume(trainer, run, schedule)
+    training.fit(
+        trainer,
+        trainer.language_model,
+        lambda epoch: segments,
+        finish_epoch,
+        schedule,
+        run,
+        progress,
+        monitor=monitor,
+        max_epochs=max_epochs,
+        **options,
+    )
+    return progress.entries

@@ -111,8 +111,7 @@ def numbers():
 
     found["loss"], of_variables, _ = gradients(loss, learned)
     found["gradients"] = summary(of_variables)
-    trainer.carried.reset()
-    trainer.read_statistics()
+    trainer.begin_epoch()
     found["losses"] = [trainer.train_on_batch(*batch) for batch in batches]
     statistics = trainer.read_statistics()
     found["perplexity"] = statistics["perplexity"]
@@ -209,7 +208,7 @@ def test_jax_needs_no_tensorflow():
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
         "import dsl, dsl.layers, dsl.models, dsl.training, dsl.optimizers\n"
-        "import dsl.policy_signal, dsl.runs\n"
+        "import dsl.policy_signal, dsl.runs, dsl.stream_trainer\n"
         "from language_modeling import experiment\n"
         "assert 'jax' in sys.modules\n"
     )

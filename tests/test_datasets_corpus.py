@@ -89,7 +89,7 @@ def test_batch_makes_contiguous_streams():
 
 def test_segments_shift_targets_by_one():
     rows = streams.batch(np.arange(16), 2)
-    pieces = list(streams.segments(rows, 3))
+    pieces = list(streams.Segments(rows, 3))
     assert len(pieces) == streams.count_segments(rows, 3) == 2
     np.testing.assert_array_equal(pieces[0][0], [[0, 1, 2], [8, 9, 10]])
     np.testing.assert_array_equal(pieces[0][1], [[1, 2, 3], [9, 10, 11]])
@@ -97,11 +97,20 @@ def test_segments_shift_targets_by_one():
     np.testing.assert_array_equal(pieces[1][1], [[4, 5, 6], [12, 13, 14]])
 
 
+def test_segments_are_found_by_number():
+    segments = streams.Segments(streams.batch(np.arange(16), 2), 3)
+    for _ in range(2):
+        np.testing.assert_array_equal(segments[1][0], [[3, 4, 5], [11, 12, 13]])
+    for index in (-1, 2):
+        with pytest.raises(IndexError):
+            segments[index]
+
+
 @pytest.mark.parametrize("n, count", [(1, 0), (4, 0), (5, 1), (8, 1), (9, 2)])
 def test_only_whole_segments(n, count):
     rows = np.zeros((2, n), np.int32)
     assert streams.count_segments(rows, 4) == count
-    pieces = list(streams.segments(rows, 4))
+    pieces = list(streams.Segments(rows, 4))
     assert [x.shape for x, _ in pieces] == [(2, 4)] * count
     assert [y.shape for _, y in pieces] == [(2, 4)] * count
 
@@ -118,6 +127,6 @@ def test_streams_refuse_bad_input():
     with pytest.raises(ValueError, match="at least one token.*4 tokens"):
         streams.batch(tokens, 5)
     with pytest.raises(ValueError, match=r"\(batch, n\).*Received"):
-        streams.segments(tokens, 2)
+        streams.Segments(tokens, 2)
     with pytest.raises(ValueError, match="`length`.*Received: length=0"):
-        streams.segments(tokens.reshape(2, 2), 0)
+        streams.Segments(tokens.reshape(2, 2), 0)

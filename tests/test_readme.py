@@ -47,9 +47,9 @@ def test_every_link_leads_somewhere(page):
 
 def test_every_flag_in_the_pages_exists():
     sys.path.insert(0, str(ROOT))
-    from language_modeling import settings
+    from language_modeling import flags
 
-    known = set(settings.make_parser()._option_string_actions)
+    known = set(flags.make_parser()._option_string_actions)
     text = (ROOT / "language_modeling" / "README.md").read_text("utf-8")
     assert set(re.findall(r"--[a-z][\w-]*", text)) <= known
 

@@ -1,0 +1,117 @@
+"""Scoring text, against loops over NumPy."""
+
+import cases
+import numpy as np
+import pytest
+import small_models
+
+import dsl
+from dsl import evaluation
+from dsl.datasets import streams
+
+TEXT = small_models.text(24, seed=9)
+
+
+def single_pass(rows, **options):
+    """The oracle in one pass over `(streams, n)`."""
+    right = small_models.oracle(rows[:, :-1], **options)
+    return small_models.nll(right["logits"], rows[:, 1:]), right
+
+
+@pytest.mark.parametrize("segment", [5, 100])
+def test_score_does_not_depend_on_the_segment(segment):
+    model = small_models.build(dropout=0.5)
+    found = evaluation.score(model, TEXT, segment=segment)
+    right, record = single_pass(TEXT[None])
+    assert found["nll"].shape == found["look_back"].shape == (1, 1, 23)
+    assert found["nll"].dtype == np.float64
+    np.testing.assert_allclose(found["nll"][0], right, atol=1e-4)
+    np.testing.assert_array_equal(found["look_back"][0], record["look_back"])
+
+
+def test_score_of_several_streams_with_whole_segments():
+    # 24 tokens are 3 streams of 8: 7 targets each, 2 segments of 3.
+    found = evaluation.score(
+        small_models.build(),
+        TEXT,
+        num_streams=3,
+        segment=3,
+        whole_segments=True,
+    )
+    right, record = single_pass(TEXT.reshape(3, 8)[:, :7])
+    assert found["nll"].shape == (1, 3, 6)
+    np.testing.assert_allclose(found["nll"][0], right, atol=1e-4)
+    np.testing.assert_array_equal(found["look_back"][0], record["look_back"])
+
+
+def test_score_without_the_buffer_starts_each_segment_with_h_and_c():
+    found = evaluation.score(
+        small_models.build(), TEXT, segment=6, keep_buffer=False
+    )
+    states, right, look_back = None, [], []
+    for start in range(0, 23, 6):
+        part = TEXT[None, start : min(start + 7, 24)]
+        nll, record = single_pass(part, states=states)
+        right.append(nll)
+        look_back.append(record["look_back"])
+        last = record["states"]
+        states = [*last[:4], *(np.zeros_like(state) for state in last[4:])]
+    right, look_back = (np.concatenate(x, 1) for x in (right, look_back))
+    np.testing.assert_allclose(found["nll"][0], right, atol=1e-4)
+    np.testing.assert_array_equal(found["look_back"][0], look_back)
+    assert np.any(single_pass(TEXT[None])[1]["look_back"] != look_back)
+
+
+def test_copies_draw_actions_of_their_own():
+    model = small_models.build()
+    greedy = evaluation.score(model, TEXT, num_streams=2, copies=3)
+    assert greedy["nll"].shape == (3, 2, 11)
+    right, record = single_pass(TEXT.reshape(2, 12))
+    for copy in range(3):
+        np.testing.assert_allclose(greedy["nll"][copy], right, atol=1e-4)
+        np.testing.assert_array_equal(
+            greedy["look_back"][copy], record["look_back"]
+        )
+    drawn = evaluation.score(
+        model, TEXT, num_streams=2, copies=3, action_selection="sampled"
+    )
+    for copy in range(3):
+        look_back = drawn["look_back"][copy]
+        assert np.any(look_back != drawn["look_back"][copy - 1])
+        right, _ = single_pass(TEXT.reshape(2, 12), look_back=look_back)
+        np.testing.assert_allclose(drawn["nll"][copy], right, atol=1e-4)
+
+
+def carried(trainer):
+    return [cases.to_numpy(state) for state in trainer.carried.states]
+
+
+def test_score_leaves_the_model_and_its_training_alone():
+    trainer = small_models.trainer(small_models.build())
+    trainer.train_on_batch(*small_models.batches(1)[0])
+    before = carried(trainer)
+    weights = trainer.language_model.get_weights()
+    evaluation.score(trainer.language_model, TEXT)
+    for left, right in zip(carried(trainer), before, strict=True):
+        np.testing.assert_array_equal(left, right)
+    after = trainer.language_model.get_weights()
+    for left, right in zip(after, weights, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize(
+    ("length", "batched"), [(73_760, 73_500), (82_430, 81_900)]
+)
+def test_how_many_tokens_the_published_protocol_scores(length, batched):
+    """Validation and test text of the Penn Treebank."""
+    layer = dsl.LSTM(1, return_sequences=True, return_state=True)
+    model = dsl.LanguageModel(2, [layer], embedding_units=1)
+    model.build((1, 1))
+    tokens = np.arange(length) % 2
+    found = evaluation.score(
+        model, tokens, num_streams=20, segment=35, whole_segments=True
+    )
+    assert found["nll"].size == batched
+    assert not found["look_back"].any()
+    rows = streams.batch(tokens, 20)
+    assert streams.count_segments(rows, 35) * 20 * 35 == batched

@@ -1,0 +1,422 @@
+"""Training on streams, against loops over NumPy."""
+
+import functools
+
+import cases
+import keras
+import numpy as np
+import pytest
+import reference
+import small_models
+from gradients import gradients
+from keras import ops
+from small_models import ACTIONS, BATCH, STEPS
+
+from dsl import evaluation
+from dsl.optimizers import GroupedOptimizer, is_policy
+from dsl.policy_signal import PolicySignal
+
+FIRST, SECOND = small_models.batches(2)
+
+
+def greedy_trainer(signal=None, optimizer=None, **options):
+    """A trainer whose agent takes the most probable action in training too."""
+    model = small_models.build(action_selection="greedy")
+    return small_models.trainer(model, signal, optimizer, **options)
+
+
+def carried(trainer):
+    return [cases.to_numpy(state) for state in trainer.carried.states]
+
+
+def run(trainer, batch):
+    """One training pass without an update: the loss and the outputs."""
+    x, y = batch
+    outputs = trainer(ops.array(x), training=True)
+    loss = trainer.compute_loss(x, ops.array(y), outputs, training=True)
+    return float(loss), keras.tree.map_structure(cases.to_numpy, outputs)
+
+
+def test_states_are_carried_from_segment_to_segment_and_reset():
+    trainer = greedy_trainer()
+    states = None
+    for x, y in (FIRST, SECOND):
+        loss = trainer.train_on_batch(x, y)
+        right = small_models.oracle(x, states)
+        nll = small_models.nll(right["logits"], y)
+        np.testing.assert_allclose(loss, nll.sum(1).mean(), rtol=1e-4)
+        states = right["states"]
+        small_models.assert_states(carried(trainer), states)
+    # Scoring a batch or calling the model moves nothing.
+    trainer.test_on_batch(*FIRST)
+    trainer.predict_on_batch(FIRST[0])
+    small_models.assert_states(carried(trainer), states)
+    trainer.carried.reset()
+    assert not any(state.any() for state in carried(trainer))
+    right = small_models.nll(small_models.oracle(FIRST[0])["logits"], FIRST[1])
+    loss = trainer.train_on_batch(*FIRST)
+    np.testing.assert_allclose(loss, right.sum(1).mean(), rtol=1e-4)
+
+
+def test_the_first_rollout_is_carried_on():
+    signal = PolicySignal(num_rollouts=3)
+    trainer = small_models.trainer(small_models.build(), signal)
+    run(trainer, FIRST)
+    before = carried(trainer)
+    _, outputs = run(trainer, SECOND)
+    look_back = np.split(outputs["policy"]["look_back"], 3)
+    assert np.any(look_back[0] != look_back[1])
+    assert np.any(look_back[0] != look_back[2])
+    right = small_models.oracle(SECOND[0], before, look_back=look_back[0])
+    small_models.assert_states(carried(trainer), right["states"])
+
+
+def test_without_the_buffer_only_h_and_c_are_carried():
+    trainer = greedy_trainer(keep_buffer=False)
+    states = None
+    for batch in (FIRST, SECOND):
+        trainer.train_on_batch(*batch)
+        right = small_models.oracle(batch[0], states)["states"]
+        states = [*right[:4], *(np.zeros_like(state) for state in right[4:])]
+        small_models.assert_states(carried(trainer), states)
+        assert not any(state.any() for state in carried(trainer)[4:])
+
+
+def test_without_the_buffer_a_plain_model_carries_everything():
+    model = small_models.build(num_actions=1)
+    trainer = small_models.trainer(model, keep_buffer=False)
+    trainer.train_on_batch(*FIRST)
+    right = small_models.oracle(FIRST[0], num_actions=1)["states"]
+    for left, state in zip(carried(trainer), right, strict=True):
+        np.testing.assert_allclose(left, state, atol=1e-5)
+
+
+def test_no_gradient_crosses_segments():
+    """The second segment's gradient is that of a start from given states."""
+    trainer = greedy_trainer()
+    trainer.train_on_batch(*FIRST)
+    states = [ops.array(state) for state in carried(trainer)]
+    model = trainer.language_model
+    variables = model.recurrent_layers[0].trainable_variables
+    x, y = (ops.array(part) for part in SECOND)
+
+    def fixed():
+        logits = model(x, states=states, action_selection="greedy")["logits"]
+        return ops.mean(ops.sum(evaluation.token_nll(logits, y), axis=-1))
+
+    def of_the_trainer():
+        outputs = trainer(x, training=True)
+        return trainer.compute_loss(x, y, outputs, training=True)
+
+    _, expected, _ = gradients(fixed, variables)
+    _, found, _ = gradients(of_the_trainer, variables)
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+
+
+def value_of(signal, observed):
+    """V(e) of the learned baseline."""
+    first, second = (
+        [cases.to_numpy(weight) for weight in layer.trainable_variables]
+        for layer in signal.value.layers
+    )
+    hidden = np.tanh(observed @ first[0] + first[1])
+    return (hidden @ second[0] + second[1])[..., 0]
+
+
+def signal_loss(signal, result, targets, running=None):
+    """The agent's loss by its formula, and the returns."""
+    nll = small_models.nll(result["logits"], targets)
+    r_t = {
+        "log_likelihood": -nll,
+        "probability": np.exp(-nll),
+        "correct": np.where(result["logits"].argmax(-1) == targets, 1.0, -1.0),
+    }[signal.reward]
+    r_t = r_t - signal.sequence_entropy_weight * result["log_prob"]
+    g_t = reference.rewards_to_go(r_t, signal.discount)
+    baseline, extra = 0.0, 0.0
+    if signal.baseline == "batch_mean":
+        baseline = g_t.mean(0)
+    if signal.baseline == "running_mean":
+        baseline = g_t.mean(0) if running is None else running
+    if signal.baseline == "leave_one_out":
+        grouped = g_t.reshape(signal.num_rollouts, BATCH, STEPS)
+        baseline = np.zeros_like(grouped)
+        for rollout in range(signal.num_rollouts):
+            others = np.delete(grouped, rollout, axis=0)
+            baseline[rollout] = others.mean(0)
+        baseline = baseline.reshape(g_t.shape)
+    if signal.baseline == "value":
+        baseline = value_of(signal, result["observed"])
+        extra = 0.5 * np.square(baseline - g_t).sum(1).mean()
+    policy_loss = -(result["log_prob"] * (g_t - baseline)).sum(1).mean()
+    entropy = result["entropy"].sum(1).mean()
+    loss = signal.policy_weight * policy_loss + extra
+    return loss - signal.entropy_weight * entropy, g_t
+
+
+def tiled_states(states, rollouts):
+    return [np.tile(state, (rollouts, 1)) for state in states]
+
+
+SIGNALS = [
+    dict(
+        baseline="leave_one_out",
+        num_rollouts=3,
+        discount=0.8,
+        policy_weight=50.0,
+    ),
+    dict(baseline="batch_mean", reward="probability", policy_weight=9.0),
+    dict(baseline="batch_mean", num_rollouts=2, entropy_weight=0.7),
+    dict(baseline="running_mean", discount=0.0, num_rollouts=2),
+    dict(baseline="value", value_units=3, policy_weight=0.25),
+    dict(baseline="none", reward="correct", num_rollouts=2),
+    dict(baseline="none", sequence_entropy_weight=0.6, entropy_weight=0.2),
+]
+
+
+@pytest.mark.parametrize("options", SIGNALS, ids=lambda o: o["baseline"])
+def test_loss_is_task_plus_agent(options):
+    signal = PolicySignal(**options)
+    trainer = small_models.trainer(small_models.build(), signal)
+    rollouts, states, running = signal.num_rollouts, None, None
+    for x, y in (FIRST, SECOND):
+        loss, outputs = run(trainer, (x, y))
+        # The oracle follows the actions that were drawn.
+        right = small_models.oracle(
+            np.tile(x, (rollouts, 1)),
+            states and tiled_states(states, rollouts),
+            look_back=outputs["policy"]["look_back"],
+        )
+        targets = np.tile(y, (rollouts, 1))
+        task = small_models.nll(right["logits"], targets).sum(1).mean()
+        agent, g_t = signal_loss(signal, right, targets, running)
+        assert abs(agent) > 0.02
+        np.testing.assert_allclose(loss - task, agent, atol=1e-3)
+        mean = g_t.mean(0)
+        running = mean if running is None else 0.95 * running + 0.05 * mean
+        states = [state[:BATCH] for state in right["states"]]
+    if signal.baseline == "running_mean":
+        np.testing.assert_allclose(signal.mean_t, running, rtol=1e-4)
+        run_without_training = trainer.test_on_batch(*FIRST)
+        assert np.isfinite(run_without_training)
+        np.testing.assert_allclose(signal.mean_t, running, rtol=1e-4)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "options",
+    [dict(baseline="value"), dict(baseline="leave_one_out", num_rollouts=2)],
+    ids=lambda o: o["baseline"],
+)
+def test_the_compiled_step_reports_this_loss(options):
+    """Same seed, same draws: in a graph, and one by one."""
+    trainer = small_models.trainer(
+        small_models.build(dropout=0.3), PolicySignal(**options), graph=True
+    )
+    seeds = [v for v in trainer.variables if "seed" in v.path]
+    before = [cases.to_numpy(seed) for seed in seeds]
+    assert before
+    loss, _ = run(trainer, FIRST)
+    kept = [*seeds, *trainer.carried.states, trainer.statistics]
+    after = [cases.to_numpy(variable) for variable in kept]
+    for seed, value in zip(seeds, before, strict=True):
+        seed.assign(value)
+    trainer.begin_epoch()
+    np.testing.assert_allclose(trainer.train_on_batch(*FIRST), loss, rtol=1e-5)
+    for variable, value in zip(kept, after, strict=True):
+        np.testing.assert_allclose(variable, value, atol=1e-5)
+
+
+def test_straight_through_leaves_only_the_entropy():
+    signal = PolicySignal("straight_through", entropy_weight=0.5)
+    model = small_models.build(estimator="straight_through")
+    loss, outputs = run(small_models.trainer(model, signal), FIRST)
+    right = small_models.oracle(
+        FIRST[0], look_back=outputs["policy"]["look_back"]
+    )
+    task = small_models.nll(right["logits"], FIRST[1]).sum(1).mean()
+    entropy = right["entropy"].sum(1).mean()
+    np.testing.assert_allclose(loss, task - 0.5 * entropy, rtol=1e-4)
+
+
+def test_in_inference_the_loss_is_greedy_and_moves_no_statistics():
+    signal = PolicySignal(baseline="running_mean")
+    trainer = small_models.trainer(small_models.build(dropout=0.5), signal)
+    right = small_models.oracle(FIRST[0])
+    task = small_models.nll(right["logits"], FIRST[1]).sum(1).mean()
+    agent, _ = signal_loss(signal, right, FIRST[1])
+    loss = trainer.test_on_batch(*FIRST)
+    np.testing.assert_allclose(loss, task + agent, rtol=1e-4)
+    assert np.isnan(cases.to_numpy(signal.mean_t)).all()
+    assert not cases.to_numpy(trainer.statistics).any()
+
+
+def loss_gradients(signal, estimator="reinforce"):
+    """Gradients of the whole loss by name, with greedy actions."""
+    model = small_models.build(action_selection="greedy", estimator=estimator)
+    trainer = small_models.trainer(model, signal)
+    variables = [
+        *model.trainable_variables,
+        *trainer.signal.trainable_variables,
+    ]
+    variables = [v for v in variables if v is not model.embedding.embeddings]
+    x, y = (ops.array(part) for part in FIRST)
+
+    def loss():
+        outputs = trainer(x, training=True)
+        return trainer.compute_loss(x, y, outputs, training=True)
+
+    _, found, _ = gradients(loss, variables)
+    return [(is_policy(v), g) for v, g in zip(variables, found, strict=True)]
+
+
+def test_the_task_teaches_no_agent_and_the_agent_teaches_no_lstm():
+    task = loss_gradients(PolicySignal(policy_weight=0.0))
+    both = loss_gradients(
+        PolicySignal(policy_weight=3.0, entropy_weight=0.5, baseline="value")
+    )
+    assert [agent for agent, _ in task].count(True) == 4
+    for (agent, of_task), (_, of_both) in zip(task, both[:12], strict=True):
+        if agent:
+            assert not of_task.any() and of_both.any()
+        else:
+            assert of_task.any()
+            np.testing.assert_array_equal(of_both, of_task)
+    # The learned baseline is the agent's, too.
+    assert len(both) == 16
+    assert all(agent and gradient.any() for agent, gradient in both[12:])
+
+
+def test_the_agents_loss_does_not_reach_the_word_vectors():
+    """After one step of gradient descent they are where the task puts them."""
+    moved = []
+    for weight in (0.0, 5.0):
+        trainer = greedy_trainer(
+            PolicySignal(policy_weight=weight),
+            GroupedOptimizer(keras.optimizers.SGD(0.5)),
+        )
+        trainer.train_on_batch(*FIRST)
+        embedding = trainer.language_model.embedding.embeddings
+        moved.append(cases.to_numpy(embedding))
+    np.testing.assert_array_equal(*moved)
+    assert np.any(
+        moved[0] != np.float32(small_models.random_weights()["embedding"])
+    )
+
+
+@functools.cache
+def changes(max_norm=None, policy_rate=None, policy_weight=1.0):
+    """What one step of gradient descent adds to the weights."""
+    own = policy_rate and keras.optimizers.SGD(policy_rate)
+    trainer = greedy_trainer(
+        PolicySignal(policy_weight=policy_weight, baseline="value"),
+        GroupedOptimizer(keras.optimizers.SGD(1.0), own, max_norm=max_norm),
+    )
+    for layer in trainer.signal.value.layers:
+        layer.kernel.assign(np.full(layer.kernel.shape, 0.05))
+    variables = trainer.trainable_variables
+    before = [cases.to_numpy(variable) for variable in variables]
+    trainer.train_on_batch(*FIRST)
+    found = [
+        cases.to_numpy(variable) - value
+        for variable, value in zip(variables, before, strict=True)
+    ]
+    agent = [
+        change
+        for change, variable in zip(found, variables, strict=True)
+        if is_policy(variable)
+    ]
+    model = [
+        change
+        for change, variable in zip(found, variables, strict=True)
+        if not is_policy(variable)
+    ]
+    assert len(agent) == 8 and len(model) == 9
+    return model, agent
+
+
+def assert_scaled(found, expected, scale):
+    for left, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(left, scale * right, rtol=1e-3, atol=1e-6)
+
+
+def test_the_agents_own_optimizer_is_outside_of_the_clip():
+    model, agent = changes()
+    norm = reference.global_norm(model)
+    assert norm > 1.0
+    clipped_model, own_agent = changes(max_norm=0.5, policy_rate=0.1)
+    assert_scaled(clipped_model, model, 0.5 / norm)
+    assert_scaled(own_agent, agent, 0.1)
+
+
+def test_a_shared_optimizer_clips_model_and_agent_together():
+    model, agent = changes()
+    norm = reference.global_norm([*model, *agent])
+    clipped_model, clipped_agent = changes(max_norm=0.5)
+    assert_scaled(clipped_model, model, 0.5 / norm)
+    assert_scaled(clipped_agent, agent, 0.5 / norm)
+
+
+def test_entropy_weight_is_annealed_by_training_steps():
+    signal = PolicySignal(
+        policy_weight=0.0,
+        entropy_weight=0.9,
+        final_entropy_weight=0.1,
+        entropy_steps=4,
+    )
+    trainer = greedy_trainer(signal)
+    right = small_models.oracle(FIRST[0])
+    task = small_models.nll(right["logits"], FIRST[1]).sum(1).mean()
+    entropy = right["entropy"].sum(1).mean()
+    assert entropy > 1.0
+    for weight in (0.9, 0.7, 0.5, 0.3, 0.1, 0.1):
+        # Measuring does not count as a step.
+        for method in (trainer.test_on_batch, trainer.train_on_batch):
+            trainer.carried.reset()
+            loss = method(*FIRST)
+            found = (task - loss) / entropy
+            np.testing.assert_allclose(found, weight, atol=1e-4)
+
+
+def test_statistics_are_means_over_the_epoch_so_far():
+    trainer = greedy_trainer(PolicySignal())
+    nll, entropy, look_back, states = [], [], [], None
+    for x, y in (FIRST, SECOND):
+        trainer.train_on_batch(x, y)
+        right = small_models.oracle(x, states)
+        states = right["states"]
+        nll.append(small_models.nll(right["logits"], y))
+        entropy.append(right["entropy"])
+        look_back.append(right["look_back"])
+    found = trainer.read_statistics()
+    np.testing.assert_allclose(
+        found["perplexity"], np.exp(np.mean(nll)), rtol=1e-4
+    )
+    np.testing.assert_allclose(found["entropy"], np.mean(entropy), rtol=1e-4)
+    taken = [np.mean(np.array(look_back) == k + 1) for k in range(ACTIONS)]
+    assert min(taken) > 0.0
+    np.testing.assert_allclose(found["histogram"], taken, atol=1e-6)
+    # Reading them moves nothing.
+    assert trainer.read_statistics() == found
+    trainer.begin_epoch()
+    assert not cases.to_numpy(trainer.statistics).any()
+    assert not any(state.any() for state in carried(trainer))
+    trainer.train_on_batch(*FIRST)
+    anew = trainer.read_statistics()
+    np.testing.assert_allclose(
+        anew["perplexity"], np.exp(np.mean(nll[0])), rtol=1e-4
+    )
+    np.testing.assert_allclose(anew["entropy"], entropy[0].mean(), rtol=1e-4)
+
+
+def test_statistics_of_a_plain_model():
+    trainer = small_models.trainer(small_models.build(num_actions=1))
+    trainer.train_on_batch(*FIRST)
+    found = trainer.read_statistics()
+    right = small_models.oracle(FIRST[0], num_actions=1)
+    nll = small_models.nll(right["logits"], FIRST[1])
+    np.testing.assert_allclose(
+        found["perplexity"], np.exp(nll.mean()), rtol=1e-4
+    )
+    assert found["entropy"] == 0.0
