@@ -3,9 +3,9 @@
 import functools
 import pathlib
 
-from dsl.connections import COLORS, checked, cut, printable, shorten
-
-SUFFIXES = (".pdf", ".png", ".svg")
+from dsl.choices import PICTURE_SUFFIXES
+from dsl.connections import COLORS, checked, cut, shorten
+from dsl.messages import printable
 
 # Lengths of the picture in points. A row is as wide as a page of two columns.
 _ROW, _MARGIN, _GAP, _LONGEST_WORD = 504, 4, 6, 24
@@ -41,7 +41,8 @@ def draw(sentences, path, num_actions):
 
     Args:
         sentences: List of `Sentence`.
-        path: The file; its suffix, one of `SUFFIXES`, says of which kind.
+        path: The file; its suffix, one of
+            `PICTURE_SUFFIXES`, says of which kind.
         num_actions: K, the largest distance.
 
     Raises:
@@ -49,9 +50,10 @@ def draw(sentences, path, num_actions):
         ImportError: If Matplotlib is not there.
     """
     suffix = pathlib.Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in PICTURE_SUFFIXES:
         raise ValueError(
-            f"`path` must end in one of {SUFFIXES}. Received: {str(path)!r}"
+            f"`path` must end in one of {PICTURE_SUFFIXES}. "
+            f"Received: {str(path)!r}"
         )
     picture = figure(sentences, num_actions)
     # Many publishers refuse fonts of type 3, which are the default.

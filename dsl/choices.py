@@ -11,6 +11,7 @@ ESTIMATORS = ("reinforce", "straight_through")
 OBSERVATIONS = ("previous", "mean")
 EMPTY_SLOTS = ("mask", "zeros", "previous")
 ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 
 
 def check_choice(name, value, choices):

@@ -13,6 +13,7 @@ import unicodedata
 
 from dsl.choices import check_count
 from dsl.datasets.corpus import EOS
+from dsl.messages import JOINERS, printable
 
 # Of distances 2, 3, ...: for pictures (Okabe and Ito, then Tol: told apart
 # with any kind of color vision), and the nearest that can be read on light
@@ -30,8 +31,6 @@ COLORS = (
 )
 _FAINT = "2"
 _BEYOND = "…"
-# Not printable by themselves, but part of how some scripts are spelled.
-_JOINERS = "\u200c\u200d"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -294,27 +293,13 @@ def _painted(text, style, color):
     return f"\x1b[{style}m{text}\x1b[0m" if color and style else text
 
 
-def printable(word):
-    """The word, an escape in place of each character without a shape.
-
-    Control characters, line ends and characters that turn the direction of
-    writing thus have no effect.
-    """
-    return "".join(
-        character
-        if character.isprintable() or character in _JOINERS
-        else character.encode("unicode_escape").decode("ascii")
-        for character in word
-    )
-
-
 def _width(text):
     """The columns that a printable text takes on a terminal."""
     return sum(map(_columns, text))
 
 
 def _columns(character):
-    if character in _JOINERS or unicodedata.category(character)[0] == "M":
+    if character in JOINERS or unicodedata.category(character)[0] == "M":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "FW" else 1
 

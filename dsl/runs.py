@@ -258,7 +258,10 @@ class RunFolder:
         """What there is to go on from, in words."""
         if not self.last.exists():
             return "no checkpoint was written yet"
-        progress = checkpoints.read_state(self.last).get("progress") or {}
+        try:
+            progress = checkpoints.read_state(self.last)["progress"]
+        except (checkpoints.CheckpointError, KeyError):
+            return "its last checkpoint cannot be read"
         return (
             f"the checkpoint of epoch {progress.get('epoch')}, step "
             f"{progress.get('step')} is kept; --resume goes on from it"

@@ -31,6 +31,8 @@ def _held_back_stderr():
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except KeyboardInterrupt:
+            raise
         except BaseException:
             os.dup2(kept, 2)
             held.seek(0)

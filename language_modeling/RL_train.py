@@ -4,7 +4,6 @@ python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
 import importlib.util
-import os
 import shlex
 import sys
 import time
@@ -34,8 +33,8 @@ def main(args):
         return fail(3, error)
     except runs.RunError as error:
         return fail(2, error)
-    except (runs.DivergedError, results.ResultError, OSError) as error:
-        return fail(1, error)
+    except (results.ResultError, OSError) as error:
+        return fail(1, in_words(error))
     except KeyboardInterrupt:
         return fail(130, "interrupted.")
 
@@ -65,28 +64,38 @@ def missing_package(args):
 
 def train(args, corpus):
     """Trains, measures on the test text once, and writes the record."""
+    from dsl import runs
+
     check_lengths(args, corpus)
     run = open_run(args, corpus)
     print(f"Run folder: {run.path}", flush=True)
     try:
         return train_in(run, args, corpus)
+    except (runs.DivergedError, OSError) as error:
+        return fail(1, f"{in_words(error)}; {run.describe_last()}.")
+    except KeyboardInterrupt:
+        return fail(130, f"interrupted; {run.describe_last()}.")
     finally:
         run.close()
 
 
 def open_run(args, corpus):
     """The folder of a new run, or of the one to go on with."""
-    from dsl import provenance, runs
+    from dsl import provenance, runs, startup
 
+    name = args.name
+    if name is None:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        name = f"lm-{args.model}-{args.seed}-{stamp}"
+    runs.check_name(name)
     config = {
         "task": "language_modeling",
         "settings": settings.of_run(args),
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "backend": startup.import_keras().backend.backend(),
         "versions": provenance.versions(),
         "commit": provenance.commit(ROOT),
         "data_sha256": corpus.sha256,
     }
-    name = run_name(args)
     if args.resume:
         free = settings.FREE
         return runs.RunFolder.resume(args.train_dir, name, config, free)
@@ -114,7 +123,7 @@ def train_in(run, args, corpus):
     run.save_scores(**experiment.scores_by_sentence(scores, corpus))
     figure, source, recipe_epochs = settings.reference(args, corpus.name)
     context = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "published": {"test_perplexity": figure, "source": source},
         "commit": run.config()["commit"],
         "recipe_epochs": recipe_epochs,
@@ -128,7 +137,7 @@ def train_in(run, args, corpus):
 
 def train_epochs(run, args, trainer, corpus):
     """Trains with progress on the terminal and on disk."""
-    from dsl import reporting, runs
+    from dsl import reporting
     from language_modeling import experiment
 
     report = reporting.ProgressReport(
@@ -156,10 +165,6 @@ def train_epochs(run, args, trainer, corpus):
         return experiment.train(
             args, trainer, corpus, run, on_resume, report.on_step, on_epoch
         )
-    except (runs.DivergedError, OSError, KeyboardInterrupt):
-        report.close()
-        print(f"{run.path}: {run.describe_last()}", flush=True)
-        raise
     finally:
         report.close()
         if events is not None:
@@ -220,22 +225,29 @@ def print_record(record):
         print(f"true: {record['true_perplexity']['test']:.2f}")
 
 
-def run_name(args):
-    """The name asked for, or one of task, model, seed and time."""
-    if args.name is not None:
-        return args.name
-    return f"lm-{args.model}-{args.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
 def log_line(line):
     """Prints a line at once."""
     print(line, flush=True)
 
 
+def command():
+    """What was typed, but for what goes on with a run."""
+    typed = [word for word in sys.argv if word != "--resume"]
+    return shlex.join(["python", *typed])
+
+
+def in_words(error):
+    """What went wrong, with the file if there is one."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def fail(code, error):
     """Says in one line what went wrong."""
-    line = " ".join(str(error).split())
-    print(f"RL_train.py: {line}", file=sys.stderr)
+    from dsl import messages
+
+    print(f"RL_train.py: {messages.one_line(error)}", file=sys.stderr)
     return code
 
 

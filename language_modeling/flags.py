@@ -1,58 +1,10 @@
 """Flags of the language-modeling task."""
 
 import argparse
-from pathlib import Path
 
-from dsl import arcs, choices
+from dsl import choices
 from language_modeling import presets
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line.
-
-    Args:
-        source: Where the arguments come from, named in errors; the command
-            line by default.
-        **kwargs: As for `argparse.ArgumentParser`.
-    """
-
-    def __init__(self, source=None, **kwargs):
-        super().__init__(**kwargs)
-        self.source = source
-
-    def error(self, message):
-        """Exits with status 2."""
-        origin = "error" if self.source is None else self.source
-        line = " ".join(message.split())
-        self.exit(2, f"{self.prog}: {origin}: {line} (see --help)\n")
-
-
-def _number(kind, low=None, high=None, open_low=False, open_high=False):
-    """An argparse type: a finite number within bounds."""
-    noun = "an integer" if kind is int else "a number"
-    bounds = []
-    if low is not None:
-        bounds.append(f"{'above' if open_low else 'at least'} {low}")
-    if high is not None:
-        bounds.append(f"{'below' if open_high else 'at most'} {high}")
-    rule = " ".join([f"must be {noun}", " and ".join(bounds)]).strip()
-
-    def convert(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        fits = (
-            value == value
-            and abs(value) != float("inf")
-            and (low is None or (value > low if open_low else value >= low))
-            and (high is None or (value < high if open_high else value <= high))
-        )
-        if not fits:
-            raise argparse.ArgumentTypeError(f"{rule}. Received: {text!r}")
-        return value
-
-    return convert
+from scripts import command_line
 
 
 def _shares(text):
@@ -69,29 +21,9 @@ def _shares(text):
     return shares
 
 
-def _picture(text):
-    """An argparse type: a file that a picture can be written to."""
-    path = Path(text)
-    if path.suffix.lower() not in arcs.SUFFIXES:
-        raise argparse.ArgumentTypeError(
-            f"must end in {', '.join(arcs.SUFFIXES)}. Received: {text!r}"
-        )
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(
-            f"must be a file in a folder that exists. Received: {text!r}"
-        )
-    return text
-
-
-_count = _number(int, 1)
-_positive = _number(float, 0, open_low=True)
-_share = _number(float, 0, 1)
-_any = _number(float)
-
-
 def make_parser(source=None):
     """The parser of every flag, with the defaults of no preset."""
-    parser = Parser(
+    parser = command_line.Parser(
         source,
         prog="RL_train.py",
         description="Trains a language model: a plain LSTM, or one whose top "
@@ -150,7 +82,7 @@ def _add_run_flags(group):
     )
     add(
         "--checkpoint_every",
-        type=_count,
+        type=command_line.count,
         default=500,
         metavar="N",
         help="steps between two checkpoints",
@@ -165,17 +97,22 @@ def _add_run_flags(group):
         action="store_true",
         help="also write event files, in the run folder",
     )
-    add("--seed", type=_number(int, 0, 2**31 - 1), default=3435, help="seed")
+    add(
+        "--seed",
+        type=command_line.number(int, 0, 2**31 - 1),
+        default=3435,
+        help="seed",
+    )
     add(
         "--print_every",
-        type=_count,
+        type=command_line.count,
         default=400,
         metavar="N",
         help="steps between two lines of progress",
     )
     add(
         "--max_steps",
-        type=_count,
+        type=command_line.count,
         metavar="N",
         help="stop training after N steps in all",
     )
@@ -195,52 +132,58 @@ def _add_model_flags(group):
         default="dynamic_skip",
         help="lstm: all layers plain; dynamic_skip: the top layer chooses",
     )
-    add("--rnn_size", type=_count, default=650, metavar="N", help="LSTM units")
+    add(
+        "--rnn_size",
+        type=command_line.count,
+        default=650,
+        metavar="N",
+        help="LSTM units",
+    )
     add(
         "--rnn_layers",
-        type=_count,
+        type=command_line.count,
         default=2,
         metavar="N",
         help="layers in all, the dynamic one on top included",
     )
     add(
         "--dropout",
-        type=_number(float, 0, 1, open_high=True),
+        type=command_line.number(float, 0, 1, open_high=True),
         default=0.5,
         metavar="P",
         help="on word vectors, between layers and before the softmax",
     )
     add(
         "--lamda",
-        type=_share,
+        type=command_line.share,
         default=1.0,
         metavar="L",
         help="lambda, the share of the chosen state (paper: 1)",
     )
     add(
         "--n_actions",
-        type=_count,
+        type=command_line.count,
         default=5,
         metavar="K",
         help="K, how many past states can be chosen (paper: 5)",
     )
     add(
         "--forget_bias",
-        type=_any,
+        type=command_line.number(float),
         default=0.0,
         metavar="B",
         help="constant added to the forget gates",
     )
     add(
         "--policy_units",
-        type=_count,
+        type=command_line.count,
         default=50,
         metavar="N",
         help="hidden units of the agent (published code: 200)",
     )
     add(
         "--previous_bias",
-        type=_any,
+        type=command_line.number(float),
         default=3.0,
         metavar="B",
         help="added to the agent's first logit for the previous state",
@@ -271,58 +214,70 @@ def _add_training_flags(group):
     add = group.add_argument
     add(
         "--learning_rate",
-        type=_positive,
+        type=command_line.positive,
         default=1.0,
         metavar="R",
         help="initial rate of SGD",
     )
     add(
         "--learning_rate_decay",
-        type=_number(float, 0, 1, open_low=True),
+        type=command_line.number(float, 0, 1, open_low=True),
         default=1 / 1.2,
         metavar="F",
         help="factor of a decay",
     )
     add(
         "--constant_epochs",
-        type=_count,
+        type=command_line.count,
         metavar="N",
         help="decay after every epoch from the Nth on (default: only when "
         "validation stops improving)",
     )
     add(
         "--lr_threshold",
-        type=_number(float, 0),
+        type=command_line.number(float, 0),
         default=0.005,
         metavar="R",
         help="smallest rate of the conditional decay",
     )
     add(
         "--decay_when",
-        type=_number(float, 0),
+        type=command_line.number(float, 0),
         default=1.0,
         metavar="PPL",
         help="improvement that keeps the conditional decay away",
     )
     add(
         "--param_init",
-        type=_positive,
+        type=command_line.positive,
         default=0.05,
         metavar="R",
         help="weights start uniform in [-R, R]",
     )
     add(
         "--num_unroll_steps",
-        type=_count,
+        type=command_line.count,
         default=35,
         metavar="T",
         help="steps of back-propagation through time",
     )
-    add("--batch_size", type=_count, default=20, metavar="B", help="streams")
-    add("--max_epochs", type=_count, default=100, metavar="N", help="epochs")
+    add(
+        "--batch_size",
+        type=command_line.count,
+        default=20,
+        metavar="B",
+        help="streams",
+    )
+    add(
+        "--max_epochs",
+        type=command_line.count,
+        default=100,
+        metavar="N",
+        help="epochs",
+    )
     add(
         "--max_grad_norm",
-        type=_positive,
+        type=command_line.positive,
         default=5.0,
         metavar="N",
         help="largest global norm of the gradient",
@@ -347,7 +302,7 @@ def _add_agent_flags(group):
     )
     add(
         "--policy_start",
-        type=_number(int, 0),
+        type=command_line.number(int, 0),
         default=0,
         metavar="N",
         help="updates before the agent chooses and learns; until then, the "
@@ -361,7 +316,7 @@ def _add_agent_flags(group):
     )
     add(
         "--rollouts",
-        type=_count,
+        type=command_line.count,
         metavar="R",
         help="runs of the top layer from the same state",
     )
@@ -373,7 +328,7 @@ def _add_agent_flags(group):
     )
     add(
         "--discount",
-        type=_share,
+        type=command_line.share,
         metavar="G",
         help="gamma of the reward-to-go",
     )
@@ -384,39 +339,39 @@ def _add_agent_flags(group):
     )
     add(
         "--policy_weight",
-        type=_number(float, 0),
+        type=command_line.number(float, 0),
         default=1.0,
         metavar="W",
         help="weight of the policy loss (published code: 0.3/35)",
     )
     add(
         "--entropy_weight",
-        type=_any,
+        type=command_line.number(float),
         metavar="W",
         help="weight of the entropy of each decision",
     )
     add(
         "--final_entropy_weight",
-        type=_any,
+        type=command_line.number(float),
         metavar="W",
         help="value that the entropy weight goes to, linearly",
     )
     add(
         "--entropy_steps",
-        type=_count,
+        type=command_line.count,
         metavar="N",
         help="updates until --final_entropy_weight is reached",
     )
     add(
         "--sequence_entropy_weight",
-        type=_number(float, 0),
+        type=command_line.number(float, 0),
         default=0.0,
         metavar="W",
         help="weight of the entropy of the action sequence (paper: 1)",
     )
     add(
         "--temperature",
-        type=_positive,
+        type=command_line.positive,
         default=1.0,
         metavar="TAU",
         help="of the straight-through estimator",
@@ -430,7 +385,7 @@ def _add_agent_flags(group):
     )
     add(
         "--agent_learning_rate",
-        type=_positive,
+        type=command_line.positive,
         default=1e-3,
         metavar="R",
         help="rate of the agent's own optimizer",
@@ -454,7 +409,7 @@ def _add_evaluation_flags(group):
     )
     add(
         "--eval_samples",
-        type=_number(int, 2),
+        type=command_line.number(int, 2),
         default=5,
         metavar="N",
         help="sampled passes over the test text",
@@ -478,14 +433,14 @@ def _add_inspection_flags(group):
     )
     add(
         "--sentences",
-        type=_number(int, 0),
+        type=command_line.number(int, 0),
         default=5,
         metavar="N",
         help="sentences whose connections are shown",
     )
     add(
         "--figure",
-        type=_picture,
+        type=command_line.picture,
         metavar="FILE",
         help="draw the connections: .png, .pdf or .svg",
     )

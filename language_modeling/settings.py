@@ -1,6 +1,7 @@
 """From the command line to checked settings, and back from a run's."""
 
 from language_modeling import flags, presets
+from scripts import command_line
 
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
@@ -29,7 +30,9 @@ def parse_args(arguments=None, source=None):
         The settings, an `argparse.Namespace`.
     """
     parser = flags.make_parser(source)
-    first = flags.Parser(prog=parser.prog, add_help=False, allow_abbrev=False)
+    first = command_line.Parser(
+        prog=parser.prog, add_help=False, allow_abbrev=False
+    )
     first.add_argument("--preset")
     first.add_argument("--policy", default="learned")
     first.add_argument("--estimator", default="reinforce")

@@ -129,6 +129,8 @@ def facts(args):
     """What a reader needs to know about where the times were taken."""
     from importlib import metadata
 
+    from dsl import provenance
+
     versions = provenance.versions()
     if importlib.util.find_spec("torch") is not None:
         versions["torch"] = metadata.version("torch")

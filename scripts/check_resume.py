@@ -3,7 +3,6 @@
 python scripts/check_resume.py --kills 50 -- --preset small --max_steps 40
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dsl import results  # noqa: E402
+from scripts import command_line  # noqa: E402
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 # What a clock measures, and what names the run.
@@ -24,18 +24,21 @@ UNEQUAL = ("seconds", "valid_seconds", "tokens_per_second", "command")
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description=__doc__.splitlines()[0],
         epilog="Exit codes: 0 every run ended in the same bits, 1 one did "
         "not, 2 usage.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--kills", type=int, default=50, help="kills in all (default: 50)"
+        "--kills",
+        type=command_line.count,
+        default=50,
+        help="kills in all (default: 50)",
     )
     parser.add_argument(
         "--kills_a_run",
-        type=int,
+        type=command_line.count,
         default=3,
         help="kills of one run before it may finish (default: 3)",
     )
@@ -47,8 +50,6 @@ def parse_args(arguments=None):
         "flags", nargs="*", help="of language_modeling/RL_train.py, after --"
     )
     args = parser.parse_args(arguments)
-    if args.kills < 1 or args.kills_a_run < 1:
-        parser.error("--kills and --kills_a_run must be at least 1.")
     if Path(args.train_dir).exists():
         parser.error(f"--train_dir must be new. Received: {args.train_dir}")
     return args

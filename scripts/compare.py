@@ -1,6 +1,5 @@
 """Compares runs: settings that differ, perplexities, and how sure they are."""
 
-import argparse
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,13 +8,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from comparing import tables
 
-from dsl import results
-
-SUFFIXES = (".png", ".pdf", ".svg")
+from dsl import messages, results
+from scripts import command_line
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="Exit codes: 0 done, 1 a run is missing or wrong, or the "
         "picture cannot be written, 2 usage.",
@@ -29,19 +27,19 @@ def parse_args(arguments=None):
     )
     parser.add_argument(
         "--figure",
-        type=picture,
+        type=command_line.picture,
         metavar="FILE",
         help="draw perplexity by epoch; suffix .png, .pdf or .svg",
     )
     parser.add_argument(
         "--level",
-        type=level,
+        type=command_line.number(float, 0, 1, open_low=True, open_high=True),
         default=0.95,
         help="share of the draws inside of an interval (default: %(default)s)",
     )
     parser.add_argument(
         "--samples",
-        type=samples,
+        type=command_line.count,
         default=10_000,
         metavar="N",
         help="draws of an interval (default: %(default)s)",
@@ -50,35 +48,6 @@ def parse_args(arguments=None):
     if args.figure and importlib.util.find_spec("matplotlib") is None:
         parser.error("--figure needs matplotlib: pip install '.[plots]'")
     return args
-
-
-def picture(text):
-    path = Path(text)
-    if path.suffix.lower() not in SUFFIXES:
-        raise argparse.ArgumentTypeError(
-            f"must end in {', '.join(SUFFIXES)}. Received: {text!r}"
-        )
-    return path
-
-
-def level(text):
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(
-            f"must be a number between 0 and 1. Received: {text!r}"
-        )
-    return value
-
-
-def samples(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"must be an integer of at least 1. Received: {text!r}"
-        )
-    return int(text)
 
 
 def main(args):
@@ -109,7 +78,7 @@ def draw(runs, path):
 
 
 def fail(message):
-    print(f"compare: {message}", file=sys.stderr)
+    print(f"compare: {messages.one_line(message)}", file=sys.stderr)
     return 1
 
 

@@ -1,16 +1,16 @@
 """Renders run records as a table: measured perplexity beside published."""
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dsl import results
+from dsl import messages, results
+from scripts import command_line
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="Exit codes: 0 done, 1 a record is missing or wrong, 2 usage.",
         allow_abbrev=False,
@@ -29,7 +29,7 @@ def main(args):
         records = [results.load(run) for run in args.runs]
         rendered = results.comparison(records)
     except results.ResultError as error:
-        print(f"table: {error}", file=sys.stderr)
+        print(f"table: {messages.one_line(error)}", file=sys.stderr)
         return 1
     print(rendered)
     for source in results.sources(records):

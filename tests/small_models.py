@@ -143,7 +143,13 @@ def assert_states(found, expected, atol=1e-5):
 
 
 def trainer(
-    model, signal=None, optimizer=None, keep_buffer=True, graph=False, **options
+    model,
+    signal=None,
+    optimizer=None,
+    keep_buffer=True,
+    graph=False,
+    steps=STEPS,
+    **options,
 ):
     """A built trainer; by default nothing is learned.
 
@@ -158,7 +164,7 @@ def trainer(
         run_eagerly=not graph,
         jit_compile=graph and keras.backend.backend() == "jax",
     )
-    made.build((BATCH, STEPS))
+    made.build((BATCH, steps))
     made.optimizer.build(made.trainable_variables)
     return made
 

@@ -1,13 +1,10 @@
 """Downloads that give up early, and writing that leaves no half files."""
 
-import contextlib
 import http.client
 import io
-import os
 import posixpath
 import queue
 import tarfile
-import tempfile
 import threading
 import time
 import urllib.error
@@ -16,6 +13,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from dsl.atomic import replacing
 from dsl.datasets.errors import DataError
 
 _ANSWER_SECONDS = 4.0
@@ -169,25 +167,14 @@ def write_atomic(path: Path, content: bytes) -> None:
     Raises:
         DataError: If the folder or the file cannot be written.
     """
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.name}.", dir=path.parent
-        )
-        with os.fdopen(handle, "wb") as file:
+        with replacing(path) as file:
             file.write(content)
-        os.chmod(temporary, 0o644)  # A temporary file is private at first.
-        os.replace(temporary, path)
-        temporary = None
     except OSError as error:
         raise DataError(
             f"{path} must be writable. Received: {_line(error)}"
         ) from None
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
 
 
 def _line(error: Exception) -> str:

@@ -1,0 +1,28 @@
+"""Text of strangers, made fit for a terminal."""
+
+# Not printable by themselves, but part of how some scripts are spelled.
+JOINERS = "\u200c\u200d"
+_LONGEST = 1000
+
+
+def printable(text):
+    """The text, an escape in place of each character without a shape.
+
+    Control characters, line ends and characters that turn the direction of
+    writing thus have no effect.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character in JOINERS
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def one_line(text):
+    """A message as one line of bearable length that commands no terminal."""
+    line = printable(" ".join(str(text).split()))
+    if len(line) <= _LONGEST:
+        return line
+    half = _LONGEST // 2
+    return f"{line[:half]} ... {line[-half:]}"
