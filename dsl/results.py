@@ -346,12 +346,17 @@ def _parse(text, path, where=""):
         raise ResultError(
             f"{path}: {where}not valid JSON: {error.msg}{line}."
         ) from error
+    except (RecursionError, ValueError) as error:
+        raise ResultError(
+            f"{path}: {where}not valid JSON: nested too deeply, or a number "
+            "too long."
+        ) from error
 
 
 def _is_json(text):
     try:
         json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -456,13 +461,24 @@ _COMPARISON: Columns = (
 )
 
 
-def _model(record):
-    """The model, and how its agent learned."""
+def model_in_words(record: Record) -> str:
+    """The model of a record, and how its agent learned.
+
+    Args:
+        record: A record, as `load` returns it.
+    """
     settings = record["settings"]
     if record["model"] != "dynamic_skip":
         return str(record["model"])
     parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
-    parts.append(str(settings.get("estimator")).replace("_", "-"))
+    if settings.get("policy") == "random":
+        shares = settings.get("look_back_shares")
+        words = "uniform" if shares is None else " ".join(map(str, shares))
+        parts.append(f"random distances, shares {words}")
+    elif settings.get("policy") == "frozen":
+        parts.append("frozen policy")
+    else:
+        parts.append(str(settings.get("estimator")).replace("_", "-"))
     if settings.get("rollouts") not in (None, 1):
         parts.append(f"{settings['rollouts']} rollouts")
     return f"{record['model']} ({', '.join(parts)})"
@@ -485,7 +501,7 @@ def _budget(record):
 
 
 _LANGUAGE_MODELS: Columns = (
-    ("model", _model),
+    ("model", model_in_words),
     ("published test", _published),
     ("test", greedy_perplexity),
     ("test, sampled actions ± sd over draws", sampled_perplexity),

@@ -25,8 +25,6 @@ import numpy as np
 
 from dsl import atomic, checkpoints, results
 
-SCORES_NAME = "test_scores.npz"
-
 
 class RunError(RuntimeError):
     """A run folder cannot be used; the message is one clear line."""
@@ -166,16 +164,10 @@ class RunFolder:
         Raises:
             RunError: If it is missing, is no JSON or holds no settings.
         """
-        path = self.path / "config.json"
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            reason = getattr(error, "strerror", None) or "not valid JSON"
-            raise RunError(f"{path}: cannot be read: {reason}.") from error
-        settings = config.get("settings") if isinstance(config, dict) else None
-        if not isinstance(settings, dict):
-            raise RunError(f'{path}: holds no "settings".')
-        return config
+            return results.load_config(self.path)
+        except results.ResultError as error:
+            raise RunError(str(error)) from error
 
     def settings(self, known, data_sha256):
         """Reads the settings of the run from its configuration.
@@ -218,7 +210,7 @@ class RunFolder:
                 one column an element.
         """
         lines = [json.dumps(entry, allow_nan=False) for entry in entries]
-        with atomic.replacing(self.path / "metrics.jsonl") as file:
+        with atomic.replacing(self.path / results.METRICS_NAME) as file:
             file.write("".join(f"{line}\n" for line in lines).encode())
         with atomic.replacing(self.path / "metrics.csv") as file:
             file.write(_as_csv(entries).encode())
@@ -313,7 +305,7 @@ class RunFolder:
 
     def save_scores(self, **arrays):
         """Writes `test_scores.npz`: `nll`, `look_back`, `sentence`."""
-        with atomic.replacing(self.path / SCORES_NAME) as file:
+        with atomic.replacing(self.path / results.SCORES_NAME) as file:
             np.savez(file, **arrays)
 
 

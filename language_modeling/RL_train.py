@@ -4,6 +4,7 @@ python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
 import importlib.util
+import os
 import shlex
 import sys
 import time
@@ -67,6 +68,7 @@ def train(args, corpus):
     from dsl import runs
 
     check_lengths(args, corpus)
+    check_size(args, len(corpus.vocabulary))
     run = open_run(args, corpus)
     print(f"Run folder: {run.path}", flush=True)
     try:
@@ -189,6 +191,27 @@ def check_lengths(args, corpus):
                 f"into the {split} text of {received:,} tokens. "
                 f"Received: {args.batch_size} x {args.num_unroll_steps + 1}"
             )
+
+
+def check_size(args, words):
+    """Raises a RunError if weights and past states exceed the memory."""
+    from dsl import runs
+
+    units, policy = args.rnn_size, args.policy_units
+    weights = 2 * words * units + args.rnn_layers * 8 * units**2
+    states = args.batch_size * units * (args.n_actions + args.rnn_layers)
+    if args.model == "dynamic_skip":
+        weights += policy * (2 * units + args.n_actions)
+    # Each weight and its gradient, and h beside c, in float32.
+    needed = 4 * (2 * weights + 2 * states)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise runs.RunError(
+            "a model of --rnn_size, --rnn_layers, --n_actions and "
+            f"--policy_units must fit into {memory / 2**30:.0f} GiB of "
+            f"memory. Received: {units}, {args.rnn_layers}, {args.n_actions} "
+            f"and {policy}, at least {needed / 2**30:.0f} GiB"
+        )
 
 
 def inspect(args, corpus):

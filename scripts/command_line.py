@@ -27,29 +27,24 @@ class Parser(argparse.ArgumentParser):
 
 
 def number(kind, low=None, high=None, open_low=False, open_high=False):
-    """An argparse type: a finite number within bounds."""
-    if kind is int and high is None:
-        high = 2**31 - 1
-    noun = "an integer" if kind is int else "a number"
-    bounds = []
-    if low is not None:
-        bounds.append(f"{'above' if open_low else 'at least'} {low}")
-    if high is not None:
-        bounds.append(f"{'below' if open_high else 'at most'} {high}")
-    rule = " ".join([f"must be {noun}", " and ".join(bounds)]).strip()
+    """An argparse type: a number within bounds that a computer can hold."""
+    largest = 2**31 - 1 if kind is int else 1e30
+    low = -largest if low is None else low
+    high = largest if high is None else high
+    rule = (
+        f"must be {'an integer' if kind is int else 'a number'} "
+        f"{'above' if open_low else 'at least'} {low} and "
+        f"{'below' if open_high else 'at most'} {high}"
+    )
 
     def convert(text):
         try:
             value = kind(text)
         except ValueError:
             value = float("nan")
-        fits = (
-            value == value
-            and abs(value) != float("inf")
-            and (low is None or (value > low if open_low else value >= low))
-            and (high is None or (value < high if open_high else value <= high))
-        )
-        if not fits:
+        above = value > low if open_low else value >= low
+        below = value < high if open_high else value <= high
+        if not (above and below):
             raise argparse.ArgumentTypeError(f"{rule}. Received: {text!r}")
         return value
 

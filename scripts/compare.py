@@ -44,6 +44,16 @@ def parse_args(arguments=None):
         metavar="N",
         help="draws of an interval (default: %(default)s)",
     )
+    parser.add_argument(
+        "--pool_seeds",
+        action="store_true",
+        help="take runs together that differ in nothing but the seed",
+    )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        help="also write the figures as JSON",
+    )
     args = parser.parse_args(arguments)
     if args.figure and importlib.util.find_spec("matplotlib") is None:
         parser.error("--figure needs matplotlib: pip install '.[plots]'")
@@ -53,14 +63,28 @@ def parse_args(arguments=None):
 def main(args):
     try:
         runs = tables.load(args.runs)
+        groups = tables.pooled(runs) if args.pool_seeds else runs
         parts = [
             tables.overview(runs),
-            tables.intervals(runs, args.samples, args.level),
+            tables.intervals(groups, args.samples, args.level),
         ]
-    except results.ResultError as error:
+        if args.record:
+            record(args, runs)
+    except (results.ResultError, OSError) as error:
         return fail(error)
     print("\n\n".join(filter(None, parts)))
     return draw(runs, args.figure) if args.figure else 0
+
+
+def record(args, runs):
+    """Writes the figures of a comparison."""
+    groups = tables.pooled(runs)
+    found = {
+        "level": args.level,
+        "samples": args.samples,
+        "rows": tables.rows(groups, args.samples, args.level),
+    }
+    results.save(found, args.record)
 
 
 def draw(runs, path):

@@ -62,8 +62,23 @@ def render(name):
                 table["table"] == "step" and table["size"]["name"] == "medium"
             )
         )
+    if name.startswith("comparison_"):
+        return comparison(name.removeprefix("comparison_"))
     paths = sorted((ROOT / "results" / name).glob("*.json"))
     return results.language_models([results.load(path) for path in paths])
+
+
+def comparison(name):
+    """The table of a record that scripts/compare wrote."""
+    from comparing import report
+
+    path = ROOT / "results" / "comparisons" / f"{name}.json"
+    try:
+        return report.render(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise results.ResultError(
+            f"{path}: not a record of scripts/compare."
+        ) from error
 
 
 def benchmark(wanted):

@@ -17,6 +17,7 @@ IGNORED = {
     "tensorboard",
     "checkpoint_every",
 }
+_NO_SEED = {*IGNORED, "seed"}
 
 
 def load(folders):
@@ -85,6 +86,44 @@ def differing(settings):
     ]
 
 
+def pooled(runs):
+    """Takes runs together that differ in nothing but the seed.
+
+    Args:
+        runs: What `load` returns.
+
+    Returns:
+        List like `runs`, in the order of each group's first run; `seeds` is
+        the number of its runs and `each` their perplexities. The scores of a
+        group are the mean over its seeds of what each token costs, so that
+        its perplexity is the geometric mean of theirs.
+    """
+    groups = {}
+    for run in runs:
+        settings = run["config"]["settings"]
+        same = {k: x for k, x in settings.items() if k not in _NO_SEED}
+        key = json.dumps(same, sort_keys=True)
+        groups.setdefault(key, []).append(run)
+    return [_together(group) for group in groups.values()]
+
+
+def _together(group):
+    from dsl import metrics
+
+    first, scores = group[0], [run["scores"] for run in group]
+    found = {**first, "seeds": len(group), "runs": group}
+    if len(group) > 1:
+        found["name"] = f"{first['name']} and {len(group) - 1} more"
+    if any(one is None for one in scores):
+        return {**found, "scores": None}
+    for run in group[1:]:
+        _check_texts(first, run)
+    nll = [one["nll"] for one in scores]
+    found["each"] = [metrics.perplexity(one) for one in nll]
+    found["scores"] = {**scores[0], "nll": sum(nll) / len(nll)}
+    return found
+
+
 def intervals(runs, samples, level):
     """Renders how far the test perplexity of each run is from the first's.
 
@@ -121,8 +160,62 @@ def intervals(runs, samples, level):
         f"{len(set(first['scores']['sentence'].tolist())):,} sentences; they "
         "speak of the test text, not of the seed."
     )
-    table = results.table(rows, _columns(name, level))
+    columns = _columns(name, level)
+    if any(len(row["each"]) > 1 for row in rows):
+        columns.insert(2, _EACH)
+    table = results.table(rows, columns)
     return "\n".join([table, "", note, *refused])
+
+
+def rows(runs, samples, level):
+    """The figures of `intervals`, for a record.
+
+    Args:
+        runs: What `pooled` returns, the reference first, all with scores of
+            one text.
+        samples: Draws for each interval.
+        level: Share of the draws inside of an interval.
+
+    Returns:
+        One dict a group: `model` in words, `epochs`, `seeds`, `test` (the
+        perplexity of each run), `ways` (what else was measured, the mean over
+        the runs) and, but for the first, `difference`, `low` and `high`.
+
+    Raises:
+        ResultError: If a run is not finished, or of another text.
+    """
+    found = []
+    for run in runs:
+        unfinished = any(one["record"] is None for one in run["runs"])
+        if unfinished or run["scores"] is None:
+            raise results.ResultError(
+                f"{run['name']}: must be finished to be recorded."
+            )
+        records = [one["record"] for one in run["runs"]]
+        row = {
+            "model": results.model_in_words(records[0]),
+            "epochs": len(run["epochs"]),
+            "seeds": [one["settings"]["seed"] for one in records],
+            "test": run["each"],
+            "ways": _means([one["test"] for one in records]),
+            "commands": [one["command"] for one in records],
+        }
+        if found:
+            try:
+                row |= _interval(runs[0], run, samples, level)
+            except ValueError as error:
+                raise results.ResultError(f"{run['name']}: {error}") from error
+        found.append(row)
+    return found
+
+
+def _means(measured):
+    """The mean over runs of each perplexity that all of them have."""
+    return {
+        key: sum(one[key] for one in measured) / len(measured)
+        for key in measured[0]
+        if key.startswith("perplexity") and all(key in one for one in measured)
+    }
 
 
 def _scored(run):
@@ -130,13 +223,26 @@ def _scored(run):
     from dsl import metrics
 
     perplexity = metrics.perplexity(run["scores"]["nll"])
-    return {"name": run["name"], "perplexity": perplexity}
+    return {
+        "name": run["name"],
+        "perplexity": perplexity,
+        "each": run.get("each", [perplexity]),
+    }
 
 
 def _interval(first, run, samples, level):
     """See `dsl.metrics.paired_bootstrap`; ValueError unless texts agree."""
     from dsl import metrics
 
+    _check_texts(first, run)
+    a, b = first["scores"], run["scores"]
+    return metrics.paired_bootstrap(
+        a["nll"], b["nll"], a["sentence"], samples=samples, level=level
+    )
+
+
+def _check_texts(first, run):
+    """Raises a ValueError unless two runs were scored on the same text."""
     a, b, name = first["scores"], run["scores"], first["name"]
     if len(b["nll"]) != len(a["nll"]):
         raise ValueError(
@@ -148,9 +254,6 @@ def _interval(first, run, samples, level):
     hashes = {_test_sha256(first), _test_sha256(run)} - {None}
     if len(hashes) > 1:
         raise ValueError(f"its test text is another one than that of {name}.")
-    return metrics.paired_bootstrap(
-        a["nll"], b["nll"], a["sentence"], samples=samples, level=level
-    )
 
 
 def _test_sha256(run):
@@ -216,6 +319,10 @@ def _columns(reference, level):
     ]
 
 
+_EACH = (
+    "of each seed",
+    lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
+)
 _NAME = ("run", lambda run: _cell(run["name"]))
 _FIGURES = (
     ("state", _state),

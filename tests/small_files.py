@@ -1,0 +1,18 @@
+"""Disks that fill up."""
+
+import contextlib
+import resource
+import signal
+
+
+@contextlib.contextmanager
+def disk_full_after(size):
+    """Lets no file of this process grow beyond `size` bytes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
