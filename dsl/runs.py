@@ -12,6 +12,7 @@ Each file is replaced as a whole. The lock ends with its process, however that
 ends.
 """
 
+import contextlib
 import csv
 import fcntl
 import hashlib
@@ -73,19 +74,21 @@ class RunFolder:
         check_name(name)
         run = cls(Path(train_dir) / name)
         unfinished = run.path.with_name(f".{name}.{os.getpid()}.new")
+        missing = _missing_folders(run.path.parent)
         try:
-            if run.path.exists():
+            if os.path.lexists(run.path):
                 raise RunError(
                     f"{run.path}: exists already; a run needs a new folder, "
                     "and --resume goes on with an old one."
                 )
-            unfinished.mkdir(parents=True)
-            (unfinished / "checkpoints").mkdir()
+            (unfinished / "checkpoints").mkdir(parents=True)
             results.save(config, unfinished / "config.json")
             run._take_lock(unfinished / "lock")
             unfinished.rename(run.path)
         except OSError as error:
             run.close()
+            shutil.rmtree(unfinished, ignore_errors=True)
+            _remove_empty(missing)
             raise RunError(
                 f"{run.path}: cannot be made: {error.strerror}."
             ) from error
@@ -113,7 +116,8 @@ class RunFolder:
         """
         check_name(name)
         run = cls(Path(train_dir) / name)
-        if not run.path.exists():
+        # Unlike `Path.exists`, this takes a name too long for the disk.
+        if not os.path.exists(run.path):
             raise RunError(
                 f"{run.path}: no such run to go on with; leave out --resume "
                 "to start it."
@@ -329,6 +333,19 @@ def check_finite(model):
                 f"the clipping norm. Received: {variable.path} with NaN or "
                 "infinity"
             )
+
+
+def _missing_folders(folder):
+    """The folders on the way that are not there yet, the innermost first."""
+    return [
+        one for one in (folder, *folder.parents) if not os.path.lexists(one)
+    ]
+
+
+def _remove_empty(folders):
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _everything(trainer):

@@ -109,9 +109,7 @@ def train_in(run, args, corpus):
     from dsl import provenance, results, startup
 
     if (run.path / results.FILE_NAME).exists():
-        print("finished already", flush=True)
-        print_record(results.load(run.path))
-        return 0
+        return show_finished(run)
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
 
@@ -134,6 +132,22 @@ def train_in(run, args, corpus):
     record = experiment.record(args, model, corpus, epochs, measured, context)
     results.save(record, run.path / results.FILE_NAME)
     print_record(record)
+    return 0
+
+
+def show_finished(run):
+    """Prints what a run measured when it was done."""
+    from dsl import results
+
+    record = results.load(run.path)
+    print("finished already", flush=True)
+    try:
+        print_record(record)
+    except (KeyError, TypeError, ValueError) as error:
+        raise results.ResultError(
+            f"{run.path / results.FILE_NAME}: must hold what this program "
+            f"measured. Received: no or another {error}"
+        ) from error
     return 0
 
 
@@ -239,12 +253,12 @@ def print_record(record):
     from language_modeling import experiment
 
     print(f"test: {experiment.perplexities(record['test'])}")
-    published = record["published"]
-    if published["test_perplexity"] is not None:
+    published = record.get("published") or {}
+    if published.get("test_perplexity") is not None:
         print(
             f"published: {published['test_perplexity']} ({published['source']})"
         )
-    if record["true_perplexity"] is not None:
+    if record.get("true_perplexity") is not None:
         print(f"true: {record['true_perplexity']['test']:.2f}")
 
 

@@ -201,25 +201,15 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
     )
     rows = streams.batch(corpus.train, args.batch_size)
     segments = streams.Segments(rows, args.num_unroll_steps)
-    words = args.batch_size * args.num_unroll_steps
 
     def finish_epoch(trained):
         started = time.perf_counter()
         valid = evaluate(
             args, trainer.language_model, corpus.valid, args.eval_actions
         )
-        found = {
-            "train_perplexity": trained["perplexity"],
-            "valid_perplexity": metrics.perplexity(valid["nll"]),
-            "tokens_per_second": trained["steps"] * words / trained["seconds"],
-        }
-        if chooses(args):
-            histogram = trained["histogram"]
-            found["entropy"] = trained["entropy"]
-            found["look_back"] = metrics.mean_look_back(histogram)
-            found["look_back_histogram"] = histogram
-        found["valid_seconds"] = time.perf_counter() - started
-        return found
+        perplexity = metrics.perplexity(valid["nll"])
+        seconds = time.perf_counter() - started
+        return {**summary(args, trained, perplexity), "valid_seconds": seconds}
 
     progress = training.resume(trainer, run, schedule)
     on_resume(progress)
@@ -239,6 +229,30 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         on_epoch=on_epoch,
     )
     return progress.entries
+
+
+def summary(args, trained, valid_perplexity):
+    """What to keep of an epoch.
+
+    Args:
+        args: The settings.
+        trained: The trainer's statistics, with `steps` and `seconds`.
+        valid_perplexity: Perplexity of the validation text.
+
+    Returns:
+        Flat dict of numbers, and the list of the look-back shares.
+    """
+    tokens = trained["steps"] * args.batch_size * args.num_unroll_steps
+    found = {
+        "train_perplexity": trained["perplexity"],
+        "valid_perplexity": valid_perplexity,
+        "tokens_per_second": tokens / trained["seconds"],
+    }
+    if chooses(args):
+        found["entropy"] = trained["entropy"]
+        found["look_back"] = metrics.mean_look_back(trained["histogram"])
+        found["look_back_histogram"] = trained["histogram"]
+    return found
 
 
 def describe(entry):

@@ -55,6 +55,7 @@ def _add_run_flags(group):
     )
     add(
         "--data_dir",
+        type=command_line.name,
         metavar="DIR",
         help="folder with ptb.{train,valid,test}.txt, plain or .gz (default: "
         "$DSL_DATA_DIR/ptb, then data/ptb, then a download)",
@@ -67,12 +68,14 @@ def _add_run_flags(group):
     )
     add(
         "--train_dir",
+        type=command_line.name,
         default="runs",
         metavar="DIR",
         help="where run folders are made",
     )
     add(
         "--name",
+        type=command_line.name,
         help="name of the run folder (default: task, model, seed and time)",
     )
     add(
@@ -89,6 +92,7 @@ def _add_run_flags(group):
     )
     add(
         "--load_model",
+        type=command_line.name,
         metavar="RUN",
         help="evaluate the best weights of this run folder, train nothing",
     )
@@ -427,6 +431,7 @@ def _add_inspection_flags(group):
     )
     add(
         "--text",
+        type=command_line.name,
         metavar="FILE",
         help="a text of your own to measure, a sentence a line, in place of "
         "--split",

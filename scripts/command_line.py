@@ -1,6 +1,7 @@
 """What every command line of the project has in common."""
 
 import argparse
+import os
 from pathlib import Path
 
 from dsl import choices, messages
@@ -51,6 +52,13 @@ def number(kind, low=None, high=None, open_low=False, open_high=False):
     return convert
 
 
+def name(text):
+    """An argparse type: the name of a file or folder."""
+    if not text:
+        raise argparse.ArgumentTypeError(f"must be a name. Received: {text!r}")
+    return text
+
+
 def picture(text):
     """An argparse type: a file that a picture can be written to."""
     path = Path(text)
@@ -59,7 +67,12 @@ def picture(text):
             f"must end in {', '.join(choices.PICTURE_SUFFIXES)}. "
             f"Received: {text!r}"
         )
-    if path.is_dir() or not path.parent.is_dir():
+    # Unlike those of `Path`, these take a name too long for the disk.
+    if text.endswith("/") or os.path.isdir(path):
+        fits = False
+    else:
+        fits = len(path.name) < 256 and os.path.isdir(path.parent)
+    if not fits:
         raise argparse.ArgumentTypeError(
             f"must be a file in a folder that exists. Received: {text!r}"
         )

@@ -126,8 +126,11 @@ def _given_folder(data_dir: str | os.PathLike) -> Path:
     if not os.fspath(data_dir):
         raise DataError("`data_dir` must name a folder. Received: ''")
     folder = Path(data_dir)
-    if not folder.is_dir():
+    try:
         state = "a file" if folder.exists() else "nothing there"
+    except OSError as error:
+        state = error.strerror
+    if not os.path.isdir(folder):
         raise DataError(
             f"`data_dir` must be a folder with {_names()}. Received: "
             f"{folder} ({state})"
@@ -143,6 +146,11 @@ def _usual_folders(target: Path) -> list[Path]:
     folders = [target]
     shared = os.environ.get("DSL_DATA_DIR")
     if shared:
+        if not os.path.isdir(shared):
+            raise DataError(
+                "$DSL_DATA_DIR must name a folder that exists, or be unset. "
+                f"Received: {shared!r}"
+            )
         folders = [Path(shared) / "ptb", Path(shared), target]
         for folder in folders[:2]:
             found = files.find(folder, tuple(FILES.values()))
