@@ -11,10 +11,10 @@ import hashlib
 import json
 import re
 import zipfile
-import zlib
 
 import numpy as np
 
+from dsl.archives import DAMAGED
 from dsl.atomic import replacing
 
 FORMAT = 1
@@ -22,20 +22,6 @@ _STATE = "state.json"
 _NUMBERS = re.compile(r"_\d+(?=[/_]|$)")
 _MOST_STATE = 2**24  # bytes
 _MOST_HEADER = 4096  # bytes of a member beyond its array
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    EOFError,
-    TypeError,
-    NotImplementedError,
-    RuntimeError,
-    RecursionError,
-    MemoryError,
-    SyntaxError,
-    OverflowError,
-)
 
 
 class CheckpointError(ValueError):
@@ -133,7 +119,7 @@ def _read(path, wanted):
     except OSError as error:
         reason = error.strerror or "not a checkpoint"
         raise CheckpointError(f"{path}: cannot be read: {reason}.") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise CheckpointError(f"{path}: damaged, or no checkpoint.") from error
     if _digest(arrays, header["state"]) != header["sha256"]:
         raise CheckpointError(f"{path}: is not what was saved.")

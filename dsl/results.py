@@ -7,14 +7,14 @@ finished epoch, and at the end `test_scores.npz` with each test token.
 """
 
 import json
-import math
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from dsl.archives import DAMAGED
 from dsl.atomic import replacing
+from dsl.messages import printable
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -22,6 +22,7 @@ METRICS_NAME = "metrics.jsonl"
 SCORES_NAME = "test_scores.npz"
 
 _NUMBER = (int, float)
+_LARGEST = 1e300
 _REQUIRED = {
     "task": str,
     "model": str,
@@ -54,16 +55,6 @@ _SCORES = {
     "look_back": ("an integer for each token", "iu"),
     "sentence": ("an integer for each token, ascending from 0", "iu"),
 }
-# What NumPy raises where an archive is no archive, or its bytes have changed.
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    EOFError,
-    MemoryError,
-    RuntimeError,
-)
 
 Record = Mapping[str, object]
 Columns = Sequence[tuple[str, Callable[[Record], str]]]
@@ -179,7 +170,7 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
         raise ResultError(
             f"{path}: cannot be read: {error.strerror or error}."
         ) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise ResultError(
             f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
         ) from error
@@ -223,7 +214,10 @@ def table(records: Sequence[Record], columns: Columns) -> str:
         The lines of the table, joined, without a final line end.
     """
     headings = [heading for heading, _ in columns]
-    rows = [[cell(record) for _, cell in columns] for record in records]
+    rows = [
+        [printable(cell(record)) for _, cell in columns] for record in records
+    ]
+    headings = [printable(heading) for heading in headings]
     rules, widths, numeric = [], [], []
     for heading, *cells in zip(headings, *rows, strict=True):
         right = all(cell[:1].isdigit() or cell == "-" for cell in cells)
@@ -304,7 +298,7 @@ def sources(records: Sequence[Record]) -> list[str]:
     for record in records:
         published = record.get("published") or {}
         if published.get("test_perplexity") and published.get("source"):
-            found[published["source"]] = None
+            found[printable(str(published["source"]))] = None
     return list(found)
 
 
@@ -319,7 +313,8 @@ def _check(record, path):
         if key not in record:
             raise ResultError(f"{path}: `{key}` is missing.")
         # JSON's true and false are integers to Python.
-        if not isinstance(value, kind) or isinstance(value, bool):
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if not fits or (kind in (int, _NUMBER) and not _is_finite(value)):
             raise ResultError(
                 f"{path}: `{key}` must be {_JSON_NAMES[kind]}. "
                 f"Received: {_short(value)}"
@@ -423,7 +418,8 @@ def _is_finite(value):
     return (
         isinstance(value, _NUMBER)
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        # An integer of JSON may be beyond what a float can hold.
+        and -_LARGEST < value < _LARGEST
     )
 
 

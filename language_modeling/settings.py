@@ -31,7 +31,7 @@ def parse_args(arguments=None, source=None):
     """
     parser = flags.make_parser(source)
     first = command_line.Parser(
-        prog=parser.prog, add_help=False, allow_abbrev=False
+        source, prog=parser.prog, add_help=False, allow_abbrev=False
     )
     first.add_argument("--preset")
     first.add_argument("--policy", default="learned")

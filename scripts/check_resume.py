@@ -23,7 +23,7 @@ SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 UNEQUAL = ("seconds", "valid_seconds", "tokens_per_second", "command")
 
 
-def parse_args(arguments=None):
+def make_parser():
     parser = command_line.Parser(
         description=__doc__.splitlines()[0],
         epilog="Exit codes: 0 every run ended in the same bits, 1 one did "
@@ -49,6 +49,11 @@ def parse_args(arguments=None):
     parser.add_argument(
         "flags", nargs="*", help="of language_modeling/RL_train.py, after --"
     )
+    return parser
+
+
+def parse_args(arguments=None):
+    parser = make_parser()
     args = parser.parse_args(arguments)
     if Path(args.train_dir).exists():
         parser.error(f"--train_dir must be new. Received: {args.train_dir}")

@@ -12,7 +12,7 @@ from dsl import messages, results
 from scripts import command_line
 
 
-def parse_args(arguments=None):
+def make_parser():
     parser = command_line.Parser(
         description=__doc__,
         epilog="Exit codes: 0 done, 1 a run is missing or wrong, or the "
@@ -54,6 +54,11 @@ def parse_args(arguments=None):
         metavar="FILE",
         help="also write the figures as JSON",
     )
+    return parser
+
+
+def parse_args(arguments=None):
+    parser = make_parser()
     args = parser.parse_args(arguments)
     if args.figure and importlib.util.find_spec("matplotlib") is None:
         parser.error("--figure needs matplotlib: pip install '.[plots]'")

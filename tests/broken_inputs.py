@@ -301,9 +301,7 @@ def packed(content):
 
 def broken_lzma(data):
     """An archive whose first member is damaged and packed by LZMA."""
-    changed = members(
-        lambda old: [(*old[0], zipfile.ZIP_LZMA), *old[1:]]
-    )(data)
+    changed = members(lambda old: [(*old[0], zipfile.ZIP_LZMA), *old[1:]])(data)
     # Behind the local header, the name and the properties.
     start = 30 + changed[26] + 256 * changed[27] + 9
     return changed[:start] + b"\xff" * 8 + changed[start + 8 :]
@@ -427,7 +425,13 @@ def words():
     yield usage("word", "escapes", [*NEW, "\x9b31m\x07\u2028"], "unrecognized")
     yield usage("word", "no bytes", [*NEW, "\udcff\udc80"], "unrecognized")
     yield usage("word", "long", [*NEW, "--" + LONG * 20], "nnnn")
-    for flag in ("--name", "--seed", "--preset", "--split", "--look_back_shares"):
+    for flag in (
+        "--name",
+        "--seed",
+        "--preset",
+        "--split",
+        "--look_back_shares",
+    ):
         yield usage("word", f"{flag} without", [*NEW, flag], flag, "expected")
         twice = [*NEW, f"{flag}=1", flag, "--tensorboard"]
         yield usage("word", f"{flag} twice", twice, flag)
@@ -494,7 +498,9 @@ def run_names():
         yield Case("run name", name, NEW, 2, says, damage=damage)
         if name not in ("link", "folder"):
             case = [*NEW, "--resume"]
-            yield Case("run name", f"{name}, resume", case, 2, says, damage=damage)
+            yield Case(
+                "run name", f"{name}, resume", case, 2, says, damage=damage
+            )
     for name in ("missing", "..."):
         case = [*TINY, "--name", name, "--resume"]
         says = (f"runs/{name}", "no such run")
@@ -605,9 +611,7 @@ def data():
         yield case(name, damage, "data_dir", arguments=arguments)
         if name in ("missing", "long"):
             arguments = [*LOAD, "--data_dir", path]
-            yield case(
-                f"{name}, load", damage, "data_dir", arguments=arguments
-            )
+            yield case(f"{name}, load", damage, "data_dir", arguments=arguments)
     yield case("empty folder", make_folder("data"), "data", "without", TRAIN)
     for file in (TRAIN, VALID, TEST):
         path = f"data/{file}"
@@ -776,7 +780,9 @@ def _configs(path, run, arguments):
         "a long one more": {LONG * 30: 1},
     }
     for name, edit in edits.items():
-        yield case(name, edit_settings(path, **edit), f"runs/{run}", "differing")
+        yield case(
+            name, edit_settings(path, **edit), f"runs/{run}", "differing"
+        )
     for value in ({}, None, [], "1f", {"train": RED}, ..., 10**400):
         damage = edit_json(path, data_sha256=value)
         yield case(f"hashes {value!a:.20}", damage, f"runs/{run}", "corpus")
@@ -827,20 +833,21 @@ def run_folders():
         case = ("run folder", f"result {name}", RESUME, (1, 2), says)
         yield Case(*case, damage=damage)
     for key, value in (
-        ("test", {}),
+        ("test", {"tokens": 9}),
         ("test", {"perplexity": "low"}),
         ("test", {"perplexity": 1, "sampled_n": 2}),
         ("published", None),
         ("published", {}),
         ("true_perplexity", {}),
         ("true_perplexity", {"test": "low"}),
+        ("test", {"perplexity": 10**400}),
     ):
         yield Case(
             "run folder",
-            f"result {key} {value!a}",
+            f"result {key} {value!a:.40}",
             RESUME,
-            (1, 2),
-            ("result.json",) if value is not None else (),
+            (0, 1, 2) if not value else (1, 2),
+            ("result.json",),
             damage=both(
                 lambda f: shutil.copy(f / "runs/run/result.json", f / record),
                 edit_json(record, **{key: value}),
@@ -885,9 +892,7 @@ ARCHIVE_DAMAGES = {
     **{f"cut at {s}": cut(s) for s in (0.01, 0.1, 0.3, 0.6, 0.9, 0.98)},
     "a byte short": cut(1),
     "end record lost": cut(22),
-    "zeros in the middle": lambda data: (
-        data[:4000] + bytes(500) + data[4500:]
-    ),
+    "zeros in the middle": lambda data: data[:4000] + bytes(500) + data[4500:],
     "first half twice": lambda data: data[: len(data) // 2] * 2,
     "objects": first_member(lambda _: bombs()),
     "objects alone": lambda data: bombs(),
@@ -920,8 +925,7 @@ ARCHIVE_DAMAGES = {
     ),
     "a header too large": first_member(
         lambda _: header(
-            "{'descr': '<f4', 'fortran_order': False, "
-            f"'shape': ({HUGE},)}}"
+            f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({HUGE},)}}"
         )
     ),
     "an array missing": members(lambda old: old[1:]),
@@ -1010,9 +1014,7 @@ def checkpoints():
     yield Case(
         "checkpoint", "none", LOAD, 2, ("best.npz",), damage=remove(best)
     )
-    yield Case(
-        "checkpoint", "loop", LOAD, 2, ("best.npz",), damage=loop(best)
-    )
+    yield Case("checkpoint", "loop", LOAD, 2, ("best.npz",), damage=loop(best))
     yield Case(
         "checkpoint",
         "no folder of them",
@@ -1167,8 +1169,6 @@ METRICS = {
     "below 0": b'{"epoch": 1, "seconds": -1}\n',
     "a word": b'{"epoch": 1, "train_perplexity": "low"}\n',
     "deep": nested(100_000).encode() + b"\n",
-    "deep to the end": nested(100_000).encode(),
-    "many digits to the end": DIGITS.encode(),
     "escapes": f'{{"epoch": "{RED}"}}\n'.encode().replace(b"\x1b", b"\\u001b"),
 }
 
@@ -1205,8 +1205,7 @@ SCORES = {
     ),
     "a header too large": first_member(
         lambda _: header(
-            "{'descr': '<f8', 'fortran_order': False, "
-            f"'shape': ({HUGE},)}}"
+            f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({HUGE},)}}"
         )
     ),
     "a header of odd types": first_member(
@@ -1219,15 +1218,15 @@ SCORES = {
 
 
 def tables():
-    def case(name, damage, *says, arguments=("runs/run", "runs/other")):
-        words = ("table", name, list(arguments), 1, says)
+    both_runs = ("runs/run", "runs/other")
+
+    def case(name, damage, *says, arguments=both_runs, code=1):
+        words = ("table", name, list(arguments), code, says)
         return Case(*words, program="table", damage=damage)
 
     path = "runs/other/result.json"
     yield Case("table", "nothing", [], 2, ("RUN",), "table", silent=True)
-    yield Case(
-        "table", "a flag", ["--x"], 2, ("RUN",), "table", silent=True
-    )
+    yield Case("table", "a flag", ["--x"], 2, ("RUN",), "table", silent=True)
     yield Case(
         *("table", "an escape", ["runs/run", f"--{RED}"], 2, ("red",)),
         program="table",
@@ -1251,6 +1250,16 @@ def tables():
     for key, value in RECORD_VALUES:
         damage = edit_json(path, **{key: value})
         yield case(f"{key} {value!a:.40}", damage, "runs/other", key)
+    for key, value in (
+        ("model", RED),
+        ("corpus", "a\nb"),
+        ("published", {"test_perplexity": 1, "source": RED}),
+        ("published", {"test_perplexity": 1, "source": "a\nb"}),
+        ("parameters", 10**400),
+        ("parameters", -1),
+    ):
+        damage = edit_json(path, **{key: value})
+        yield case(f"{key} {value!a:.60} shown", damage, code=(0, 1))
 
 
 def comparisons():
@@ -1279,8 +1288,11 @@ def comparisons():
         ["--level"],
     ):
         runs = ["runs/run"] * bool(words)
-        says = ("RUN",) if not words else ("red" if RED in words[0] else
-                                           words[0].split("=")[0],)
+        says = (
+            ("RUN",)
+            if not words
+            else ("red" if RED in words[0] else words[0].split("=")[0],)
+        )
         name = f"words {' '.join(map(ascii, words))[:40]}"
         yield Case(
             *("compare", name, [*runs, *words], 2, says),
@@ -1316,7 +1328,9 @@ def comparisons():
     for name, function in SCORES.items():
         path = f"{other}/test_scores.npz"
         yield case(f"scores {name}", change(path, function), path)
-    yield case("scores a folder", make_folder(f"{other}/test_scores.npz"), other)
+    yield case(
+        "scores a folder", make_folder(f"{other}/test_scores.npz"), other
+    )
     # What does not hinder a comparison, or is said in the table.
     for value in ([1], {"test": ["1f"]}, {"test": {"a": 1}}, None):
         yield case(
@@ -1327,7 +1341,19 @@ def comparisons():
     for value in (RED, "a\nb", LONG, [RED], {"a": None}, 10**400):
         yield case(
             f"setting {value!a:.20}",
-            edit_settings(f"{other}/config.json", lamda=value, **{RED: 1}),
+            edit_settings(f"{other}/config.json", lamda=value),
+            code=(0, 1),
+        )
+    for key in (RED, "a\nb", "a|b", LONG):
+        yield case(
+            f"name of a setting {key!a:.20}",
+            edit_settings(f"{other}/config.json", **{key: 1}),
+            code=(0, 1),
+        )
+    for name, text in (("deep", nested(100_000)), ("many digits", DIGITS)):
+        yield case(
+            f"metrics {name} in a last line without its end",
+            write(f"{other}/metrics.jsonl", text),
             code=(0, 1),
         )
     for path, damage in (

@@ -45,6 +45,7 @@ class ForcedModel(dsl.LanguageModel):
         training=False,
         num_rollouts=1,
         action_selection=None,
+        look_back=None,
     ):
         return super().call(
             tokens,

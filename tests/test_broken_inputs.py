@@ -3,10 +3,10 @@
 import collections
 import contextlib
 import errno
+import fcntl
+import gzip
 import hashlib
-import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -20,18 +20,27 @@ import pytest
 
 from dsl import checkpoints, results, stream_trainer
 from dsl.datasets import corpus, ptb
-from language_modeling import RL_train, experiment, inspection, settings
+from language_modeling import RL_train, experiment, flags, settings
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import compare
 import table
 
+ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
     "RL_train": (settings.parse_args, RL_train.main),
     "compare": (compare.parse_args, compare.main),
     "table": (table.parse_args, table.main),
+}
+# Flags that name files and folders, which have cases of their own.
+PATHS = {
+    "--data_dir",
+    "--train_dir",
+    "--name",
+    "--load_model",
+    "--text",
+    "--figure",
 }
 LONGEST_LINE = 1500
 CASES = broken_inputs.cases()
@@ -127,8 +136,8 @@ def whole(tmp_path_factory):
     write_texts(folder / "data", make_texts())
     (folder / "text.txt").write_text("word1 word2\nword3\n")
     with within(folder) as patch:
-        for flags, name in ((broken_inputs.TINY, "run"), (LSTM, "plain")):
-            arguments = [*flags, "--name", name]
+        for given, name in ((broken_inputs.TINY, "run"), (LSTM, "plain")):
+            arguments = [*given, "--name", name]
             assert call("RL_train", arguments, patch) == 0
     for name in ("other", "open"):
         shutil.copytree(folder / "runs/run", folder / "runs" / name)
@@ -174,6 +183,29 @@ def assert_one_line(text, program):
 # The cases.
 
 
+def test_there_are_many_cases_and_of_every_kind():
+    assert len(CASES) >= 300
+    names = collections.Counter(map(str, CASES))
+    assert [name for name, count in names.items() if count > 1] == []
+    kinds = collections.Counter(case.kind for case in CASES)
+    assert len(kinds) == 15 and min(kinds.values()) >= 10
+
+
+def test_every_flag_with_a_rule_is_tried():
+    ruled = {
+        action.option_strings[0]
+        for action in flags.make_parser()._actions
+        if action.type is not None or action.choices is not None
+    }
+    tables = (
+        broken_inputs.INTEGERS,
+        broken_inputs.NUMBERS,
+        broken_inputs.CHOICES,
+    )
+    tried = {flag for table in tables for flag in table}
+    assert tried == ruled - PATHS
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_broken_input(case, here, capsys):
     folder, patch = here
@@ -194,3 +226,254 @@ def test_a_broken_input(case, here, capsys):
         assert part in err, err
     if case.silent:
         assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        ("RL_train", broken_inputs.RESUME),
+        ("RL_train", broken_inputs.PLAIN),
+        ("compare", broken_inputs.COMPARE),
+        ("table", ["runs/run", "runs/other"]),
+    ],
+)
+def test_whole_inputs_work(program, arguments, here, capsys):
+    folder, patch = here
+    for name in ptb.FILES.values():
+        broken_inputs.pack(name, gzip.compress)(folder)
+    assert call(program, arguments, patch) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["run/checkpoints/best", "run/test_scores"])
+def test_bits_that_turn_over_anywhere(name, here):
+    """Those that do not count may; no other passes, and none goes unsaid."""
+    path = here[0] / "runs" / f"{name}.npz"
+    read = weights_reader() if "best" in name else read_scores
+    expected = read(path)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for n in range(300):
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path.write_bytes(
+            changed if n % 4 else whole[: rng.integers(len(whole))]
+        )
+        try:
+            found = read(path)
+        except (checkpoints.CheckpointError, results.ResultError) as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ")
+            assert str(error).isprintable()
+        else:
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+    assert refused > 150
+
+
+def weights_reader():
+    """A function that reads a checkpoint into a model, which it changes."""
+    args = settings.parse_args(broken_inputs.TINY)
+    model = experiment.build_model(args, 12)
+
+    def read(path):
+        checkpoints.load(path, model.weights)
+        return [np.array(weight) for weight in model.weights]
+
+    return read
+
+
+def read_scores(path):
+    return list(results.load_scores(path.parent).values())
+
+
+def test_a_run_that_another_process_works_on(here, capsys):
+    folder, patch = here
+    with open(folder / "runs/open/lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4711\n")
+        lock.flush()
+        assert call("RL_train", broken_inputs.RESUME, patch) == 2
+        lock.seek(0)
+        assert lock.read(5) == "4711\n"
+    err = capsys.readouterr().err
+    assert_one_line(err, "RL_train")
+    assert "runs/open" in err and "4711" in err
+
+
+# As processes of their own.
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "code", "said"),
+    [
+        ("language_modeling/RL_train.py", [b"--\xff\x1b[31m"], 2, "31m"),
+        (
+            "language_modeling/RL_train.py",
+            [b"--data_dir=\xff\n"],
+            3,
+            "data_dir",
+        ),
+        ("scripts/compare.py", [b"\xff\x1b"], 1, "no such file"),
+        ("scripts/table.py", [b"\xff\x1b"], 1, "no such file"),
+    ],
+)
+def test_words_that_are_no_text(script, arguments, code, said, whole, tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / script, *arguments],
+        capture_output=True,
+        cwd=tmp_path,
+        env={**os.environ, "DSL_DATA_DIR": str(whole / "data")},
+        timeout=120,
+    )
+    err = done.stderr.decode()
+    assert_one_line(err, Path(script).stem)
+    assert (done.returncode, said in err) == (code, True), err
+    assert not any(tmp_path.iterdir())
+
+
+# A run that is stopped on the way, and then goes on.
+
+
+def finish(train_dir, whole, patch, capsys):
+    """Goes on with a run, which must end as the unbroken one did."""
+    arguments = [*LSTM, "--name", "new", "--train_dir", str(train_dir)]
+    if (train_dir / "new").exists():
+        arguments.append("--resume")
+    assert call("RL_train", arguments, patch) == 0
+    assert capsys.readouterr().err == ""
+    expected = results.load(whole / "runs/plain")
+    found = results.load(train_dir / "new")
+    for key in ("last_weights_sha256", "weights_sha256"):
+        assert found[key] == expected[key]
+    assert found["test"]["perplexity"] == expected["test"]["perplexity"]
+    assert left_over(train_dir) == []
+
+
+def left_over(folder):
+    """Files and folders that were being made."""
+    return list(folder.rglob(".*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted(number, here, whole, capsys):
+    folder, patch = here
+    steps = []
+    train_on_batch = stream_trainer.StreamTrainer.train_on_batch
+
+    def interrupted(trainer, *arguments):
+        steps.append(1)
+        if len(steps) == 3:
+            os.kill(os.getpid(), number)
+        return train_on_batch(trainer, *arguments)
+
+    with patch.context() as inner:
+        inner.setattr(
+            stream_trainer.StreamTrainer, "train_on_batch", interrupted
+        )
+        assert call("RL_train", [*LSTM, "--name", "new"], patch) == 130
+    assert len(steps) == 3
+    err = capsys.readouterr().err
+    assert_one_line(err, "RL_train")
+    assert "interrupted" in err
+    assert left_over(folder / "runs") == []
+    finish(folder / "runs", whole, patch, capsys)
+
+
+def test_an_interrupt_before_there_is_a_run(here, capsys):
+    folder, patch = here
+    before = contents(folder)
+
+    def read(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    patch.setattr(ptb, "_read_folder", read)
+    assert call("RL_train", [*LSTM, "--name", "new"], patch) == 130
+    assert_one_line(capsys.readouterr().err, "RL_train")
+    assert contents(folder) == before
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk of 512 kB; gives its folder."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder],
+            capture_output=True,
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no command to mount a disk with")
+    if mounted.returncode:
+        pytest.skip("mounting a disk needs rights that are not there")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(path, free):
+    """Fills a disk but for so many bytes."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+        file.truncate(file.tell() - free)
+
+
+@pytest.mark.parametrize("free", [0, 4096, 16384, 32768, 49152])
+def test_a_disk_that_is_full(free, disk, here, whole, capsys):
+    """At the start; then later and later."""
+    _, patch = here
+    fill(disk / "ballast", free)
+    arguments = [*LSTM, "--name", "new", "--train_dir", str(disk)]
+    code = call("RL_train", arguments, patch)
+    err = capsys.readouterr().err
+    assert_one_line(err, "RL_train")
+    assert str(disk / "new") in err and "No space left" in err
+    assert left_over(disk) == []
+    assert code == (1 if (disk / "new").exists() else 2)
+    assert (disk / "new").exists() == (free > 0)
+    (disk / "ballast").unlink()
+    finish(disk, whole, patch, capsys)
+
+
+CHILD = """
+import resource
+import sys
+from pathlib import Path
+
+from dsl import startup
+
+startup.import_keras()
+import test_broken_inputs as tests
+
+with tests.within(Path.cwd()) as patch:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+    sys.exit(tests.call("RL_train", sys.argv[1:], patch))
+"""
+
+
+def test_files_that_may_not_grow(here, whole, capsys):
+    folder, patch = here
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *LSTM, "--name", "new"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        timeout=240,
+    )
+    assert_one_line(done.stderr, "RL_train")
+    assert done.returncode == 1
+    assert "runs/new" in done.stderr and "File too large" in done.stderr
+    assert left_over(folder / "runs") == []
+    finish(folder / "runs", whole, patch, capsys)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_files
 from test_results import cells, make_record
 
 from dsl import metrics, results
@@ -15,7 +16,7 @@ from dsl import metrics, results
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import compare
-from comparing import tables
+from comparing import report, tables
 
 pytestmark = pytest.mark.backend
 
@@ -164,8 +165,10 @@ def test_interval_refuses(changes, message):
 # The files of a run.
 
 
-def make_run(folder, *, epochs=2, scores=None, finished=True, **settings):
-    """A run folder as training leaves it."""
+def make_run(
+    folder, *, epochs=2, scores=None, finished=True, record=(), **settings
+):
+    """A run folder as training leaves it; `record` changes its record."""
     folder.mkdir(parents=True)
     config = {
         "task": "language_modeling",
@@ -190,7 +193,7 @@ def make_run(folder, *, epochs=2, scores=None, finished=True, **settings):
     if scores is not None:
         write_scores(folder, *scores)
     if finished:
-        results.save(make_record(), folder / "result.json")
+        results.save(make_record(**dict(record)), folder / "result.json")
     return folder
 
 
@@ -555,40 +558,473 @@ def test_a_wrong_figure_is_one_line_and_exit_1(three, capsys):
     )
 
 
+@pytest.mark.parametrize("hashes", [["1"], {"a": 1}])
+def test_odd_hashes_are_compared_as_they_are(tmp_path, capsys, hashes):
+    nll, _, sentence = make_text(9)
+    runs = [make_run(tmp_path / x, scores=(nll, sentence)) for x in "ab"]
+    config = results.load_config(runs[1]) | {"data_sha256": {"test": hashes}}
+    results.save(config, runs[1] / "config.json")
+    code, out, err = run_script(capsys, *runs, "--samples", 10)
+    assert (code, err) == (0, "")
+    assert out.endswith("its test text is another one than that of a.\n")
+    results.save(config, runs[0] / "config.json")
+    code, out, err = run_script(capsys, *runs, "--samples", 10)
+    assert (code, err) == (0, "")
+    assert "cannot be compared" not in out
+
+
+SHARE = "must be a number above 0 and below 1."
+COUNT = "must be an integer at least 1 and at most 2147483647."
+SUFFIX = "must end in .pdf, .png, .svg."
+
+
+@pytest.fixture
+def usage_error(capsys, monkeypatch):
+    """Function of arguments that gives what is said of them."""
+    monkeypatch.setattr(sys, "argv", ["scripts/compare.py"])
+
+    def refused(*arguments):
+        with pytest.raises(SystemExit, match="^2$"):
+            compare.parse_args([*map(str, arguments)])
+        out, err = capsys.readouterr()
+        assert out == ""
+        said = re.fullmatch(r"compare.py: error: (.*) \(see --help\)\n", err)
+        return said[1]
+
+    return refused
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "the following arguments are required: RUN"),
-        (["a", "--level", "95"], "number between 0 and 1. Received: '95'"),
-        (["a", "--level", "nan"], "number between 0 and 1. Received: 'nan'"),
-        (["a", "--level", "x"], "number between 0 and 1. Received: 'x'"),
-        (["a", "--samples", "0"], "integer of at least 1. Received: '0'"),
-        (["a", "--samples", "1e3"], "integer of at least 1. Received: '1e3'"),
+        (["--level", "95"], f"argument --level: {SHARE} Received: '95'"),
+        (["--level", "0"], f"argument --level: {SHARE} Received: '0'"),
+        (["--level", "1"], f"argument --level: {SHARE} Received: '1'"),
+        (["--level", "nan"], f"argument --level: {SHARE} Received: 'nan'"),
+        (["--level", "x"], f"argument --level: {SHARE} Received: 'x'"),
+        (["--samples", "0"], f"argument --samples: {COUNT} Received: '0'"),
+        (["--samples", "1e3"], f"argument --samples: {COUNT} Received: '1e3'"),
         (
-            ["a", "--figure", "x.jpg"],
-            "--figure: must end in .png, .pdf, .svg. Received: 'x.jpg'",
+            ["--samples", f"1{'0' * 30}"],
+            f"argument --samples: {COUNT} Received: '1{'0' * 30}'",
         ),
-        (["a", "--figure", "png"], "must end in .*. Received: 'png'"),
+        (["--figure", "x.jpg"], f"argument --figure: {SUFFIX} Rec.*'x.jpg'"),
+        (["--figure", "png"], f"argument --figure: {SUFFIX} Rec.*'png'"),
+        (["--record"], "argument --record: expected one argument"),
+        (["--pool", "x"], "unrecognized arguments: --pool"),
+        (["--sample", "5"], "unrecognized arguments: --sample 5"),
+        (["--x\x1b[31m\nred"], r"unrecognized .*: --x\\x1b\[31m red"),
     ],
 )
-def test_a_wrong_argument_is_exit_2(capsys, arguments, message):
-    with pytest.raises(SystemExit, match="2"):
-        compare.parse_args(arguments)
-    err = capsys.readouterr().err
-    assert err.count("error: ") == 1
-    assert re.search(message, err)
+def test_a_wrong_argument_is_exit_2(usage_error, arguments, message):
+    runs = ["run"] * bool(arguments)
+    assert re.fullmatch(message, usage_error(*runs, *arguments))
 
 
-def test_missing_matplotlib_is_said_before_anything_else(capsys, monkeypatch):
+def test_missing_matplotlib_is_said_before_anything_else(
+    usage_error, monkeypatch
+):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SystemExit, match="2"):
-        compare.parse_args(["no such run", "--figure", "x.png"])
-    assert (
-        capsys.readouterr()
-        .err.splitlines()[-1]
-        .endswith("error: --figure needs matplotlib: pip install '.[plots]'")
+    assert usage_error("no such run", "--figure", "x.png") == (
+        "--figure needs matplotlib: pip install '.[plots]'"
     )
     assert compare.parse_args(["run"]).figure is None
+
+
+# Runs that differ in nothing but the seed, taken together.
+
+
+def run_of(name, nll=(1.0, 2.0), **settings):
+    """A run as `tables.load` returns it; None for `nll` if not scored."""
+    scores = {"nll": np.array(nll), "sentence": np.arange(2)}
+    return {
+        "name": name,
+        "config": {"settings": {"seed": 1, **settings}},
+        "epochs": [],
+        "record": None,
+        "scores": None if nll is None else scores,
+    }
+
+
+def names_of(groups):
+    return [[run["name"] for run in group["runs"]] for group in groups]
+
+
+def test_groups_are_in_the_order_of_their_first_runs():
+    groups = tables.pooled(
+        [
+            run_of("skip-1", model="skip", lr=1.0),
+            run_of("lstm-1", model="lstm", lr=1.0),
+            run_of("slow", model="skip", lr=0.5),
+            run_of("skip-2", lr=1.0, model="skip", seed=2),
+            run_of("lstm-9", model="lstm", lr=1.0, seed=9),
+            run_of("skip-3", model="skip", lr=1.0, seed=3),
+        ]
+    )
+    assert names_of(groups) == [
+        ["skip-1", "skip-2", "skip-3"],
+        ["lstm-1", "lstm-9"],
+        ["slow"],
+    ]
+    assert [(group["name"], group["seeds"]) for group in groups] == [
+        ("skip-1 and 2 more", 3),
+        ("lstm-1 and 1 more", 2),
+        ("slow", 1),
+    ]
+
+
+@pytest.mark.parametrize("key", sorted({*tables.IGNORED, "seed"}))
+def test_what_is_no_setting_of_the_model_keeps_no_runs_apart(key):
+    runs = [run_of("a", **{key: 1}), run_of("b", **{key: 2}), run_of("c")]
+    assert names_of(tables.pooled(runs)) == [["a", "b", "c"]]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"lr": 2}, {"lr": None}, {"lr": "1"}, {"lr": [1]}, {"lr": 1, "new": 0}],
+)
+def test_any_other_setting_does(settings):
+    runs = [run_of("a", lr=1), run_of("b", **settings, seed=2)]
+    assert names_of(tables.pooled(runs)) == [["a"], ["b"]]
+
+
+def test_perplexity_of_a_group_is_the_geometric_mean_of_its_seeds():
+    costs = np.log([[2.0, 8.0], [9.0, 9.0], [1.0, 36.0]])
+    seeds = [run_of(f"r{n}", nll, seed=n) for n, nll in enumerate(costs)]
+    (group,) = tables.pooled(seeds)
+    assert group["each"] == pytest.approx([4.0, 9.0, 6.0])
+    nll = group["scores"]["nll"]
+    assert nll.shape == (2,)
+    assert metrics.perplexity(nll) == pytest.approx(6.0)
+    assert metrics.perplexity(nll) == pytest.approx(np.exp(costs.mean()))
+    # Of each token, too.
+    np.testing.assert_allclose(np.exp(nll), [18 ** (1 / 3), 2592 ** (1 / 3)])
+    assert group["scores"]["sentence"].tolist() == [0, 1]
+    # The runs themselves are left as they were.
+    assert seeds[0]["scores"]["nll"].tolist() == costs[0].tolist()
+    assert "each" not in seeds[0]
+
+
+def test_a_group_with_an_unscored_run_has_no_scores():
+    first, other = run_of("a"), run_of("b", None, seed=2)
+    for runs in ([first, other], [other, first]):
+        (group,) = tables.pooled(runs)
+        assert group["scores"] is None
+        assert "each" not in group
+        assert group["seeds"] == 2
+
+
+@pytest.fixture
+def seeds(tmp_path):
+    """Two seeds of two models; every run costs a factor of 2 more or less.
+
+    Taken together, they are the two systems of the interval by hand above.
+    """
+    tokens = {"lstm": [2.0, 3.0, 3.0, 3.0], "skip": [5.0, 4.0, 4.0, 4.0]}
+    runs = []
+    for seed, factor in ((1, 2.0), (2, 0.5)):
+        for model, perplexities in tokens.items():
+            name = f"{model}-{seed}"
+            test = {
+                "perplexity": 100.0 * factor,
+                "perplexity_sampled_mean": 10.0 + seed,
+                "sampled_n": 5,
+                **({"perplexity_previous": 7.0} if name == "skip-1" else {}),
+            }
+            record = {
+                "model": model,
+                "settings": {"seed": seed},
+                "command": f"RL_train.py --name {name}",
+                "test": test,
+            }
+            runs.append(
+                make_run(
+                    tmp_path / name,
+                    scores=(
+                        np.log(perplexities) + np.log(factor),
+                        [4, 7, 7, 7],
+                    ),
+                    record=record,
+                    model=model,
+                    seed=seed,
+                )
+            )
+    return runs
+
+
+WHOLE = (2 * 3**3) ** 0.25, (5 * 4**3) ** 0.25
+
+
+def test_pooled_runs_are_compared_as_one(seeds, capsys):
+    code, out, err = run_script(
+        capsys, *seeds, "--pool_seeds", "--samples", 500
+    )
+    assert (code, err) == (0, "")
+    overview, intervals, _ = out.split("\n\n")
+    assert [row[0] for row in cells(overview)[1:]] == [
+        *("lstm-1", "skip-1", "lstm-2", "skip-2"),
+    ]
+    a, b = WHOLE
+    assert cells(intervals) == [
+        ["run", "perplexity", "of each seed"]
+        + ["difference to lstm-1 and 1 more", "95 % interval", "excludes 0"],
+        ["lstm-1 and 1 more", f"{a:.2f}", f"{2 * a:.2f} {a / 2:.2f}"]
+        + ["-", "-", "-"],
+        ["skip-1 and 1 more", f"{b:.2f}", f"{2 * b:.2f} {b / 2:.2f}"]
+        + [f"{b - a:+.2f}", "[+1.00, +3.00]", "yes"],
+    ]
+    # One by one without the flag.
+    _, out, _ = run_script(capsys, *seeds, "--samples", 500)
+    assert [row[0] for row in cells(out.split("\n\n")[1])[1:]] == [
+        *("lstm-1", "skip-1", "lstm-2", "skip-2"),
+    ]
+    assert "of each seed" not in out
+
+
+def test_groups_of_one_run_are_as_without_pooling(three, capsys):
+    options = ("--samples", 20)
+    alone = run_script(capsys, *three[:2], *options)
+    assert run_script(capsys, *three[:2], *options, "--pool_seeds") == alone
+
+
+def test_a_group_with_an_unscored_run_is_not_compared(seeds, capsys):
+    (seeds[3] / "test_scores.npz").unlink()
+    code, out, err = run_script(capsys, *seeds, "--pool_seeds")
+    assert (code, err) == (0, "")
+    assert out.endswith(
+        "\n\nNot compared, no test_scores.npz: skip-1 and 1 more.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tokens", "it was scored on 2 tokens, skip-1 on 4."),
+        ("ends", "its sentences end elsewhere than those of skip-1."),
+        ("text", "its test text is another one than that of skip-1."),
+    ],
+)
+@pytest.mark.parametrize("option", [["--pool_seeds"], ["--record", "x.json"]])
+def test_seeds_scored_on_different_texts_are_one_line_and_exit_1(
+    seeds, capsys, monkeypatch, tmp_path, change, message, option
+):
+    monkeypatch.chdir(tmp_path)
+    if change == "tokens":
+        write_scores(seeds[3], np.ones(2), np.arange(2))
+    elif change == "ends":
+        write_scores(seeds[3], np.ones(4), np.arange(4))
+    else:
+        config = results.load_config(seeds[3]) | {"data_sha256": {"test": "1"}}
+        results.save(config, seeds[3] / "config.json")
+    code, out, err = run_script(capsys, *seeds, *option, "--samples", 10)
+    assert (code, out) == (1, "")
+    assert err == f"compare: skip-2 cannot be pooled: {message}\n"
+    assert not Path("x.json").exists()
+
+
+# The record, and its table.
+
+
+@pytest.mark.parametrize("options", [[], ["--pool_seeds"]])
+def test_the_record_holds_the_figures(seeds, tmp_path, capsys, options):
+    path = tmp_path / "record.json"
+    printed = run_script(capsys, *seeds, *options, "--samples", 500)
+    options = [*options, "--samples", 500, "--record", path]
+    assert run_script(capsys, *seeds, *options) == printed
+    a, b = WHOLE
+    found = json.loads(path.read_text())
+    assert {key: found[key] for key in ("level", "samples")} == {
+        "level": 0.95,
+        "samples": 500,
+    }
+    assert list(found) == ["level", "samples", "rows"]
+    lstm, skip = found["rows"]
+    assert lstm == {
+        "model": "lstm",
+        "epochs": 2,
+        "seeds": [1, 2],
+        "test": pytest.approx([2 * a, a / 2]),
+        "ways": {"perplexity": 125.0, "perplexity_sampled_mean": 11.5},
+        "commands": ["RL_train.py --name lstm-1", "RL_train.py --name lstm-2"],
+    }
+    assert skip == {
+        "model": "skip",
+        "epochs": 2,
+        "seeds": [1, 2],
+        "test": pytest.approx([2 * b, b / 2]),
+        # Not all of its seeds have a `perplexity_previous`.
+        "ways": {"perplexity": 125.0, "perplexity_sampled_mean": 11.5},
+        "commands": ["RL_train.py --name skip-1", "RL_train.py --name skip-2"],
+        "difference": pytest.approx(b - a),
+        "low": pytest.approx(1.0),
+        "high": pytest.approx(3.0),
+    }
+
+
+def test_the_level_of_a_record_is_that_of_its_intervals(
+    seeds, tmp_path, capsys
+):
+    path = tmp_path / "record.json"
+    options = ("--samples", 500, "--level", 0.3, "--record", path)
+    assert run_script(capsys, *seeds, *options)[0] == 0
+    found = json.loads(path.read_text())
+    assert found["level"] == 0.3
+    # Half of the draws hold both sentences, and only those count here.
+    row = found["rows"][1]
+    assert row["low"] == row["high"] == pytest.approx(row["difference"])
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [(0, "lstm-1 and 1 more"), (3, "skip-1 and 1 more")]
+)
+@pytest.mark.parametrize("missing", ["result.json", "test_scores.npz"])
+def test_an_unfinished_run_is_not_recorded(
+    seeds, tmp_path, capsys, place, name, missing
+):
+    (seeds[place] / missing).unlink()
+    path = tmp_path / "record.json"
+    options = ("--samples", 10, "--record", path)
+    code, out, err = run_script(capsys, *seeds, *options)
+    assert (code, out) == (1, "")
+    assert err == f"compare: {name}: must be finished to be recorded.\n"
+    assert not path.exists()
+
+
+def test_models_of_other_texts_are_not_recorded(three, tmp_path, capsys):
+    write_scores(three[1], np.ones(2), np.arange(2))
+    path = tmp_path / "record.json"
+    code, out, err = run_script(capsys, *three[:2], "--record", path)
+    assert (code, out) == (1, "")
+    tokens = len(make_text()[0])
+    assert err == (
+        f"compare: skip: it was scored on 2 tokens, lstm on {tokens:,}.\n"
+    )
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("value", ["low", [1], 10**400, float("nan")])
+def test_a_figure_that_is_no_number_is_not_recorded(tmp_path, capsys, value):
+    nll, _, sentence = make_text(9)
+    run = make_run(tmp_path / "a", scores=(nll, sentence))
+    text = json.dumps(make_record(test={"perplexity_previous": value}))
+    (run / "result.json").write_text(text)
+    path = tmp_path / "record.json"
+    code, out, err = run_script(capsys, run, "--record", path)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("compare: ")
+    assert not path.exists()
+
+
+def test_a_null_or_no_seed_is_as_if_left_out(tmp_path, capsys):
+    nll, _, sentence = make_text(9)
+    run = make_run(
+        tmp_path / "a",
+        scores=(nll, sentence),
+        record={"test": {"perplexity": 5.0, "perplexity_previous": None}},
+    )
+    path = tmp_path / "record.json"
+    assert run_script(capsys, run, "--record", path)[::2] == (0, "")
+    (row,) = json.loads(path.read_text())["rows"]
+    assert row["ways"] == {"perplexity": 5.0}
+    assert row["seeds"] == [None]
+
+
+def test_a_record_that_cannot_be_written(seeds, tmp_path, capsys):
+    folder, old = tmp_path / "folder", tmp_path / "old.json"
+    folder.mkdir()
+    old.write_text("old")
+    before = sorted(tmp_path.rglob("*"))
+    for path in (folder, tmp_path / "no" / "x.json", old / "x.json"):
+        options = ("--samples", 10, "--record", path)
+        code, out, err = run_script(capsys, *seeds, *options)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert err.startswith("compare: ")
+        assert path.name in err
+    with small_files.disk_full_after(100):
+        options = ("--samples", 10, "--record", old)
+        code, out, err = run_script(capsys, *seeds, *options)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "File too large" in err
+    assert old.read_text() == "old"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def make_comparison():
+    """A record with all that can be absent, present and absent."""
+    return {
+        "level": 0.9,
+        "samples": 100,
+        "rows": [
+            {
+                "model": "lstm",
+                "epochs": 13,
+                "seeds": [1, 2, 30],
+                "test": [100.0, 102.0, 107.0],
+                "ways": {"perplexity": 103.0},
+                "commands": ["run --seed 1", "run --seed 2", "run --seed 30"],
+            },
+            {
+                "model": "skip (K=5)",
+                "epochs": 2,
+                "seeds": [4],
+                "test": [99.504],
+                "ways": {
+                    "perplexity_sampled_mean": 98.25,
+                    "perplexity_previous": 101.0,
+                    "perplexity_random_mean": 100.126,
+                },
+                "commands": ["run --model 'a|b'"],
+                "difference": -3.5,
+                "low": -5.125,
+                "high": -0.001,
+            },
+        ],
+    }
+
+
+def test_the_table_of_a_record():
+    # Deviations of -3, -1 and 4 from 103: sqrt(26 / 2) = 3.61 over the seeds.
+    assert report.render(make_comparison()).splitlines() == [
+        "| model      | epochs | seeds  |          test | sampled "
+        "| always the previous state | random, same shares "
+        "| difference to lstm | 90 % interval  |",
+        "| ---------- | -----: | -----: | ------------: | ------: "
+        "| ------------------------: | ------------------: "
+        "| ------------------ | -------------- |",
+        "| lstm       |     13 | 1 2 30 | 103.00 ± 3.61 |       - "
+        "|                         - |                   - "
+        "| -                  | -              |",
+        "| skip (K=5) |      2 |      4 |         99.50 |   98.25 "
+        "|                    101.00 |              100.13 "
+        "| -3.50              | [-5.12, +0.00] |",
+        "",
+        "    run --seed 1",
+        "    run --seed 2",
+        "    run --seed 30",
+        "    run --model 'a|b'",
+    ]
+
+
+def test_the_table_of_what_was_recorded(seeds, tmp_path, capsys):
+    path = tmp_path / "record.json"
+    options = ("--samples", 500, "--record", path)
+    assert run_script(capsys, *seeds, *options)[0] == 0
+    text = report.render(json.loads(path.read_text()))
+    table, commands = text.split("\n\n")
+    a, b = WHOLE
+    # Two seeds: their distance over the root of 2.
+    spread = 1.5 / 2**0.5
+    assert [[*row[:5], *row[-2:]] for row in cells(table)[1:]] == [
+        ["lstm", "2", "1 2", f"{1.25 * a:.2f} ± {spread * a:.2f}", "11.50"]
+        + ["-", "-"],
+        ["skip", "2", "1 2", f"{1.25 * b:.2f} ± {spread * b:.2f}", "11.50"]
+        + [f"{b - a:+.2f}", "[+1.00, +3.00]"],
+    ]
+    assert commands.split() == [
+        *("RL_train.py", "--name", "lstm-1", "RL_train.py", "--name", "lstm-2"),
+        *("RL_train.py", "--name", "skip-1", "RL_train.py", "--name", "skip-2"),
+    ]
 
 
 # The picture.
@@ -682,13 +1118,23 @@ def test_the_picture_is_written(figure, three, tmp_path, capsys, name, start):
     assert path.read_bytes().startswith(start)
 
 
+def test_a_picture_without_a_folder(usage_error, three, tmp_path):
+    folder = tmp_path / "x.png"
+    folder.mkdir()
+    for path in (tmp_path / "no such folder" / "x.png", folder):
+        assert usage_error(*three, "--figure", path) == (
+            "argument --figure: must be a file in a folder that exists. "
+            f"Received: '{path}'"
+        )
+
+
 def test_a_picture_that_cannot_be_written(figure, three, tmp_path, capsys):
-    path = tmp_path / "no such folder" / "x.png"
-    code, out, err = run_script(capsys, *three, "--figure", path)
+    path = tmp_path / "x.png"
+    options = ("--samples", 10, "--figure", path)
+    with small_files.disk_full_after(100):
+        code, out, err = run_script(capsys, *three, *options)
     assert (code, len(cells(out.split("\n\n")[0]))) == (1, 4)
-    assert err == (
-        f"compare: {path}: cannot be written: No such file or directory.\n"
-    )
+    assert err == f"compare: {path}: cannot be written: File too large.\n"
 
 
 def test_nothing_to_draw(figure, tmp_path, capsys):

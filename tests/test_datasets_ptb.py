@@ -158,6 +158,9 @@ def test_plain_goes_before_packed(tiny, tmp_path):
 def test_order_of_search(tiny, tmp_path, monkeypatch):
     shared, root = tmp_path / "shared", tmp_path / "root"
     monkeypatch.setenv("DSL_DATA_DIR", str(shared))
+    with pytest.raises(DataError, match="DSL_DATA_DIR must name a folder"):
+        offline(root=root)
+    shared.mkdir()
     places = [shared / "ptb", shared, root / "data" / "ptb"]
     for place in reversed(places):
         write(place)

@@ -230,6 +230,57 @@ def test_sources_are_named_once_and_only_where_there_is_a_figure():
     assert results.sources(records) == ["A paper, table 2"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"estimator": "reinforce"}, "reinforce"),
+        ({"estimator": "straight_through"}, "straight-through"),
+        (
+            {"policy": "learned", "estimator": "reinforce", "rollouts": 1},
+            "reinforce",
+        ),
+        (
+            {"policy": "learned", "estimator": "reinforce", "rollouts": 4},
+            "reinforce, 4 rollouts",
+        ),
+        (
+            {"policy": "frozen", "estimator": "reinforce", "rollouts": None},
+            "frozen policy",
+        ),
+        (
+            {"policy": "random", "estimator": "reinforce"},
+            "random distances, shares uniform",
+        ),
+        (
+            {"policy": "random", "look_back_shares": None},
+            "random distances, shares uniform",
+        ),
+        (
+            {"policy": "random", "look_back_shares": [1.0, 0.25]},
+            "random distances, shares 1.0 0.25",
+        ),
+        # Shares of another policy say nothing.
+        (
+            {"policy": "frozen", "look_back_shares": [1.0], "rollouts": 2},
+            "frozen policy, 2 rollouts",
+        ),
+    ],
+)
+def test_a_model_in_words(settings, words):
+    settings = {"n_actions": 5, "lamda": 0.5, **settings}
+    record = make_record(settings=settings)
+    assert results.model_in_words(record) == (
+        f"dynamic_skip (K=5, λ=0.5, {words})"
+    )
+    record = make_record(model="lstm", settings=settings)
+    assert results.model_in_words(record) == "lstm"
+    heading, row = cells(results.language_models([make_record()]))
+    assert (heading[0], row[0]) == (
+        "model",
+        "dynamic_skip (K=None, λ=1.0, None)",
+    )
+
+
 def test_import_needs_the_standard_library_only():
     code = "import sys, dsl.results; print(*sys.modules)"
     modules = subprocess.run(

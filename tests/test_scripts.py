@@ -284,8 +284,8 @@ def demo(copy):
     shutil.copy(ROOT / "scripts/table.py", copy.root / "scripts")
     (copy.root / "dsl").mkdir()
     (copy.root / "dsl/__init__.py").touch()
-    for module in ("atomic.py", "results.py"):
-        shutil.copy(ROOT / "dsl" / module, copy.root / "dsl")
+    for module in ("atomic", "archives", "messages", "results"):
+        shutil.copy(ROOT / "dsl" / f"{module}.py", copy.root / "dsl")
     return copy
 
 

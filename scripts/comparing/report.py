@@ -14,8 +14,13 @@ def render(record):
 
     Returns:
         A `dsl.results.table`, then the commands of the runs.
+
+    Raises:
+        ValueError, KeyError, TypeError: If it is no such record.
     """
-    rows = record["rows"]
+    rows, level = record["rows"], record["level"]
+    if not rows or not 0 < level < 1:
+        raise ValueError(f"no rows, or no level. Received: {level!r}")
     first = rows[0]["model"]
     table = results.table(
         rows,
@@ -28,7 +33,7 @@ def render(record):
             ("always the previous state", _way("perplexity_previous")),
             ("random, same shares", _way("perplexity_random_mean")),
             (f"difference to {first}", _difference),
-            (f"{100 * record['level']:g} % interval", _interval),
+            (f"{100 * level:g} % interval", _interval),
         ],
     )
     commands = [f"    {command}" for row in rows for command in row["commands"]]

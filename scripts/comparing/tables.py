@@ -1,6 +1,8 @@
 """Runs side by side: settings that differ, perplexities and intervals."""
 
 import json
+import os
+import statistics
 from pathlib import Path
 
 from dsl import results
@@ -36,7 +38,8 @@ def load(folders):
         ResultError: If a folder holds no run, or a file in it is wrong.
     """
     folders = [Path(folder) for folder in folders]
-    short = [folder.resolve().name for folder in folders]
+    # Unlike `Path.resolve`, this takes links that lead in a circle.
+    short = [os.path.basename(os.path.abspath(folder)) for folder in folders]
     runs = []
     for folder, name in zip(folders, short, strict=True):
         finished = (folder / results.FILE_NAME).exists()
@@ -97,6 +100,9 @@ def pooled(runs):
         the number of its runs and `each` their perplexities. The scores of a
         group are the mean over its seeds of what each token costs, so that
         its perplexity is the geometric mean of theirs.
+
+    Raises:
+        ResultError: If runs of a group were scored on different texts.
     """
     groups = {}
     for run in runs:
@@ -117,7 +123,12 @@ def _together(group):
     if any(one is None for one in scores):
         return {**found, "scores": None}
     for run in group[1:]:
-        _check_texts(first, run)
+        try:
+            _check_texts(first, run)
+        except ValueError as error:
+            raise results.ResultError(
+                f"{run['name']} cannot be pooled: {error}"
+            ) from error
     nll = [one["nll"] for one in scores]
     found["each"] = [metrics.perplexity(one) for one in nll]
     found["scores"] = {**scores[0], "nll": sum(nll) / len(nll)}
@@ -182,7 +193,8 @@ def rows(runs, samples, level):
         the runs) and, but for the first, `difference`, `low` and `high`.
 
     Raises:
-        ResultError: If a run is not finished, or of another text.
+        ResultError: If a run is not finished, or of another text, or what it
+            measured is not a number.
     """
     found = []
     for run in runs:
@@ -195,9 +207,9 @@ def rows(runs, samples, level):
         row = {
             "model": results.model_in_words(records[0]),
             "epochs": len(run["epochs"]),
-            "seeds": [one["settings"]["seed"] for one in records],
+            "seeds": [one["settings"].get("seed") for one in records],
             "test": run["each"],
-            "ways": _means([one["test"] for one in records]),
+            "ways": _means(records),
             "commands": [one["command"] for one in records],
         }
         if found:
@@ -209,13 +221,21 @@ def rows(runs, samples, level):
     return found
 
 
-def _means(measured):
+def _means(records):
     """The mean over runs of each perplexity that all of them have."""
-    return {
-        key: sum(one[key] for one in measured) / len(measured)
-        for key in measured[0]
-        if key.startswith("perplexity") and all(key in one for one in measured)
-    }
+    means = {}
+    for key in records[0]["test"]:
+        values = [record["test"].get(key) for record in records]
+        if not key.startswith("perplexity") or None in values:
+            continue
+        try:
+            means[key] = statistics.fmean(values)
+        except (TypeError, OverflowError) as error:
+            raise results.ResultError(
+                f"{records[0]['run_folder']}: `test.{key}` must be a finite "
+                f"number, here and for other seeds: {error}"
+            ) from error
+    return means
 
 
 def _scored(run):
@@ -251,14 +271,18 @@ def _check_texts(first, run):
         )
     if (b["sentence"] != a["sentence"]).any():
         raise ValueError(f"its sentences end elsewhere than those of {name}.")
-    hashes = {_test_sha256(first), _test_sha256(run)} - {None}
-    if len(hashes) > 1:
+    hashes = _test_sha256(first), _test_sha256(run)
+    if None not in hashes and hashes[0] != hashes[1]:
         raise ValueError(f"its test text is another one than that of {name}.")
 
 
 def _test_sha256(run):
     hashes = run["config"].get("data_sha256")
-    return hashes.get("test") if isinstance(hashes, dict) else None
+    return str(hashes["test"]) if _has_test(hashes) else None
+
+
+def _has_test(hashes):
+    return isinstance(hashes, dict) and hashes.get("test") is not None
 
 
 def _setting(settings, key):
