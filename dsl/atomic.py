@@ -19,7 +19,7 @@ def replacing(path):
         A binary file, open for writing.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written; it names `path`.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -30,6 +30,9 @@ def replacing(path):
             os.fsync(file.fileno())
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        # Writing to an open file names none.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

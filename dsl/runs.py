@@ -85,13 +85,12 @@ class RunFolder:
             results.save(config, unfinished / "config.json")
             run._take_lock(unfinished / "lock")
             unfinished.rename(run.path)
-        except OSError as error:
+        except (OSError, results.ResultError) as error:
             run.close()
             shutil.rmtree(unfinished, ignore_errors=True)
             _remove_empty(missing)
-            raise RunError(
-                f"{run.path}: cannot be made: {error.strerror}."
-            ) from error
+            reason = getattr(error, "strerror", None) or error
+            raise RunError(f"{run.path}: cannot be made: {reason}.") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return run
@@ -142,19 +141,19 @@ class RunFolder:
 
     def _take_lock(self, path):
         # Opened before it is locked: a lock belongs to an open file.
-        self._lock = open(path, "a+", encoding="utf-8")  # noqa: SIM115
+        self._lock = open(path, "a+b", buffering=0)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.seek(0)
-            owner = self._lock.read(20).strip() or "unknown"
+            owner = self._lock.read(20).decode("ascii", "replace").strip()
             self.close()
+            owner = owner or "unknown"
             raise RunError(
                 f"{self.path}: in use by another process ({owner})."
             ) from None
         self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
+        self._lock.write(f"{os.getpid()}\n".encode())
 
     def close(self):
         """Gives the folder free for other processes."""
@@ -361,12 +360,14 @@ def _differing(old, new, free):
     after = json.loads(json.dumps(after))
     found = []
     for key in [*after, *(key for key in before if key not in after)]:
-        if key in free or before.get(key, "none") == after.get(key, "none"):
+        if key in free or before.get(key, ...) == after.get(key, ...):
             continue
         flag = key if key.startswith("(") else f"--{key}"
-        found.append(
-            f"{flag} {_short(before.get(key))}, now {_short(after.get(key))}"
+        old, new = (
+            _short(one[key]) if key in one else "unknown"
+            for one in (before, after)
         )
+        found.append(f"{flag} {old}, now {new}")
     return found
 
 

@@ -160,7 +160,7 @@ def fit(
         _check_finite(entry)
         with interrupts.held_back():
             if progress.best is None or entry[monitor] < progress.best:
-                progress.best = entry[monitor]
+                progress.best = float(entry[monitor])
                 run.save_best(model, entry)
             schedule.finish_epoch(entry[monitor])
             progress.finish_epoch(entry, schedule)

@@ -143,7 +143,7 @@ def show_finished(run):
     print("finished already", flush=True)
     try:
         print_record(record)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise results.ResultError(
             f"{run.path / results.FILE_NAME}: must hold what this program "
             f"measured. Received: no or another {error}"

@@ -609,17 +609,20 @@ def usage_error(capsys, monkeypatch):
             ["--samples", f"1{'0' * 30}"],
             f"argument --samples: {COUNT} Received: '1{'0' * 30}'",
         ),
-        (["--figure", "x.jpg"], f"argument --figure: {SUFFIX} Rec.*'x.jpg'"),
-        (["--figure", "png"], f"argument --figure: {SUFFIX} Rec.*'png'"),
+        (
+            ["--figure", "x.jpg"],
+            f"argument --figure: {SUFFIX} Received: 'x.jpg'",
+        ),
+        (["--figure", "png"], f"argument --figure: {SUFFIX} Received: 'png'"),
         (["--record"], "argument --record: expected one argument"),
-        (["--pool", "x"], "unrecognized arguments: --pool"),
+        (["--pool", "x"], "unrecognized arguments: --pool x"),
         (["--sample", "5"], "unrecognized arguments: --sample 5"),
-        (["--x\x1b[31m\nred"], r"unrecognized .*: --x\\x1b\[31m red"),
+        (["--x\x1b[31m\nred"], r"unrecognized arguments: --x\x1b[31m red"),
     ],
 )
 def test_a_wrong_argument_is_exit_2(usage_error, arguments, message):
     runs = ["run"] * bool(arguments)
-    assert re.fullmatch(message, usage_error(*runs, *arguments))
+    assert usage_error(*runs, *arguments) == message
 
 
 def test_missing_matplotlib_is_said_before_anything_else(
@@ -635,7 +638,7 @@ def test_missing_matplotlib_is_said_before_anything_else(
 # Runs that differ in nothing but the seed, taken together.
 
 
-def run_of(name, nll=(1.0, 2.0), **settings):
+def run_of(name, nll=(1.0, 2.0), /, **settings):
     """A run as `tables.load` returns it; None for `nll` if not scored."""
     scores = {"nll": np.array(nll), "sentence": np.arange(2)}
     return {
@@ -986,7 +989,7 @@ def make_comparison():
 def test_the_table_of_a_record():
     # Deviations of -3, -1 and 4 from 103: sqrt(26 / 2) = 3.61 over the seeds.
     assert report.render(make_comparison()).splitlines() == [
-        "| model      | epochs | seeds  |          test | sampled "
+        "| model      | epochs |  seeds |          test | sampled "
         "| always the previous state | random, same shares "
         "| difference to lstm | 90 % interval  |",
         "| ---------- | -----: | -----: | ------------: | ------: "

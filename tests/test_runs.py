@@ -1,19 +1,22 @@
-"""Run folders and the hash of weights."""
+"""Run folders: made, locked, gone on with, read."""
 
 import json
-import re
+import os
+import subprocess
+import sys
 
 import cases
-import h5py
 import keras
 import numpy as np
 import pytest
 import small_models
 from keras import ops
+from small_files import disk_full_after
 
 import dsl
-from dsl import runs
-from language_modeling import experiment, settings
+from dsl import results, runs
+from dsl.optimizers import GroupedOptimizer
+from dsl.policy_signal import PolicySignal
 
 SETTINGS = {"seed": 7, "lamda": None}
 DATA = {"train": "1f", "test": "2e"}
@@ -29,7 +32,19 @@ def one_line(error):
 
 @pytest.fixture
 def folder(tmp_path):
-    return runs.RunFolder.create(tmp_path / "runs", "a run", CONFIG)
+    made = runs.RunFolder.create(tmp_path / "runs", "a run", CONFIG)
+    yield made
+    made.close()
+
+
+def resume(folder, config=CONFIG, free=()):
+    folder.close()
+    train_dir, name = folder.path.parent, folder.path.name
+    return runs.RunFolder.resume(train_dir, name, config, free)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_new_folder_holds_its_configuration(folder, tmp_path):
@@ -38,15 +53,54 @@ def test_a_new_folder_holds_its_configuration(folder, tmp_path):
     assert config == CONFIG
     again = runs.RunFolder(str(folder.path))
     assert again.settings(["seed", "lamda"], DATA) == SETTINGS
+    assert again.config() == CONFIG
     assert folder.best.parent.is_dir() and not folder.best.exists()
+    assert names(folder.path) == ["checkpoints", "config.json", "lock"]
+    assert names(tmp_path / "runs") == ["a run"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1}, CONFIG.keys()])
+def test_a_configuration_without_json_form_makes_no_folder(value, tmp_path):
+    with pytest.raises(results.ResultError, match="cannot be written"):
+        runs.RunFolder.create(tmp_path, "name", {"settings": {"a": value}})
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_full_disk_makes_no_folder(tmp_path):
+    with disk_full_after(10), pytest.raises(runs.RunError) as error:
+        runs.RunFolder.create(tmp_path / "a" / "b", "name", CONFIG)
+    assert "cannot be made: File too large." in one_line(error)
+    assert not list(tmp_path.rglob("name*"))
+
+
+ENTRIES = [
+    {"epoch": 1, "valid_perplexity": 2.5, "shares": [0.25, 0.75]},
+    {"epoch": 2, "valid_perplexity": 2.0, "shares": [0.5, 0.5], "late": 1e-9},
+]
 
 
 def test_metrics_are_one_line_an_entry(folder):
-    entries = [{"epoch": 1, "valid_perplexity": 2.5}, {"epoch": 2}]
-    for entry in entries:
-        folder.log_metrics(entry)
-    lines = (folder.path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == entries
+    for count in (1, 2, 1):
+        folder.write_metrics(ENTRIES[:count])
+        lines = (folder.path / "metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line) for line in lines] == ENTRIES[:count]
+        assert results.load_metrics(folder.path) == ENTRIES[:count]
+
+
+def test_metrics_for_a_spreadsheet_have_one_column_an_element(folder):
+    folder.write_metrics(ENTRIES)
+    path = folder.path / "metrics.csv"
+    assert path.read_text() == (
+        "epoch,valid_perplexity,shares_1,shares_2,late\n"
+        "1,2.5,0.25,0.75,\n"
+        "2,2.0,0.5,0.5,1e-09\n"
+    )
+    folder.write_metrics(ENTRIES[:1])
+    assert path.read_text() == (
+        "epoch,valid_perplexity,shares_1,shares_2\n1,2.5,0.25,0.75\n"
+    )
+    folder.write_metrics([])
+    assert (folder.path / "metrics.jsonl").read_text() == ""
 
 
 def test_a_folder_that_exists_is_refused_and_left_alone(folder):
@@ -54,7 +108,8 @@ def test_a_folder_that_exists_is_refused_and_left_alone(folder):
     with pytest.raises(runs.RunError) as error:
         runs.RunFolder.create(folder.path.parent, folder.path.name, {"seed": 8})
     assert one_line(error) == (
-        f"{folder.path}: exists already; a run needs a new folder."
+        f"{folder.path}: exists already; a run needs a new folder, and "
+        "--resume goes on with an old one."
     )
     assert folder.settings(SETTINGS, DATA) == SETTINGS
     assert (folder.path / "result.json").read_text() == "old"
@@ -67,10 +122,13 @@ def test_an_empty_folder_is_refused_too(tmp_path):
     assert not any((tmp_path / "name").iterdir())
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a/"])
-def test_a_name_that_is_no_folder_name(name, tmp_path):
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "/a", "a/", "a\nb", "a\x1b[2J", "\0"]
+)
+@pytest.mark.parametrize("method", ["create", "resume"])
+def test_a_name_that_is_no_folder_name(method, name, tmp_path):
     with pytest.raises(runs.RunError) as error:
-        runs.RunFolder.create(tmp_path, name, {})
+        getattr(runs.RunFolder, method)(tmp_path, name, CONFIG)
     assert one_line(error).endswith(
         f"must be a plain folder name. Received: {name!r}"
     )
@@ -94,9 +152,13 @@ def test_a_name_too_long_for_the_disk(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "cannot be read: No such file or directory."),
-        (b"{", "cannot be read: not valid JSON."),
-        (b"\xff", "cannot be read: not valid JSON."),
+        (None, "no such file; every run folder has one."),
+        (
+            b"{",
+            "not valid JSON: Expecting property name enclosed in double "
+            "quotes at line 1.",
+        ),
+        (b"\xff", "cannot be read: not UTF-8 text."),
         (b"[]", 'holds no "settings".'),
         (b'{"settings": 3}', 'holds no "settings".'),
         (
@@ -120,31 +182,216 @@ def test_a_run_on_other_data_is_refused(folder):
     for data in ({}, {**DATA, "test": "3d"}):
         with pytest.raises(runs.RunError) as error:
             folder.settings(SETTINGS, data)
-        assert "another corpus" in one_line(error)
+        assert "the corpus that it was trained on" in one_line(error)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_metrics_are_finite(value, folder):
+    folder.write_metrics(ENTRIES)
     with pytest.raises(ValueError, match="JSON"):
-        folder.log_metrics({"valid_perplexity": value})
+        folder.write_metrics([{"valid_perplexity": value}])
+    assert results.load_metrics(folder.path) == ENTRIES
 
 
+# Going on.
+
+
+def test_a_run_goes_on_with_its_settings(folder):
+    again = resume(folder)
+    assert (again.path, again.config()) == (folder.path, CONFIG)
+    again.close()
+
+
+def test_a_run_that_is_not_there(tmp_path):
+    with pytest.raises(runs.RunError, match="no such run to go on with"):
+        runs.RunFolder.resume(tmp_path, "name", CONFIG)
+    assert not any(tmp_path.iterdir())
+
+
+def test_every_setting_that_differs_is_named_with_both_values(folder):
+    settings = {"seed": 8, "lamda": 0.5, "new": [1.0]}
+    config = {**CONFIG, "settings": settings, "backend": "jax"}
+    with pytest.raises(runs.RunError) as error:
+        resume(folder, config)
+    assert one_line(error).endswith(
+        "differing: --seed 7, now 8; --lamda null, now 0.5; "
+        '--new null, now [1.0]; (backend) null, now "jax".'
+    )
+    with pytest.raises(runs.RunError) as error:
+        resume(folder, {**CONFIG, "settings": {"seed": 7}})
+    assert "differing: --lamda " in one_line(error)
+    assert not folder.last.exists()
+
+
+def test_settings_that_change_no_number_may_differ(folder):
+    config = {**CONFIG, "settings": {**SETTINGS, "lamda": 0.5}}
+    resume(folder, config, free=("lamda",)).close()
+    config["settings"]["seed"] = 8
+    with pytest.raises(runs.RunError) as error:
+        resume(folder, config, free=("lamda",))
+    assert "differing: --seed 7, now 8." in one_line(error)
+
+
+def test_settings_are_compared_as_json_has_them(tmp_path):
+    config = {**CONFIG, "settings": {"shares": (0.5, 1.0)}}
+    folder = runs.RunFolder.create(tmp_path, "name", config)
+    resume(folder, config).close()
+
+
+def test_a_run_does_not_go_on_with_other_data(folder):
+    with pytest.raises(runs.RunError) as error:
+        resume(folder, {**CONFIG, "data_sha256": {**DATA, "test": "3d"}})
+    message = one_line(error)
+    assert '"2e"' in message and '"3d"' in message
+
+
+def test_what_a_killed_process_left_is_removed(folder):
+    half = folder.last.with_name(".last.npz.123.tmp")
+    half.touch()
+    again = resume(folder)
+    assert not half.exists()
+    again.close()
+
+
+def test_a_folder_is_for_one_process_at_a_time(folder):
+    with pytest.raises(runs.RunError) as error:
+        runs.RunFolder.resume(folder.path.parent, folder.path.name, CONFIG)
+    assert one_line(error) == (
+        f"{folder.path}: in use by another process ({os.getpid()})."
+    )
+    # Reading it is not working on it.
+    assert runs.RunFolder(folder.path).config() == CONFIG
+    resume(folder).close()
+    resume(folder).close()
+
+
+HOLDER = """
+import sys, time
+from dsl import runs
+made = runs.RunFolder.create(sys.argv[1], "name", {"settings": {}})
+print("made", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_lock_ends_with_a_killed_process(tmp_path):
+    config = {"settings": {}, "data_sha256": None}
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        assert process.stdout.readline() == b"made\n"
+        with pytest.raises(runs.RunError, match=rf"\({process.pid}\)"):
+            runs.RunFolder.resume(tmp_path, "name", config)
+        process.kill()
+    runs.RunFolder.resume(tmp_path, "name", config).close()
+
+
+# Checkpoints. What can be wrong with the files is in test_checkpoints.py.
+
+
+def trainer(**options):
+    model = small_models.build(dropout=0.3)
+    optimizer = GroupedOptimizer(
+        keras.optimizers.SGD(0.5), keras.optimizers.Adam(0.01)
+    )
+    signal = PolicySignal(baseline="running_mean")
+    return small_models.trainer(model, signal, optimizer, **options)
+
+
+def everything(trainer):
+    return [
+        cases.to_numpy(variable)
+        for variable in [*trainer.variables, *trainer.optimizer.variables]
+    ]
+
+
+@pytest.mark.backend
+def test_all_that_training_goes_on_from_comes_back(folder):
+    first, second = trainer(), trainer()
+    assert folder.load_last(first) is None
+    assert folder.describe_last() == "no checkpoint was written yet"
+    first.train_on_batch(*small_models.batches(1)[0])
+    folder.save_last(first, {"epoch": 2, "step": 3})
+    assert folder.load_last(second) == {"epoch": 2, "step": 3}
+    changed = 0
+    pairs = zip(everything(first), everything(second), strict=True)
+    for (left, right), fresh in zip(pairs, everything(trainer()), strict=True):
+        np.testing.assert_array_equal(left, right)
+        changed += not np.array_equal(right, fresh)
+    # Weights, moments, states, statistics, random numbers, counters.
+    assert changed > 35
+    assert folder.describe_last() == (
+        "the checkpoint of epoch 2, step 3 is kept; --resume goes on from it"
+    )
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(folder):
+    folder.save_last(trainer(), {})
+    shared = small_models.trainer(
+        small_models.build(dropout=0.3), PolicySignal(baseline="running_mean")
+    )
+    with pytest.raises(runs.RunError) as error:
+        folder.load_last(shared)
+    assert one_line(error).startswith(f"{folder.last}: belongs to another")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_not_saved(value, folder):
+    made = trainer()
+    folder.save_last(made, {})
+    whole = folder.last.read_bytes()
+    made.language_model.softmax_bias.assign(np.full(small_models.WORDS, value))
+    with pytest.raises(runs.DivergedError, match="softmax_bias"):
+        folder.save_last(made, {})
+    assert folder.last.read_bytes() == whole
+
+
+@pytest.mark.parametrize("which", ["best", "last"])
+def test_a_checkpoint_of_another_run_is_refused(which, folder, tmp_path):
+    made = trainer()
+    folder.save_last(made, {})
+    folder.save_best(made.language_model, {})
+    config = {**CONFIG, "settings": {"seed": 8}}
+    other = runs.RunFolder.create(tmp_path, "other", config)
+    path = getattr(other, which)
+    path.write_bytes(getattr(folder, which).read_bytes())
+    before = everything(made)
+    with pytest.raises(runs.RunError) as error:
+        if which == "last":
+            other.load_last(made)
+        else:
+            other.load_best(made.language_model)
+    assert one_line(error).startswith(f"{path}: belongs to another run")
+    for left, right in zip(everything(made), before, strict=True):
+        np.testing.assert_array_equal(left, right)
+    other.close()
+
+
+def test_a_last_checkpoint_that_is_damaged(folder):
+    folder.last.write_bytes(b"PK")
+    with pytest.raises(runs.RunError) as error:
+        folder.load_last(trainer())
+    assert one_line(error).startswith(f"{folder.last}: damaged")
+    assert folder.describe_last() == "its last checkpoint cannot be read"
+
+
+@pytest.mark.backend
 def test_best_weights_come_back_bit_for_bit(folder):
     model = small_models.build()
-    folder.save_best(model)
+    folder.save_best(model, {"epoch": 3})
     expected = model.get_weights()
     other = small_models.build(small_models.random_weights(seed=1))
-    folder.load_best(other)
+    assert folder.load_best(other) == {"epoch": 3}
     for left, right in zip(other.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(left, right)
     # A second, better model replaces the first; nothing else stays behind.
     model.softmax_bias.assign(ops.zeros_like(model.softmax_bias))
-    folder.save_best(model)
-    folder.load_best(other)
+    folder.save_best(model, {"epoch": 4})
+    assert folder.load_best(other) == {"epoch": 4}
     assert not cases.to_numpy(other.softmax_bias).any()
-    assert [path.name for path in folder.best.parent.iterdir()] == [
-        "best.weights.h5"
-    ]
+    assert names(folder.best.parent) == ["best.npz"]
 
 
 def assert_refused(folder, model):
@@ -164,7 +411,7 @@ def test_missing_weights(folder):
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "short"])
 def test_damaged_weights(damage, folder):
     model = small_models.build()
-    folder.save_best(model)
+    folder.save_best(model, {})
     whole = folder.best.read_bytes()
     folder.best.write_bytes(
         {
@@ -174,12 +421,11 @@ def test_damaged_weights(damage, folder):
             "short": whole[:-1],
         }[damage]
     )
-    assert "not the weights of this model" in assert_refused(folder, model)
+    assert "damaged, or no checkpoint" in assert_refused(folder, model)
 
 
 def test_another_programs_file(folder):
-    with h5py.File(folder.best, "w") as file:
-        file["numbers"] = np.arange(3)
+    np.savez(folder.best, numbers=np.arange(3))
     assert_refused(folder, small_models.build())
 
 
@@ -189,7 +435,7 @@ def test_another_programs_file(folder):
     ids=["without agent", "more actions", "fewer words"],
 )
 def test_weights_of_another_model(other, folder, monkeypatch):
-    folder.save_best(small_models.build())
+    folder.save_best(small_models.build(), {})
     if other.pop("cls", None):
         monkeypatch.setattr(small_models, "WORDS", 10)
     assert_refused(folder, small_models.build(**other))
@@ -205,76 +451,5 @@ def test_weights_of_a_model_with_more_layers(folder):
         model.build((1, 1))
         return model
 
-    folder.save_best(build(2))
+    folder.save_best(build(2), {})
     assert_refused(folder, build(1))
-
-
-def test_the_hash_of_weights_is_stable_and_sees_every_change(folder):
-    model = small_models.build()
-    first = runs.weights_sha256(model)
-    assert re.fullmatch("[0-9a-f]{64}", first)
-    assert runs.weights_sha256(model) == first
-    folder.save_best(model)
-    seen = {first}
-    for variable in model.trainable_variables:
-        value = cases.to_numpy(variable)
-        changed = value.copy()
-        changed.flat[-1] = np.nextafter(changed.flat[-1], np.float32(9.0))
-        variable.assign(changed)
-        seen.add(runs.weights_sha256(model))
-        variable.assign(value)
-    assert len(seen) == 1 + len(model.trainable_variables) == 14
-    assert runs.weights_sha256(model) == first
-    for variable in model.trainable_variables:
-        variable.assign(ops.zeros_like(variable))
-    folder.load_best(model)
-    assert runs.weights_sha256(model) == first
-
-
-def test_the_hash_sees_names():
-    class Model:
-        def __init__(self, *variables):
-            self.trainable_variables = variables
-
-    class Variable:
-        def __init__(self, path, value):
-            self.path, self.value = path, np.float32(value)
-
-        def __array__(self, dtype=None, copy=None):
-            return self.value
-
-    one, two = Variable("a/kernel", [1.0]), Variable("a/bias", [1.0])
-    found = {
-        runs.weights_sha256(Model(one, two)),
-        runs.weights_sha256(Model(two, one)),
-        runs.weights_sha256(Model(one, one)),
-        runs.weights_sha256(Model(one)),
-    }
-    assert len(found) == 4
-
-
-@pytest.mark.parametrize("model", ["lstm", "dynamic_skip"])
-def test_the_hash_does_not_depend_on_other_models(model):
-    """Two models of one process that start from one seed."""
-    flags = ["--model", model, "--rnn_size", "4", "--seed"]
-    first, again, other = (
-        experiment.build_model(settings.parse_args([*flags, seed]), 9)
-        for seed in ("1", "1", "2")
-    )
-    assert runs.weights_sha256(first) == runs.weights_sha256(again)
-    assert runs.weights_sha256(first) != runs.weights_sha256(other)
-
-
-def test_versions_are_of_what_is_installed():
-    found = runs.versions()
-    assert found["keras"] == keras.__version__
-    assert found["numpy"] == np.__version__
-    assert re.fullmatch(r"3\.\d+\.\d+\S*", found["python"])
-    assert set(found) <= {"python", *runs.PACKAGES}
-
-
-def test_commit_outside_of_a_clone(tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert runs.commit(tmp_path) is None
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert runs.commit(tmp_path) is None

@@ -1,0 +1,78 @@
+"""What a run was made with, and the hash of its weights."""
+
+import re
+
+import cases
+import keras
+import numpy as np
+import pytest
+import small_models
+
+from dsl import provenance
+from language_modeling import experiment, settings
+
+
+def test_the_hash_of_weights_is_stable_and_sees_every_change():
+    model = small_models.build()
+    first = provenance.weights_sha256(model)
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    assert provenance.weights_sha256(model) == first
+    seen = {first}
+    for variable in model.trainable_variables:
+        value = cases.to_numpy(variable)
+        changed = value.copy()
+        changed.flat[-1] = np.nextafter(changed.flat[-1], np.float32(9.0))
+        variable.assign(changed)
+        seen.add(provenance.weights_sha256(model))
+        variable.assign(value)
+    assert len(seen) == 1 + len(model.trainable_variables) == 14
+    assert provenance.weights_sha256(model) == first
+
+
+def test_the_hash_sees_names():
+    class Model:
+        def __init__(self, *variables):
+            self.trainable_variables = variables
+
+    class Variable:
+        def __init__(self, path, value):
+            self.path, self.value = path, np.float32(value)
+
+        def __array__(self, dtype=None, copy=None):
+            return self.value
+
+    one, two = Variable("a/kernel", [1.0]), Variable("a/bias", [1.0])
+    found = {
+        provenance.weights_sha256(Model(one, two)),
+        provenance.weights_sha256(Model(two, one)),
+        provenance.weights_sha256(Model(one, one)),
+        provenance.weights_sha256(Model(one)),
+    }
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize("model", ["lstm", "dynamic_skip"])
+def test_the_hash_does_not_depend_on_other_models(model):
+    """Two models of one process that start from one seed."""
+    flags = ["--model", model, "--rnn_size", "4", "--seed"]
+    first, again, other = (
+        experiment.build_model(settings.parse_args([*flags, seed]), 9)
+        for seed in ("1", "1", "2")
+    )
+    assert provenance.weights_sha256(first) == provenance.weights_sha256(again)
+    assert provenance.weights_sha256(first) != provenance.weights_sha256(other)
+
+
+def test_versions_are_of_what_is_installed():
+    found = provenance.versions()
+    assert found["keras"] == keras.__version__
+    assert found["numpy"] == np.__version__
+    assert re.fullmatch(r"3\.\d+\.\d+\S*", found["python"])
+    assert set(found) <= {"python", *provenance.PACKAGES}
+
+
+def test_commit_outside_of_a_clone(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.commit(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit(tmp_path) is None
