@@ -45,7 +45,8 @@ class PolicySignal(keras.layers.Layer):
         chosen: The layer's dict of `log_prob` and `entropy`, same shape.
         observed: e_t, float `(rollouts * batch, time, features)`; read by
             the "value" baseline only.
-        weight_t: Optional mask, `(rollouts * batch, time)`.
+        weight_t: Optional mask, `(rollouts * batch, time)`; where it is 0
+            throughout, no running statistic moves.
         correct_t: Whether the prediction was right, bool, same shape; read by
             the "correct" reward only.
         training: Whether running statistics move.
@@ -130,7 +131,9 @@ class PolicySignal(keras.layers.Layer):
         correct_t=None,
         training=False,
     ):
-        loss = -self._entropy_weight(training) * policy.entropy_bonus(
+        # An agent that has not yet chosen anything has nothing to learn from.
+        acts = True if weight_t is None else ops.any(weight_t > 0)
+        loss = -self._entropy_weight(training, acts) * policy.entropy_bonus(
             chosen["entropy"], weight_t
         )
         if self.estimator != "reinforce":
@@ -144,7 +147,7 @@ class PolicySignal(keras.layers.Layer):
             reward_t = reward_t * weight_t
         return_t = policy.reward_to_go(reward_t, self.discount)
         baseline_t, baseline_loss = self._baseline(
-            return_t, observed, weight_t, training
+            return_t, observed, weight_t, training, acts
         )
         return (
             loss
@@ -155,7 +158,7 @@ class PolicySignal(keras.layers.Layer):
             )
         )
 
-    def _entropy_weight(self, training):
+    def _entropy_weight(self, training, acts):
         if self.final_entropy_weight is None:
             return self.entropy_weight
         weight = policy.annealed(
@@ -165,10 +168,10 @@ class PolicySignal(keras.layers.Layer):
             self.entropy_steps,
         )
         if training:
-            self.updates.assign_add(1.0)
+            self.updates.assign_add(ops.cast(acts, "float32"))
         return weight
 
-    def _baseline(self, return_t, observed, weight_t, training):
+    def _baseline(self, return_t, observed, weight_t, training, acts):
         """The baseline, and what trains it."""
         if self.baseline == "batch_mean":
             return policy.batch_mean(return_t), 0.0
@@ -177,7 +180,8 @@ class PolicySignal(keras.layers.Layer):
         if self.baseline == "running_mean":
             old = ops.copy(self.mean_t)
             if training:
-                self.mean_t.assign(policy.running_mean(old, return_t))
+                new = policy.running_mean(old, return_t)
+                self.mean_t.assign(ops.where(acts, new, old))
             start = ops.mean(return_t, axis=0)
             return ops.where(ops.isnan(old), start, old)[None], 0.0
         if self.baseline == "value":

@@ -12,8 +12,9 @@ sys.path.insert(0, str(ROOT))
 from dsl import results  # noqa: E402
 
 PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
+UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 BLOCK = re.compile(
-    r"(<!-- results: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- results: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 
@@ -75,7 +76,7 @@ def comparison(name):
     path = ROOT / "results" / "comparisons" / f"{name}.json"
     try:
         return report.render(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise results.ResultError(
             f"{path}: not a record of scripts/compare."
         ) from error
@@ -90,7 +91,7 @@ def benchmark(wanted):
         record = json.loads(path.read_text(encoding="utf-8"))
         tables = [table for table in record["tables"] if wanted(table)]
         text = report.render({**record, "tables": tables})
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise results.ResultError(
             f"{path}: not a record of scripts/benchmark.py."
         ) from error

@@ -70,7 +70,8 @@ class Case:
         return f"{self.kind}: {self.name}"
 
 
-# How a folder is broken.
+# How a folder is broken. Files are replaced, never written into: those of the
+# whole folder may be links.
 
 
 def write(path, content):
@@ -89,8 +90,17 @@ def change(path, function):
     """Replaces a file's bytes by a function of them."""
 
     def damage(folder):
-        file = folder / path
-        file.write_bytes(function(file.read_bytes()))
+        content = (folder / path).read_bytes()
+        write(path, function(content))(folder)
+
+    return damage
+
+
+def copy(source, path):
+    """Puts a copy of one file in the place of another."""
+
+    def damage(folder):
+        write(path, (folder / source).read_bytes())(folder)
 
     return damage
 
@@ -841,6 +851,7 @@ def run_folders():
         ("true_perplexity", {}),
         ("true_perplexity", {"test": "low"}),
         ("test", {"perplexity": 10**400}),
+        ("published", {"test_perplexity": RED, "source": "a"}),
     ):
         yield Case(
             "run folder",
@@ -849,10 +860,47 @@ def run_folders():
             (0, 1, 2) if not value else (1, 2),
             ("result.json",),
             damage=both(
-                lambda f: shutil.copy(f / "runs/run/result.json", f / record),
+                copy("runs/run/result.json", record),
                 edit_json(record, **{key: value}),
             ),
         )
+    for published in ({}, {"source": [1]}, {"source": RED}):
+        yield Case(
+            "run folder",
+            f"result published {published!a}",
+            RESUME,
+            (0, 1, 2),
+            ("result.json",),
+            damage=both(
+                copy("runs/run/result.json", record),
+                edit_json(
+                    record, published={"test_perplexity": 1, **published}
+                ),
+            ),
+        )
+
+
+def odd_names():
+    """Names that a terminal cannot show, of files and folders that are whole.
+
+    They may do; and if so, nothing of them reaches the terminal as it is.
+    """
+    for name in (RED, "a\nb", "\udcff"):
+        for flag, target in (
+            ("--train_dir", None),
+            ("--data_dir", "data"),
+            ("--load_model", "runs/plain"),
+            ("--text", "text.txt"),
+        ):
+            new = [*NEW, "--model", "lstm", "--max_steps", "1"]
+            yield Case(
+                "odd name",
+                f"{flag} {name!a}",
+                [*(PLAIN if target else new), flag, name],
+                (0, 2, 3),
+                (flag[2:],),
+                damage=link(name, target) if target else None,
+            )
 
 
 # Checkpoints.
@@ -879,7 +927,7 @@ def _adopt(path):
         def claim(header):
             return {**header, "state": {**header["state"], "run": owner}}
 
-        target.write_bytes(state(claim)(other))
+        write(path, state(claim)(other))(folder)
 
     return damage
 
@@ -1023,15 +1071,6 @@ def checkpoints():
         ("best.npz",),
         damage=remove("runs/run/checkpoints"),
     )
-
-
-def copy(source, path):
-    """Puts a copy of one file in the place of another."""
-
-    def damage(folder):
-        shutil.copyfile(folder / source, folder / path)
-
-    return damage
 
 
 # Texts and pictures.
@@ -1384,6 +1423,7 @@ GENERATORS = (
     data,
     configs,
     run_folders,
+    odd_names,
     checkpoints,
     texts,
     figures,

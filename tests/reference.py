@@ -334,7 +334,8 @@ def dynamic_skip_lstm(
             `policy_output_bias` (K,) if K > 1.
         state: Initial state as in the module's docstring; zeros if None.
         num_actions: K.
-        look_back: Forced distances, integer `(B, T)`, or None.
+        look_back: Forced distances, integer `(B, T)`, 0 where the policy
+            chooses; or None.
         noise: Gumbel noise `(B, T, K)`, or None for the greedy choice.
         mask: Boolean `(B, T)` or None.
         skip_weight: lambda.
@@ -371,7 +372,7 @@ def dynamic_skip_lstm(
                 num_actions=num_actions,
                 empty_slots=empty_slots,
                 observation=observation,
-                forced=None if look_back is None else look_back[b, t],
+                forced=None if look_back is None else look_back[b, t] or None,
                 noise=None if noise is None else noise[b, t],
                 frozen=None if observations is None else observations[b, t],
             )

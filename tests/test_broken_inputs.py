@@ -148,9 +148,12 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def here(whole, tmp_path):
-    """A copy of it to run in; gives the folder and a monkeypatch."""
+    """A copy of it to run in; gives the folder and a monkeypatch.
+
+    Its files are links, which are faster to make; nothing writes into them.
+    """
     folder = tmp_path / "here"
-    shutil.copytree(whole, folder)
+    shutil.copytree(whole, folder, copy_function=os.link)
     with within(folder) as patch:
         yield folder, patch
 
@@ -188,7 +191,7 @@ def test_there_are_many_cases_and_of_every_kind():
     names = collections.Counter(map(str, CASES))
     assert [name for name, count in names.items() if count > 1] == []
     kinds = collections.Counter(case.kind for case in CASES)
-    assert len(kinds) == 15 and min(kinds.values()) >= 10
+    assert len(kinds) == 16 and min(kinds.values()) >= 10
 
 
 def test_every_flag_with_a_rule_is_tried():
@@ -216,7 +219,10 @@ def test_a_broken_input(case, here, capsys):
     out, err = capsys.readouterr()
     codes = case.code if isinstance(case.code, tuple) else (case.code,)
     assert code in codes, (code, err)
-    assert contents(folder) == before
+    after = contents(folder)
+    if code == 0:
+        after = {path: after.get(path) for path in before}
+    assert after == before
     assert all(line.isprintable() for line in out.split("\n")), out
     if code == 0:
         assert err == ""
@@ -255,11 +261,11 @@ def test_bits_that_turn_over_anywhere(name, here):
     rng = np.random.default_rng(0)
     refused = 0
     for n in range(300):
+        place = rng.integers(len(whole))
         changed = bytearray(whole)
-        changed[rng.integers(len(whole))] ^= 1 << rng.integers(8)
-        path.write_bytes(
-            changed if n % 4 else whole[: rng.integers(len(whole))]
-        )
+        changed[place] ^= 1 << rng.integers(8)
+        path.unlink()
+        path.write_bytes(changed if n % 4 else whole[:place])
         try:
             found = read(path)
         except (checkpoints.CheckpointError, results.ResultError) as error:
@@ -290,13 +296,11 @@ def read_scores(path):
 
 def test_a_run_that_another_process_works_on(here, capsys):
     folder, patch = here
-    with open(folder / "runs/open/lock", "r+") as lock:
+    broken_inputs.write("runs/open/lock", "4711\n")(folder)
+    with open(folder / "runs/open/lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write("4711\n")
-        lock.flush()
         assert call("RL_train", broken_inputs.RESUME, patch) == 2
-        lock.seek(0)
-        assert lock.read(5) == "4711\n"
+        assert lock.read() == "4711\n"
     err = capsys.readouterr().err
     assert_one_line(err, "RL_train")
     assert "runs/open" in err and "4711" in err
@@ -437,7 +441,7 @@ def test_a_disk_that_is_full(free, disk, here, whole, capsys):
     assert str(disk / "new") in err and "No space left" in err
     assert left_over(disk) == []
     assert code == (1 if (disk / "new").exists() else 2)
-    assert (disk / "new").exists() == (free > 0)
+    assert (disk / "new").exists() == (free > 4096)
     (disk / "ballast").unlink()
     finish(disk, whole, patch, capsys)
 

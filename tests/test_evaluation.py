@@ -99,6 +99,80 @@ def test_score_leaves_the_model_and_its_training_alone():
         np.testing.assert_array_equal(left, right)
 
 
+def test_targets_are_the_words_that_were_scored():
+    model = small_models.build()
+    found = evaluation.score(model, TEXT, num_streams=2, copies=2)
+    rows = TEXT.reshape(2, 12)[:, 1:]
+    np.testing.assert_array_equal(found["targets"], [rows, rows])
+    cut = evaluation.score(
+        model, TEXT, num_streams=2, segment=4, whole_segments=True
+    )
+    np.testing.assert_array_equal(cut["targets"], rows[None, :, :8])
+    assert cut["targets"].shape == cut["nll"].shape
+
+
+def test_distances_can_be_drawn_in_place_of_the_agents():
+    model, shares = small_models.build(), [0.25, 0.0, 0.75]
+    text = small_models.text(120, seed=1)
+    found = evaluation.score(
+        model, text, num_streams=2, copies=3, look_back_shares=shares, seed=4
+    )
+    look_back = found["look_back"]
+    assert np.any(look_back[0] != look_back[1])
+    counts = np.bincount(look_back.ravel(), minlength=4)[1:] / look_back.size
+    np.testing.assert_allclose(counts, shares, atol=0.1)
+    assert counts[1] == 0.0
+    for copy in range(3):
+        right, _ = single_pass(text.reshape(2, 60), look_back=look_back[copy])
+        np.testing.assert_allclose(found["nll"][copy], right, atol=1e-4)
+    previous = evaluation.score(model, text, look_back_shares=[1.0])
+    assert np.all(previous["look_back"] == 1)
+    right, _ = single_pass(text[None], look_back=np.ones((1, 119), int))
+    np.testing.assert_allclose(previous["nll"][0], right, atol=1e-4)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("shares", [None, [1.0, 1.0, 1.0]])
+def test_scores_depend_on_their_seed_alone(shares):
+    """Not on what was drawn before, from the model or anywhere else."""
+    model = small_models.build(dropout=0.3)
+    options = {"action_selection": "sampled", "look_back_shares": shares}
+    first = evaluation.score(model, TEXT, seed=1, **options)
+    model(small_models.batches(1)[0][0], training=True)
+    np.random.seed(5)
+    again = evaluation.score(model, TEXT, seed=1, **options)
+    for key, value in first.items():
+        np.testing.assert_array_equal(again[key], value)
+    other = evaluation.score(model, TEXT, seed=2, **options)
+    assert np.any(other["look_back"] != first["look_back"])
+
+
+def random_numbers(model):
+    weights = {id(variable) for variable in model.weights}
+    return [cases.to_numpy(v) for v in model.variables if id(v) not in weights]
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_the_random_numbers_of_a_model_go_on_as_if_nothing_was_scored(error):
+    model = small_models.build(dropout=0.3)
+    model(small_models.batches(1)[0][0], training=True)
+    before = random_numbers(model)
+    assert len(before) == 5 and any(state.any() for state in before)
+    seen = []
+    try:
+        with evaluation.drawing_from(model, 7):
+            seen.extend(random_numbers(model))
+            model(small_models.batches(1)[0][0], training=True)
+            if error is not None:
+                raise error
+    except (ValueError, KeyboardInterrupt) as raised:
+        assert type(raised) is error
+    for left, right in zip(random_numbers(model), before, strict=True):
+        np.testing.assert_array_equal(left, right)
+    # No two of its generators draw the same.
+    assert len({tuple(state) for state in seen}) == len(seen)
+
+
 @pytest.mark.parametrize(
     ("length", "batched"), [(73_760, 73_500), (82_430, 81_900)]
 )

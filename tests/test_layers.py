@@ -58,6 +58,42 @@ def test_equals_the_oracle(
     cases.assert_agrees(result, expected)
 
 
+@pytest.mark.backend
+@FAST_AND_AUTODIFF
+@pytest.mark.parametrize("empty_slots", ["mask", "zeros"])
+@pytest.mark.parametrize("drawn", [False, True])
+def test_distance_zero_leaves_the_choice_to_the_policy(
+    drawn, empty_slots, autodiff, monkeypatch
+):
+    """Step by step and row by row, whether it draws or not."""
+    rng = np.random.default_rng(30)
+    weights, inputs = cases.random_weights(3), cases.random_inputs()
+    state, mask = cases.random_state(3), cases.MASKS["holes"]
+    noise = rng.gumbel(size=(cases.BATCH, cases.STEPS, 3))
+    cases.fix_noise(monkeypatch, noise)
+    look_back = cases.random_look_back(3)
+    look_back[rng.random(look_back.shape) < 0.5] = 0
+    assert len(np.unique(look_back)) == 4
+    layer = cases.dynamic(
+        3, weights, empty_slots=empty_slots, autodiff=autodiff
+    )
+    result = cases.call(
+        layer, inputs, state, mask=mask, look_back=look_back, training=drawn
+    )
+    expected = reference.dynamic_skip_lstm(
+        inputs,
+        weights,
+        state,
+        num_actions=3,
+        skip_weight=0.3,
+        mask=mask,
+        look_back=look_back,
+        noise=noise if drawn else None,
+        empty_slots=empty_slots,
+    )
+    cases.assert_agrees(result, expected)
+
+
 @FAST_AND_AUTODIFF
 @pytest.mark.parametrize("forced", [False, True])
 @pytest.mark.parametrize("observation", ["previous", "mean"])

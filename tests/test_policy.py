@@ -75,6 +75,53 @@ def test_gumbel_noise_draws_from_the_softmax():
     assert np.sum((counts - expected) ** 2 / expected) < 16.27
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "shares",
+    [[1.0], [1, 0, 0], [0, 0, 3], [0, 2, 0, 2], [0.2, 0.5, 0.3], [1] * 7],
+)
+def test_random_distances_have_the_shares_asked_for(shares):
+    found = cases.to_numpy(
+        policy.random_look_back(
+            shares, (40, 500), keras.random.SeedGenerator(8)
+        )
+    )
+    assert (found.dtype, found.shape) == (np.int32, (40, 500))
+    counts = np.bincount(found.ravel(), minlength=len(shares) + 1)
+    assert counts[0] == 0 and len(counts) == len(shares) + 1
+    wanted = np.array(shares) / np.sum(shares)
+    assert not counts[1:][wanted == 0].any()
+    deviation = np.sqrt(wanted * (1 - wanted) * 20_000)
+    assert np.all(np.abs(counts[1:] - 20_000 * wanted) <= 4 * deviation)
+    # Neighbours in time and in the batch know nothing of each other.
+    if len(shares) == 7:
+        for left, right in (
+            (found[1:], found[:-1]),
+            (found[:, 1:], found[:, :-1]),
+        ):
+            assert abs(np.corrcoef(left.ravel(), right.ravel())[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("uniform", "expected"),
+    [
+        (0.0, 2),
+        (0.2499999, 2),
+        (0.25, 4),
+        (0.4999999, 4),
+        (0.5, 5),
+        (0.9999999, 5),
+    ],
+)
+def test_edges_of_the_shares(uniform, expected, monkeypatch):
+    """Each draw falls into one interval, a share of nothing into none."""
+    monkeypatch.setattr(
+        keras.random, "uniform", lambda *_, **__: ops.full((1,), uniform)
+    )
+    found = policy.random_look_back([0, 0.5, 0, 0.5, 1, 0], (1,), None)
+    assert cases.to_numpy(found).tolist() == [expected]
+
+
 def test_straight_through_is_hard_forward_and_soft_backward():
     rng = np.random.default_rng(2)
     logits = rng.normal(size=(6, 4))

@@ -1,9 +1,12 @@
 """The command that trains a language model."""
 
 import dataclasses
+import fcntl
+import importlib.util
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +14,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import small_models
 
-from dsl import datasets, results, training
+from dsl import datasets, results, runs, stream_trainer
 from dsl.datasets.corpus import Corpus
-from language_modeling import RL_train, experiment, settings
+from language_modeling import RL_train, experiment, flags, presets, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
@@ -68,9 +72,9 @@ def test_folders_of_the_published_flags():
     assert (args.data_dir, args.train_dir) == (None, "runs")
 
 
-@pytest.mark.parametrize("preset", settings.PRESETS)
+@pytest.mark.parametrize("preset", presets.PRESETS)
 def test_explicit_flags_override_the_preset(preset):
-    wanted = settings.PRESETS[preset]
+    wanted = presets.PRESETS[preset]
     args = vars(settings.parse_args(["--preset", preset]))
     assert wanted.items() <= args.items()
     flags = ["--dropout=0.25", "--policy_units", "7", "--discount", "0.5"]
@@ -100,7 +104,7 @@ def test_presets_of_zaremba():
 
 
 def test_defaults_follow_the_estimator():
-    for estimator, wanted in settings.ESTIMATOR_DEFAULTS.items():
+    for estimator, wanted in presets.ESTIMATOR_DEFAULTS.items():
         args = vars(settings.parse_args([f"--estimator={estimator}"]))
         assert wanted.items() <= args.items()
     args = settings.parse_args(["--estimator", "reinforce", "--rollouts", "4"])
@@ -116,12 +120,43 @@ def test_saved_settings_are_read_as_if_typed():
         "--no-download --jit --name=-a --estimator straight_through"
     ).split()
     typed = settings.parse_args(flags)
-    saved = json.loads(json.dumps(vars(typed)))
-    now = settings.parse_args(["--eval_protocol", "batched"])
-    read = vars(settings.from_saved(saved, now))
-    # How it is measured is said now, and how it was trained, then.
-    changed = {"eval_protocol": "batched", "eval_samples": 5, "jit": None}
+    saved = json.loads(json.dumps(settings.of_run(typed)))
+    now = settings.parse_args(
+        "--eval_protocol batched --seed 9 --load_model runs/a --sentences 2 "
+        "--data_dir here".split()
+    )
+    read = vars(settings.from_saved(saved, now, "config.json"))
+    # How and where it is measured is said now; how it was trained, then.
+    changed = {
+        key: getattr(now, key)
+        for key in (
+            *settings.FREE,
+            *settings.OF_A_CALL,
+            *("eval_protocol", "eval_samples", "jit"),
+        )
+    }
+    assert changed["data_dir"] == "here" and changed["sentences"] == 2
     assert read == {**vars(typed), **changed}
+
+
+def test_saved_shares_are_read_as_if_typed():
+    typed = settings.parse_args(
+        "--policy random --look_back_shares 0.5,0,1".split()
+    )
+    saved = json.loads(json.dumps(settings.of_run(typed)))
+    read = settings.from_saved(saved, settings.parse_args([]), "config.json")
+    assert read.look_back_shares == [0.5, 0.0, 1.0]
+    assert (read.policy, read.rollouts) == ("random", 1)
+
+
+def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
+    saved = settings.of_run(settings.parse_args([]))
+    saved["dropout"] = 2.0
+    with pytest.raises(SystemExit):
+        settings.from_saved(saved, settings.parse_args([]), "a/config.json")
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "a/config.json: argument --dropout: " in message
 
 
 @pytest.mark.parametrize(
@@ -191,6 +226,16 @@ WRONG = [
     ("--agent_optimizer", "sgd", "invalid choice"),
     ("--eval_protocol", "all", "invalid choice"),
     ("--eval_actions", "best", "invalid choice"),
+    ("--checkpoint_every", "0", "must be an integer at least 1"),
+    ("--policy", "none", "invalid choice"),
+    ("--policy_start", "-1", "must be an integer at least 0"),
+    ("--look_back_shares", "1,-1", "must be numbers of at least 0"),
+    ("--look_back_shares", "0,0", "must be numbers of at least 0"),
+    ("--look_back_shares", "1,,2", "must be numbers of at least 0"),
+    ("--look_back_shares", "nan", "must be numbers of at least 0"),
+    ("--look_back_shares", "inf,1", "must be numbers of at least 0"),
+    ("--split", "all", "invalid choice"),
+    ("--sentences", "-1", "must be an integer at least 0"),
 ]
 
 
@@ -215,7 +260,7 @@ def test_wrong_values_are_named_with_their_rule(flag, value, rule, capsys):
 def test_every_flag_with_a_rule_is_tried():
     flags = {
         action.option_strings[0]
-        for action in settings.make_parser()._actions
+        for action in flags.make_parser()._actions
         if action.type is not None or action.choices is not None
     }
     assert flags == {flag for flag, _, _ in WRONG}
@@ -230,6 +275,15 @@ def test_flags_that_need_each_other(capsys):
     assert "argument --baseline: " in message and "Received: 1" in message
     message = usage_error(["--final_entropy_weight", "0"], capsys)
     assert "--entropy_steps" in message
+    for given, needed in (
+        ("--look_back_shares 1", "--policy random"),
+        ("--policy random --look_back_shares 0,1 --n_actions 1", "--n_actions"),
+        ("--resume", "--name"),
+        ("--resume --name a --load_model b", "--load_model"),
+        ("--text a", "--load_model"),
+        ("--figure a.png", "--load_model"),
+    ):
+        assert needed in usage_error(given.split(), capsys)
 
 
 @pytest.mark.parametrize("flag", ["--preset", "--estimator", "--name"])
@@ -286,6 +340,15 @@ def trained(tmp_path_factory):
     return folder / "runs" / "first", done.stdout
 
 
+FILES = [
+    "checkpoints",
+    "config.json",
+    "lock",
+    "metrics.csv",
+    "metrics.jsonl",
+    "result.json",
+    "test_scores.npz",
+]
 KEYS = {
     "task": str,
     "model": str,
@@ -324,13 +387,20 @@ def test_what_a_run_leaves_behind(trained):
     assert "commit" in record
     assert record["task"] == "language_modeling"
     assert (record["model"], record["corpus"]) == ("dynamic_skip", "generated")
-    assert record["settings"] == vars(
+    assert record["settings"] == settings.of_run(
         settings.parse_args([*GENERATED, "--name", "first", "--seed", "7"])
     )
+    for key in settings.OF_A_CALL:
+        assert key not in record["settings"]
     assert record["command"].endswith("--name first --seed 7")
     assert record["command"].startswith("python ")
     assert record["steps"] == 5
-    assert re.fullmatch("[0-9a-f]{64}", record["weights_sha256"])
+    for key in ("weights_sha256", "last_weights_sha256"):
+        assert re.fullmatch("[0-9a-f]{64}", record[key])
+    assert record["data_sha256"] == datasets.generated.load().sha256
+    assert record["backend"] == keras.backend.backend()
+    assert record["train_seconds"] < record["seconds"]
+    assert record["recipe_epochs"] == 4
     assert record["published"] == {"test_perplexity": None, "source": None}
     words = len(datasets.generated.load().vocabulary)
     # Word vectors, two layers, agent, softmax.
@@ -351,45 +421,66 @@ def test_what_a_run_leaves_behind(trained):
     assert record["valid"]["perplexity"] == epoch["valid_perplexity"]
     assert 1.0 < epoch["valid_perplexity"] < 1.2 * words
     test = record["test"]
-    assert test["sampled_n"] == 2
-    for key in ("perplexity", "perplexity_sampled_mean"):
+    assert test["sampled_n"] == test["random_n"] == 2
+    assert sum(test["look_back_histogram"]) == pytest.approx(1.0)
+    for key in (
+        "perplexity",
+        "perplexity_sampled_mean",
+        "perplexity_random_mean",
+        "perplexity_previous",
+    ):
         assert abs(test[key] / record["valid"]["perplexity"] - 1.0) < 0.1
     assert f"perplexity {test['perplexity']:.2f} (sampled" in output
     assert "Corpus: generated sentences, NOT the Penn Treebank." in output
     config = json.loads((folder / "config.json").read_text())
-    assert config["settings"] == record["settings"]
+    for key in ("settings", "backend", "versions", "commit", "data_sha256"):
+        assert config[key] == record[key]
     (line,) = (folder / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line) == epoch
+    scores = results.load_scores(folder)
+    nll = scores["nll"]
+    assert np.exp(nll.mean()) == pytest.approx(test["perplexity"])
+    text = datasets.generated.load()
+    streams = text.test[: len(text.test) // 50 * 50].reshape(50, -1)
+    ends = streams[:, 1:][:, : nll.size // 50].ravel()
+    ends = ends == text.vocabulary.index(datasets.EOS)
+    np.testing.assert_array_equal(
+        scores["sentence"], np.append(0, np.cumsum(ends[:-1]))
+    )
+    assert set(np.unique(scores["look_back"])) <= {1, 2, 3, 4, 5}
+    assert sorted(path.name for path in folder.iterdir()) == FILES
 
 
 @pytest.mark.backend
 def test_a_run_can_be_measured_again(trained, here, capsys):
-    folder, output = trained
+    """By both protocols; its own is the one of the record."""
+    folder, _ = trained
     # Of the other flags, those of the run count.
-    flags = [*GENERATED, "--rnn_size", "9"]
-    assert here(*flags, "--load_model", str(folder)) == 0
+    given = [*GENERATED, "--rnn_size", "9", "--split", "test", "valid"]
+    assert here(*given, "--load_model", str(folder)) == 0
     again = capsys.readouterr().out
-    pattern = r"^test: (perplexity \d+\.\d+)"
-    assert (
-        re.search(pattern, again, re.M)[1]
-        == (re.search(pattern, output, re.M)[1])
-    )
     record = results.load(folder)
-    valid = f"valid: perplexity {record['valid']['perplexity']:.2f} (sampled"
-    assert valid in again
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "checkpoints",
-        "config.json",
-        "metrics.jsonl",
-        "result.json",
+    assert f"{folder}: best weights, of epoch 1" in again
+    assert f"test, batched: {experiment.perplexities(record['test'])}" in again
+    valid = f"perplexity {record['valid']['perplexity']:.2f} (sampled"
+    assert f"valid, batched: {valid}" in again
+    rows = re.findall(r"^\| (test|valid) +\| (batched|stream) ", again, re.M)
+    assert rows == [
+        ("test", "batched"),
+        ("test", "stream"),
+        ("valid", "batched"),
+        ("valid", "stream"),
     ]
+    assert "test, stream: perplexity" in again
+    assert sorted(path.name for path in folder.iterdir()) == FILES
 
 
 def test_the_same_run_in_another_process(trained, here):
     folder, _ = trained
     assert here(*GENERATED, "--name", "second", "--seed", "7") == 0
     first, second = results.load(folder), results.load("runs/second")
-    assert second["weights_sha256"] == first["weights_sha256"]
+    for key in ("weights_sha256", "last_weights_sha256"):
+        assert second[key] == first[key]
     for record in (first, second):
         del record["test"]["seconds"]
     assert second["test"] == first["test"]
@@ -463,7 +554,9 @@ def test_a_run_that_diverges_fails(small, capsys):
     """Weights beyond all numbers after the only step, whose loss is fine."""
     flags = "--name a --learning_rate 1e38 --max_steps 1".split()
     assert small(*TINY, *flags) == 1
-    assert "perplexity must stay finite" in one_line(capsys)
+    message = one_line(capsys)
+    assert "the weights must stay finite" in message
+    assert "no checkpoint was written yet" in message
 
 
 def test_a_run_that_diverges_on_the_way_fails(small, capsys):
@@ -487,6 +580,10 @@ def test_a_second_epoch_starts_where_the_schedule_says(small):
     record = results.load("runs/a")
     # 1800 words are 3 streams of 600: 99 segments of 6.
     assert [epoch["steps"] for epoch in record["epochs"]] == [99, 198, 297]
+    for epoch in record["epochs"]:
+        assert epoch["tokens_per_second"] == pytest.approx(
+            99 * 18 / epoch["seconds"]
+        )
     rates = [epoch["learning_rate"] for epoch in record["epochs"]]
     assert rates == [1.0, 0.5, 0.25]
     assert "entropy" not in record["epochs"][0]
@@ -495,6 +592,176 @@ def test_a_second_epoch_starts_where_the_schedule_says(small):
     assert trained == sorted(trained, reverse=True) and trained[2] < 13.0
     perplexities = [epoch["valid_perplexity"] for epoch in record["epochs"]]
     assert record["valid"]["perplexity"] == min(perplexities)
+
+
+def outcome(name):
+    """All of a run but what a clock measured and what names it."""
+
+    def timeless(entry):
+        clock = ("seconds", "valid_seconds", "tokens_per_second")
+        return {key: x for key, x in entry.items() if key not in clock}
+
+    folder = Path("runs", name)
+    record = results.load(folder)
+    return {
+        "epochs": [timeless(entry) for entry in record["epochs"]],
+        "metrics": [timeless(e) for e in results.load_metrics(folder)],
+        "valid": record["valid"],
+        "test": timeless(record["test"]),
+        "scores": (folder / "test_scores.npz").read_bytes(),
+        "best": record["weights_sha256"],
+        "last": record["last_weights_sha256"],
+    }
+
+
+LONG = [
+    *TINY,
+    *"--dropout 0.3 --max_epochs 3 --max_steps 240 --seed 3".split(),
+    *"--constant_epochs 1 --checkpoint_every 40 --print_every 50".split(),
+]
+
+
+class Stopper:
+    """Sends this process a signal in chosen steps, counted over all runs."""
+
+    def __init__(self, monkeypatch, steps):
+        self.count, self.steps = 0, steps
+        self.train = stream_trainer.StreamTrainer.train_on_batch
+        stopper = self
+
+        def train_on_batch(trainer, *batch):
+            stopper.count += 1
+            if stopper.count in stopper.steps:
+                signal.raise_signal(stopper.steps[stopper.count])
+            return stopper.train(trainer, *batch)
+
+        monkeypatch.setattr(
+            stream_trainer.StreamTrainer, "train_on_batch", train_on_batch
+        )
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+    small, capsys, monkeypatch
+):
+    assert small(*LONG, "--name", "unbroken") == 0
+    capsys.readouterr()
+    # 99 steps an epoch: in the first, at the end of it, and in the third.
+    stops = {30: signal.SIGTERM, 99: signal.SIGINT, 220: signal.SIGTERM}
+    stopper = Stopper(monkeypatch, stops)
+    for start, (epoch, step) in (
+        ([], (1, 30)),
+        (["--resume"], (1, 99)),
+        (["--resume", "--print_every", "9"], (3, 22)),
+    ):
+        assert small(*LONG, "--name", "broken", *start) == 130
+        assert capsys.readouterr().err == (
+            f"RL_train.py: interrupted; the checkpoint of epoch {epoch}, step "
+            f"{step} is kept; --resume goes on from it.\n"
+        )
+    assert small(*LONG, "--name", "broken", "--resume") == 0
+    assert "resumed at epoch 3, step 22" in capsys.readouterr().out
+    assert stopper.count == 240
+    assert outcome("broken") == outcome("unbroken")
+    record = results.load("runs/broken")
+    assert record["command"].endswith("--name broken")
+    assert [epoch["steps"] for epoch in record["epochs"]] == [99, 198, 240]
+
+
+def test_going_on_with_a_run_that_is_done_prints_it_again(small, capsys):
+    flags = [*TINY, "--model", "lstm", "--name", "a"]
+    assert small(*flags) == 0
+    first = capsys.readouterr().out.splitlines()
+    before = Path("runs/a/result.json").read_bytes()
+    assert small(*flags, "--resume") == 0
+    again = capsys.readouterr().out.splitlines()
+    assert "finished already" in again
+    assert again[-2:] == first[-2:] and first[-2].startswith("test: ")
+    assert Path("runs/a/result.json").read_bytes() == before
+
+
+def test_going_on_with_other_flags_is_refused(small, capsys):
+    flags = [*TINY, "--model", "lstm", "--name", "a"]
+    assert small(*flags) == 0
+    capsys.readouterr()
+    changed = ["--resume", "--rnn_size", "9", "--dropout", "0.5"]
+    assert small(*flags, *changed) == 2
+    assert (
+        "differing: --rnn_size 8, now 9; --dropout 0.0, now 0.5."
+        in one_line(capsys)
+    )
+    free = ["--print_every", "7", "--checkpoint_every", "3"]
+    assert small(*flags, "--resume", *free) == 0
+
+
+def test_a_run_that_is_at_work_is_refused(small, capsys):
+    flags = [*TINY, "--model", "lstm", "--name", "a"]
+    assert small(*flags) == 0
+    capsys.readouterr()
+    with open("runs/a/lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert small(*flags, "--resume") == 2
+    assert f"in use by another process ({os.getpid()})" in one_line(capsys)
+
+
+def test_going_on_with_a_run_that_is_not_there(small, capsys, tmp_path):
+    assert small(*TINY, "--name", "a", "--resume") == 2
+    assert "runs/a: no such run to go on with" in one_line(capsys)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_events_for_tensorboard(small, tmp_path):
+    pytest.importorskip("tensorboard")
+    flags = [*TINY, "--model", "lstm", "--name", "a", "--tensorboard"]
+    assert small(*flags) == 0
+    (events,) = (tmp_path / "runs" / "a" / "events").iterdir()
+    assert b"valid_perplexity" in events.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "package"),
+    [
+        ("--tensorboard", "tensorboard"),
+        ("--load_model runs/a --figure a.png", "matplotlib"),
+    ],
+)
+def test_a_package_that_is_missing_is_named(
+    flags, package, here, capsys, monkeypatch, tmp_path
+):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == package else find_spec(name, *rest),
+    )
+    assert here("--no-download", *flags.split()) == 2
+    message = one_line(capsys)
+    assert f"needs the package {package}: " in message
+    assert not any(tmp_path.iterdir())
+
+
+def test_killed_runs_end_in_the_same_bits(tmp_path):
+    """Two runs that `kill -9` ends, by the script that checks it."""
+    flags = [*GENERATED, "--checkpoint_every", "1", "--model", "lstm"]
+    done = subprocess.run(
+        [
+            *(sys.executable, ROOT / "scripts" / "check_resume.py"),
+            *("--kills", "2", "--kills_a_run", "1", "--train_dir", "runs"),
+            *("--", *flags),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"2 kills of (\d) runs; \1 ended in the bits of the unbroken run, "
+        "0 did not",
+        last,
+    )
 
 
 def test_the_best_weights_are_measured_and_not_the_last(here, monkeypatch):
@@ -570,6 +837,37 @@ def test_flags_reach_the_optimizer():
     assert shared.optimizer.max_norm == 2.0
 
 
+def test_flags_reach_the_trainer():
+    _, trainer = build("--policy_start 7 --seed 5")
+    assert (trainer.policy_start, trainer.look_back_shares) == (7, None)
+    _, trainer = build("--policy random --n_actions 3")
+    assert trainer.look_back_shares == [1.0, 1.0, 1.0]
+    assert trainer.signal is None and trainer.num_rollouts == 1
+    _, trainer = build(
+        "--policy random --n_actions 3 --look_back_shares 2,1 --policy_start 3"
+    )
+    assert trainer.look_back_shares == [2.0, 1.0, 0.0]
+    _, trainer = build("--policy frozen")
+    assert (trainer.look_back_shares, trainer.signal) == (None, None)
+    _, trainer = build("--model lstm --policy_start 7 --rollouts 2")
+    assert (trainer.policy_start, trainer.num_rollouts) == (0, 1)
+
+
+def test_seeds_of_the_parts_share_nothing():
+    """Neither within a model nor with that of the next seed."""
+    seen = []
+    for seed in (7, 8):
+        model, trainer = build(f"--seed {seed} --dropout 0.5")
+        weights = {id(variable) for variable in trainer.weights}
+        seen += [
+            tuple(np.array(v))
+            for v in trainer.variables
+            if "seed" in v.path and id(v) not in weights
+        ]
+    assert len(seen) > 8
+    assert len(set(seen)) == len(seen)
+
+
 CHOICES = [
     "--model lstm",
     "--n_actions 1",
@@ -586,23 +884,32 @@ CHOICES = [
     "--final_entropy_weight 0 --entropy_steps 5",
     "--eval_protocol batched --eval_actions sampled",
     "--preset published --rnn_size 8 --policy_units 5",
+    "--policy random",
+    "--policy random --look_back_shares 0,1 --eval_actions sampled",
+    "--policy frozen --n_actions 3",
+    "--policy_start 1 --estimator straight_through",
 ]
 
 
 @pytest.mark.parametrize("flags", CHOICES)
-def test_every_choice_trains(flags):
+def test_every_choice_trains(flags, tmp_path):
     args = settings.parse_args([*TINY, "--dropout", "0.2", *flags.split()])
     text = corpus()
     model = experiment.build_model(args, len(text.vocabulary))
     trainer = experiment.build_trainer(args, model)
     trainer.run_eagerly = True
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
-    done = training.train_epoch(
-        trainer, text.train, args.num_unroll_steps, max_steps=2
+    config = {"settings": settings.of_run(args)}
+    run = runs.RunFolder.create(tmp_path, "name", config)
+    (done,) = small_models.fit(
+        trainer, text.train, run, args.num_unroll_steps, max_steps=2
     )
+    run.close()
     assert done["steps"] == 2 and 1.0 < done["perplexity"] < 24.0
+    learns = experiment.learns(args)
     for variable in trainer.trainable_variables:
-        assert np.any(np.array(variable) != before[variable.path])
+        changed = np.any(np.array(variable) != before[variable.path])
+        assert changed == (learns or "policy" not in variable.path)
     agent = [path for path in before if "policy" in path]
     plain = flags in ("--model lstm", "--n_actions 1")
     assert bool(agent) != plain

@@ -12,7 +12,7 @@ from gradients import gradients
 from keras import ops
 from small_models import ACTIONS, BATCH, STEPS
 
-from dsl import evaluation
+from dsl import evaluation, policy
 from dsl.optimizers import GroupedOptimizer, is_policy
 from dsl.policy_signal import PolicySignal
 
@@ -420,3 +420,176 @@ def test_statistics_of_a_plain_model():
         found["perplexity"], np.exp(nll.mean()), rtol=1e-4
     )
     assert found["entropy"] == 0.0
+
+
+# Distances that are not the agent's to choose.
+
+
+def adam():
+    return GroupedOptimizer(
+        keras.optimizers.SGD(0.5), keras.optimizers.Adam(0.05), max_norm=5.0
+    )
+
+
+def of_the_agent(trainer):
+    """Its weights, and what its optimizer remembers of each."""
+    found = [v for v in trainer.trainable_variables if is_policy(v)]
+    adam = trainer.optimizer.policy_optimizer
+    if adam is not None:
+        found += [v for v in adam.variables if len(v.shape)]
+    return [cases.to_numpy(variable) for variable in found]
+
+
+def of_the_model(trainer):
+    variables = trainer.trainable_variables
+    return [cases.to_numpy(v) for v in variables if not is_policy(v)]
+
+
+def moved(before, after):
+    return [
+        not np.array_equal(left, right)
+        for left, right in zip(before, after, strict=True)
+    ]
+
+
+@pytest.mark.backend
+def test_random_distances_take_the_place_of_the_agents():
+    shares = [0.5, 0.0, 1.5]
+    trainer = small_models.trainer(
+        small_models.build(dropout=0.3),
+        optimizer=GroupedOptimizer(keras.optimizers.SGD(0.5)),
+        look_back_shares=shares,
+        seed=11,
+    )
+    agent, model = of_the_agent(trainer), of_the_model(trainer)
+    seed = keras.random.SeedGenerator(11)
+    shape, taken = (BATCH, STEPS), np.zeros(ACTIONS)
+    for count, batch in enumerate(small_models.batches(4), 1):
+        trainer.train_on_batch(*batch)
+        drawn = policy.random_look_back(shares, shape, seed)
+        drawn = cases.to_numpy(drawn)
+        if count == 1:
+            # Distances beyond the start of the text are those of step 1.
+            drawn = np.where(drawn > np.arange(STEPS), 1, drawn)
+        taken += [np.mean(drawn == k + 1) for k in range(ACTIONS)]
+        np.testing.assert_allclose(
+            trainer.read_statistics()["histogram"], taken / count, atol=1e-6
+        )
+    assert taken[1] == 0.0 and taken[2] > taken[0] > 0.0
+    assert not any(moved(agent, of_the_agent(trainer)))
+    assert all(moved(model, of_the_model(trainer)))
+    # Scoring a batch is greedy, as ever.
+    states = carried(trainer)
+    trained = trainer.language_model.get_weights()
+    loss = trainer.test_on_batch(*FIRST)
+    other = small_models.trainer(small_models.build())
+    other.language_model.set_weights(trained)
+    for variable, value in zip(other.carried.states, states, strict=True):
+        variable.assign(value)
+    np.testing.assert_allclose(loss, other.test_on_batch(*FIRST), rtol=1e-5)
+
+
+def test_the_previous_state_alone_is_the_plain_lstm():
+    """Outputs, gradients and the steps that follow."""
+    weights = small_models.random_weights()
+    plain = {
+        **weights,
+        "upper": {
+            name: value
+            for name, value in weights["upper"].items()
+            if "policy" not in name
+        },
+    }
+    losses, ends = [], []
+    for actions, these, options in (
+        (ACTIONS, weights, {"look_back_shares": [1, 0, 0]}),
+        (1, plain, {}),
+    ):
+        trainer = small_models.trainer(
+            small_models.build(these, actions, skip_weight=1.0),
+            optimizer=GroupedOptimizer(keras.optimizers.SGD(0.5)),
+            **options,
+        )
+        losses.append([trainer.train_on_batch(*x) for x in (FIRST, SECOND)])
+        ends.append([*of_the_model(trainer), *carried(trainer)[:4]])
+    np.testing.assert_allclose(*losses, rtol=1e-6)
+    for left, right in zip(*ends, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
+
+
+LATE = [
+    dict(baseline="value", value_units=3),
+    dict(baseline="leave_one_out", num_rollouts=2, entropy_weight=0.5),
+    dict(estimator="straight_through", entropy_weight=0.5),
+]
+
+
+@pytest.mark.parametrize("options", LATE, ids=str)
+def test_a_late_agent_neither_chooses_nor_learns_before_its_time(options):
+    estimator = options.get("estimator", "reinforce")
+    trainer = small_models.trainer(
+        small_models.build(estimator=estimator),
+        PolicySignal(**options),
+        adam(),
+        policy_start=2,
+    )
+    before, model = of_the_agent(trainer), of_the_model(trainer)
+    batches = small_models.batches(4)
+    for batch in batches[:2]:
+        # Measuring is no update.
+        trainer.test_on_batch(*batch)
+        trainer.train_on_batch(*batch)
+        histogram = trainer.read_statistics()["histogram"]
+        np.testing.assert_allclose(histogram, [1.0, 0.0, 0.0], atol=1e-6)
+    assert not any(moved(before, of_the_agent(trainer)))
+    assert all(moved(model, of_the_model(trainer)))
+    trainer.begin_epoch()
+    trainer.train_on_batch(*batches[2])
+    assert trainer.read_statistics()["histogram"][0] < 0.9
+    assert all(moved(before, of_the_agent(trainer)))
+
+
+def test_a_late_agent_trains_the_model_as_the_previous_state_would():
+    """What its loss adds before its time is exactly nothing."""
+    ends = []
+    for signal, options in (
+        (PolicySignal(baseline="batch_mean"), {"policy_start": 2}),
+        (None, {"look_back_shares": [1, 0, 0]}),
+    ):
+        trainer = small_models.trainer(
+            small_models.build(), signal, adam(), **options
+        )
+        for batch in (FIRST, SECOND):
+            trainer.train_on_batch(*batch)
+        ends.append(of_the_model(trainer))
+    for left, right in zip(*ends, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_steps_that_the_agent_did_not_choose_teach_it_nothing():
+    trainer = small_models.trainer(
+        small_models.build(), PolicySignal(num_rollouts=2), policy_start=1
+    )
+    free = []
+    for batch in (FIRST, SECOND):
+        _, outputs = run(trainer, batch)
+        free.append(outputs["free"])
+    for found, value in zip(free, (0.0, 1.0), strict=True):
+        np.testing.assert_array_equal(found, np.full((2 * BATCH, STEPS), value))
+    without = greedy_trainer(PolicySignal())
+    assert "free" not in run(without, FIRST)[1]
+
+
+def test_the_running_mean_of_a_late_agent_starts_with_its_first_returns():
+    signal = PolicySignal(baseline="running_mean", discount=0.0)
+    trainer = small_models.trainer(small_models.build(), signal, policy_start=1)
+    run(trainer, FIRST)
+    states = carried(trainer)
+    _, outputs = run(trainer, SECOND)
+    right = small_models.oracle(
+        SECOND[0], states, look_back=outputs["policy"]["look_back"]
+    )
+    nll = small_models.nll(right["logits"], SECOND[1])
+    np.testing.assert_allclose(
+        cases.to_numpy(signal.mean_t), -nll.mean(0), rtol=1e-4
+    )
