@@ -25,7 +25,7 @@ def main(args):
     try:
         with interrupts.sigterm_as_ctrl_c():
             corpus = datasets.language_model_corpus(
-                args.data_dir, log=print, download=args.download
+                args.data_dir, log=say, download=args.download
             )
             if args.load_model is not None:
                 return inspect(args, corpus)
@@ -70,7 +70,7 @@ def train(args, corpus):
     check_lengths(args, corpus)
     check_size(args, len(corpus.vocabulary))
     run = open_run(args, corpus)
-    print(f"Run folder: {run.path}", flush=True)
+    say(f"Run folder: {run.path}")
     try:
         return train_in(run, args, corpus)
     except (runs.DivergedError, OSError) as error:
@@ -243,7 +243,7 @@ def inspect(args, corpus):
     texts = inspection.texts_to_show(loaded, corpus, log_line)
     model = experiment.build_model(loaded, len(corpus.vocabulary))
     found = run.load_best(model)
-    print(f"{run.path}: best weights, of epoch {found['epoch']}", flush=True)
+    say(f"{run.path}: best weights, of epoch {found['epoch']}")
     inspection.show(loaded, model, texts, corpus.vocabulary, log_line)
     return 0
 
@@ -255,11 +255,18 @@ def print_record(record):
     print(f"test: {experiment.perplexities(record['test'])}")
     published = record.get("published") or {}
     if published.get("test_perplexity") is not None:
-        print(
+        say(
             f"published: {published['test_perplexity']} ({published['source']})"
         )
     if record.get("true_perplexity") is not None:
         print(f"true: {record['true_perplexity']['test']:.2f}")
+
+
+def say(line):
+    """Prints a line, in which a name may stand that commands a terminal."""
+    from dsl import messages
+
+    log_line(messages.one_line(line))
 
 
 def log_line(line):

@@ -9,6 +9,7 @@ import numpy as np
 from dsl import arcs, connections, results
 from dsl.datasets import EOS, DataError
 from dsl.datasets.corpus import split_words
+from dsl.messages import printable
 from language_modeling import experiment
 
 UNKNOWN = "<unk>"
@@ -51,7 +52,8 @@ def show(args, model, texts, vocabulary, log):
             rows.append(
                 {"text": name, "protocol": protocol, "measured": measured}
             )
-            log(f"{name}, {protocol}: {experiment.perplexities(measured)}")
+            found = experiment.perplexities(measured)
+            log(f"{printable(name)}, {protocol}: {found}")
             if protocol == "stream":
                 shown = tokens, scores
     log("")
@@ -103,7 +105,7 @@ def read_text(path, vocabulary, log):
             f"no {UNKNOWN}. Received: {unknown[0]!r}"
         )
     log(
-        f"{path}: {len(words) - 1} words with ends of sentences, "
+        f"{printable(path)}: {len(words) - 1} words with ends of sentences, "
         f"{len(unknown)} of them unknown to the model"
     )
     return np.array(
@@ -131,7 +133,7 @@ def show_connections(args, tokens, scores, vocabulary, log):
         log(results.table(taken, _SUMMARY))
     if args.figure is not None:
         arcs.draw(whole, args.figure, args.n_actions)
-        log(f"{args.figure}: written")
+        log(f"{printable(args.figure)}: written")
 
 
 def _cell(key, pattern="{:.2f}"):
