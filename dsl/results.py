@@ -1,4 +1,4 @@
-"""Run records: read, write, and render as tables beside published figures.
+"""Run records: what a run leaves behind of itself, read, checked and written.
 
 A run record is the JSON object that a finished run leaves as `result.json` in
 its run folder: what was run, with which settings, and what was measured.
@@ -9,12 +9,11 @@ finished epoch, and at the end `test_scores.npz` with each test token.
 import json
 import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from dsl.archives import DAMAGED
 from dsl.atomic import replacing
-from dsl.messages import printable
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -57,7 +56,6 @@ _SCORES = {
 }
 
 Record = Mapping[str, object]
-Columns = Sequence[tuple[str, Callable[[Record], str]]]
 
 
 class ResultError(ValueError):
@@ -201,107 +199,6 @@ def save(record: Record, path: str | os.PathLike) -> None:
         file.write(f"{text}\n".encode())
 
 
-def table(records: Sequence[Record], columns: Columns) -> str:
-    """Renders one row per record as aligned text that is also Markdown.
-
-    Args:
-        records: The records, in the order of the rows.
-        columns: Pairs of a heading and a function from a record to its cell.
-            A column whose cells all begin with a digit or are "-" is aligned
-            to the right.
-
-    Returns:
-        The lines of the table, joined, without a final line end.
-    """
-    headings = [heading for heading, _ in columns]
-    rows = [
-        [printable(cell(record)) for _, cell in columns] for record in records
-    ]
-    headings = [printable(heading) for heading in headings]
-    rules, widths, numeric = [], [], []
-    for heading, *cells in zip(headings, *rows, strict=True):
-        right = all(cell[:1].isdigit() or cell == "-" for cell in cells)
-        width = max(3, *map(len, [heading, *cells]))
-        rules.append("-" * (width - right) + ":" * right)
-        widths.append(width)
-        numeric.append(right)
-
-    def line(cells):
-        padded = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(cells, widths, numeric, strict=True)
-        )
-        return f"| {' | '.join(padded)} |"
-
-    return "\n".join(map(line, [headings, rules, *rows]))
-
-
-def greedy_perplexity(record: Record) -> str:
-    """The cell of a record's test perplexity with greedy actions, or "-".
-
-    Args:
-        record: A record, as `load` returns it.
-
-    Raises:
-        ResultError: If the figure is not a number.
-    """
-    value = _number(record, "test", "perplexity")
-    return "-" if value is None else f"{value:.2f}"
-
-
-def sampled_perplexity(record: Record) -> str:
-    """The cell of its mean and deviation with sampled actions, or "-".
-
-    Args:
-        record: A record, as `load` returns it.
-
-    Raises:
-        ResultError: If a figure is not a number.
-    """
-    mean = _number(record, "test", "perplexity_sampled_mean")
-    deviation = _number(record, "test", "perplexity_sampled_std")
-    if mean is None:
-        return "-"
-    if deviation is None:
-        return f"{mean:.2f}"
-    return f"{mean:.2f} ± {deviation:.2f}"
-
-
-def comparison(records: Sequence[Record]) -> str:
-    """Renders perplexities on the test split beside what they are held to.
-
-    Args:
-        records: Language-model records, as `load` returns them.
-
-    Returns:
-        A `table`: measured with greedy actions; mean and standard deviation
-        over evaluations with sampled actions; the published perplexity, or
-        for a generated corpus the exact one of its distribution. "-" stands
-        where a record has no such figure.
-
-    Raises:
-        ResultError: If a figure is not a number.
-    """
-    return table(records, _COMPARISON)
-
-
-def sources(records: Sequence[Record]) -> list[str]:
-    """Says where the published figures of the records come from.
-
-    Args:
-        records: The records, as `load` returns them.
-
-    Returns:
-        One line for each different source, in the order of the records.
-    """
-    found = {}
-    for record in records:
-        published = record.get("published") or {}
-        if published.get("test_perplexity") and published.get("source"):
-            found[printable(str(published["source"]))] = None
-    return list(found)
-
-
 def _check(record, path):
     """Raises ResultError unless `record` has the keys that tables need."""
     if not isinstance(record, dict):
@@ -314,10 +211,10 @@ def _check(record, path):
             raise ResultError(f"{path}: `{key}` is missing.")
         # JSON's true and false are integers to Python.
         fits = isinstance(value, kind) and not isinstance(value, bool)
-        if not fits or (kind in (int, _NUMBER) and not _is_finite(value)):
+        if not fits or (kind in (int, _NUMBER) and not is_finite(value)):
             raise ResultError(
                 f"{path}: `{key}` must be {_JSON_NAMES[kind]}. "
-                f"Received: {_short(value)}"
+                f"Received: {short(value)}"
             )
 
 
@@ -364,14 +261,14 @@ def _check_epoch(entry, before, where):
     if type(epoch) is not int or epoch <= last:
         raise ResultError(
             f"{where}: `epoch` must be an integer above {last}. "
-            f"Received: {_short(epoch)}"
+            f"Received: {short(epoch)}"
         )
     for key in ("train_perplexity", "valid_perplexity", "seconds"):
         value = entry.get(key, 0)
-        if not _is_finite(value) or value < 0:
+        if not is_finite(value) or value < 0:
             raise ResultError(
                 f"{where}: `{key}` must be a finite number of at least 0. "
-                f"Received: {_short(value)}"
+                f"Received: {short(value)}"
             )
 
 
@@ -399,7 +296,8 @@ def _check_scores(name, array, shape, path):
     raise ResultError(f"{path}: `{name}` must be {rule}. Received: {received}")
 
 
-def _short(value):
+def short(value):
+    """A value in a few characters, for a message of one line."""
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -414,111 +312,11 @@ def _plain(value):
         ) from None
 
 
-def _is_finite(value):
+def is_finite(value):
+    """Whether a value of JSON is a number that a float can hold."""
     return (
         isinstance(value, _NUMBER)
         and not isinstance(value, bool)
         # An integer of JSON may be beyond what a float can hold.
         and -_LARGEST < value < _LARGEST
     )
-
-
-def _number(record, part, key):
-    """Looks up `record[part][key]`: a finite number, or None if absent."""
-    value = (record.get(part) or {}).get(key)
-    if value is None:
-        return None
-    if not _is_finite(value):
-        raise ResultError(
-            f"{record.get('run_folder', 'record')}: `{part}.{key}` must be a "
-            f"finite number. Received: {_short(value)}"
-        )
-    return value
-
-
-def _reference(record):
-    """The true perplexity where it is known, else the published one."""
-    value = _number(record, "true_perplexity", "test")
-    if value is not None:
-        return f"{value:.2f} true"
-    value = _number(record, "published", "test_perplexity")
-    return "-" if value is None else f"{value:g} published"
-
-
-_COMPARISON: Columns = (
-    ("model", lambda record: record["model"]),
-    ("corpus", lambda record: record["corpus"]),
-    ("parameters", lambda record: f"{record['parameters']:,}"),
-    ("test perplexity", greedy_perplexity),
-    ("sampled mean ± sd", sampled_perplexity),
-    ("to compare", _reference),
-    ("seconds", lambda record: f"{record['seconds']:.0f}"),
-    ("run folder", lambda record: record.get("run_folder", "-")),
-)
-
-
-def model_in_words(record: Record) -> str:
-    """The model of a record, and how its agent learned.
-
-    Args:
-        record: A record, as `load` returns it.
-    """
-    settings = record["settings"]
-    if record["model"] != "dynamic_skip":
-        return str(record["model"])
-    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
-    if settings.get("policy") == "random":
-        shares = settings.get("look_back_shares")
-        words = "uniform" if shares is None else " ".join(map(str, shares))
-        parts.append(f"random distances, shares {words}")
-    elif settings.get("policy") == "frozen":
-        parts.append("frozen policy")
-    else:
-        parts.append(str(settings.get("estimator")).replace("_", "-"))
-    if settings.get("rollouts") not in (None, 1):
-        parts.append(f"{settings['rollouts']} rollouts")
-    return f"{record['model']} ({', '.join(parts)})"
-
-
-def _published(record):
-    value = _number(record, "published", "test_perplexity")
-    return "-" if value is None else f"{value:g}"
-
-
-def _valid(record):
-    value = _number(record, "valid", "perplexity")
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _budget(record):
-    """Epochs run, out of those that the recipe has."""
-    recipe = record.get("recipe_epochs", record["settings"].get("max_epochs"))
-    return f"{len(record.get('epochs') or [])}/{recipe}"
-
-
-_LANGUAGE_MODELS: Columns = (
-    ("model", model_in_words),
-    ("published test", _published),
-    ("test", greedy_perplexity),
-    ("test, sampled actions ± sd over draws", sampled_perplexity),
-    ("valid", _valid),
-    ("seed", lambda record: str(record["settings"].get("seed"))),
-    ("epochs run/recipe", _budget),
-    ("wall time", lambda record: f"{record['seconds'] / 60:.0f} min"),
-    ("command", lambda record: f"`{record['command']}`".replace("|", "\\|")),
-)
-
-
-def language_models(records: Sequence[Record]) -> str:
-    """Renders perplexities with seed, budget and command of each run.
-
-    Args:
-        records: Language-model records, as `load` returns them.
-
-    Returns:
-        A `table`; see `comparison` for the figures.
-
-    Raises:
-        ResultError: If a figure is not a number.
-    """
-    return table(records, _LANGUAGE_MODELS)

@@ -133,7 +133,8 @@ def look_back_shares(args):
         return None
     if args.look_back_shares is None:
         return [1.0] * args.n_actions
-    return [*args.look_back_shares, *[0.0] * args.n_actions][: args.n_actions]
+    missing = args.n_actions - len(args.look_back_shares)
+    return [*args.look_back_shares, *[0.0] * missing]
 
 
 def jit_compile(args):

@@ -466,9 +466,9 @@ def check_together(parser, args):
             f"Received: --policy {args.policy}",
         ),
         (
-            shares is not None and not any(shares[: args.n_actions]),
-            "argument --look_back_shares: one of the first --n_actions "
-            f"({args.n_actions}) must be above 0. Received: {shares}",
+            shares is not None and len(shares) > args.n_actions,
+            "argument --look_back_shares: must hold at most --n_actions, "
+            f"{args.n_actions}, shares. Received: {len(shares or [])}",
         ),
         (
             args.final_entropy_weight is not None and not args.entropy_steps,

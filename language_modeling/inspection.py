@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import arcs, connections, results
+from dsl import arcs, connections, tables
 from dsl.datasets import EOS, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
@@ -57,7 +57,7 @@ def show(args, model, texts, vocabulary, log):
             if protocol == "stream":
                 shown = tokens, scores
     log("")
-    log(results.table(rows, _COLUMNS))
+    log(tables.table(rows, _COLUMNS))
     if experiment.chooses(args):
         show_connections(args, *shown, vocabulary, log)
 
@@ -130,7 +130,7 @@ def show_connections(args, tokens, scores, vocabulary, log):
     taken = connections.summary(words, look_back, args.n_actions)
     if taken:
         log("words that most often look further back than one word")
-        log(results.table(taken, _SUMMARY))
+        log(tables.table(taken, _SUMMARY))
     if args.figure is not None:
         arcs.draw(whole, args.figure, args.n_actions)
         log(f"{printable(args.figure)}: written")

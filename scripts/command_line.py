@@ -39,8 +39,10 @@ def number(kind, low=None, high=None, open_low=False, open_high=False):
     )
 
     def convert(text):
+        # Python also reads "1_0", " 5 " and digits of other scripts.
+        plain = text.isascii() and "_" not in text and text == text.strip()
         try:
-            value = kind(text)
+            value = kind(text) if plain else float("nan")
         except ValueError:
             value = float("nan")
         above = value > low if open_low else value >= low

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dsl import results  # noqa: E402
+from dsl import results, tables  # noqa: E402
 
 PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
@@ -66,7 +66,7 @@ def render(name):
     if name.startswith("comparison_"):
         return comparison(name.removeprefix("comparison_"))
     paths = sorted((ROOT / "results" / name).glob("*.json"))
-    return results.language_models([results.load(path) for path in paths])
+    return tables.language_models([results.load(path) for path in paths])
 
 
 def comparison(name):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dsl import messages, results
+from dsl import messages, results, tables
 from scripts import command_line
 
 
@@ -27,12 +27,12 @@ def parse_args(arguments=None):
 def main(args):
     try:
         records = [results.load(run) for run in args.runs]
-        rendered = results.comparison(records)
+        rendered = tables.comparison(records)
     except results.ResultError as error:
         print(f"table: {messages.one_line(error)}", file=sys.stderr)
         return 1
     print(rendered)
-    for source in results.sources(records):
+    for source in tables.sources(records):
         print(f"\nPublished: {source}")
     return 0
 

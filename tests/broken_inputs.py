@@ -428,7 +428,8 @@ def choices():
 
 def words():
     """Words that are no flags, and flags without their words."""
-    for word in ("extra", "--rnn_siz", "--no-resume", "-n", RED, f"--{RED}"):
+    yield usage("word", "short", [*NEW, "--rnn_siz", "9"], "unrecognized")
+    for word in ("extra", "--no-resume", "-n", RED, f"--{RED}"):
         said = "red" if RED in word else word
         yield usage("word", ascii(word), [*NEW, word], said)
     yield usage("word", "newline", [*NEW, "a\nb"], "unrecognized")

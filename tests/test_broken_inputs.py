@@ -380,7 +380,7 @@ def test_a_run_that_is_interrupted(number, here, whole, capsys):
     assert len(steps) == 3
     err = capsys.readouterr().err
     assert_one_line(err, "RL_train")
-    assert "interrupted" in err
+    assert "interrupted" in err and "step 3" in err
     assert left_over(folder / "runs") == []
     finish(folder / "runs", whole, patch, capsys)
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from dsl import results
+from dsl import results, tables
 
 pytestmark = pytest.mark.backend
 
@@ -163,7 +163,7 @@ def test_table_aligns_words_left_and_numbers_right():
         ("n", lambda record: record["n"]),
     ]
     records = [{"name": "a", "n": "1,000"}, {"name": "longer", "n": "-"}]
-    assert results.table(records, columns).splitlines() == [
+    assert tables.table(records, columns).splitlines() == [
         "| name   |     n |",
         "| ------ | ----: |",
         "| a      | 1,000 |",
@@ -181,7 +181,7 @@ def test_comparison_shows_measured_beside_published():
         true_perplexity={"valid": 7.0, "test": 7.126},
         run_folder="runs/b",
     )
-    heading, *rows = cells(results.comparison([published, true]))
+    heading, *rows = cells(tables.comparison([published, true]))
     assert heading == [
         "model",
         "corpus",
@@ -221,13 +221,13 @@ def test_comparison_refuses_a_figure_that_is_no_number():
     with pytest.raises(
         results.ResultError, match="runs/a: `test.perplexity` .*: 'low'"
     ):
-        results.comparison([record])
+        tables.comparison([record])
 
 
 def test_sources_are_named_once_and_only_where_there_is_a_figure():
     none = make_record(published={"test_perplexity": None, "source": "other"})
     records = [make_record(), make_record(), none, make_record(published=None)]
-    assert results.sources(records) == ["A paper, table 2"]
+    assert tables.sources(records) == ["A paper, table 2"]
 
 
 @pytest.mark.parametrize(
@@ -269,12 +269,12 @@ def test_sources_are_named_once_and_only_where_there_is_a_figure():
 def test_a_model_in_words(settings, words):
     settings = {"n_actions": 5, "lamda": 0.5, **settings}
     record = make_record(settings=settings)
-    assert results.model_in_words(record) == (
+    assert tables.model_in_words(record) == (
         f"dynamic_skip (K=5, λ=0.5, {words})"
     )
     record = make_record(model="lstm", settings=settings)
-    assert results.model_in_words(record) == "lstm"
-    heading, row = cells(results.language_models([make_record()]))
+    assert tables.model_in_words(record) == "lstm"
+    heading, row = cells(tables.language_models([make_record()]))
     assert (heading[0], row[0]) == (
         "model",
         "dynamic_skip (K=None, λ=1.0, None)",

@@ -3,7 +3,7 @@
 import statistics
 
 from benchmarking import operations, plan
-from dsl import results
+from dsl import tables
 
 
 def summarize(measured):
@@ -101,7 +101,7 @@ def _heading(table, title):
 def _step_tables(table):
     size = table["size"]
     title = f"Training step, {size['name']}, {size['steps']} steps"
-    return [_heading(table, title), results.table(table["rows"], STEP_COLUMNS)]
+    return [_heading(table, title), tables.table(table["rows"], STEP_COLUMNS)]
 
 
 def _growth_tables(table):
@@ -115,9 +115,9 @@ def _growth_tables(table):
     name = table["size"]["name"]
     return [
         _heading(table, f"Growth with K, {name}, T = {first['steps']}"),
-        results.table([first, *by_actions], ACTION_COLUMNS),
+        tables.table([first, *by_actions], ACTION_COLUMNS),
         _heading(table, f"Growth with T, {name}, K = {first['num_actions']}"),
-        results.table(per_step, LENGTH_COLUMNS),
+        tables.table(per_step, LENGTH_COLUMNS),
     ]
 
 

@@ -2,7 +2,7 @@
 
 import statistics
 
-from dsl import results
+from dsl import tables
 
 
 def render(record):
@@ -13,7 +13,7 @@ def render(record):
             `comparing.tables.rows`.
 
     Returns:
-        A `dsl.results.table`, then the commands of the runs.
+        A `dsl.tables.table`, then the commands of the runs.
 
     Raises:
         ValueError, KeyError, TypeError: If it is no such record.
@@ -22,7 +22,7 @@ def render(record):
     if not rows or not 0 < level < 1:
         raise ValueError(f"no rows, or no level. Received: {level!r}")
     first = rows[0]["model"]
-    table = results.table(
+    table = tables.table(
         rows,
         [
             ("model", lambda row: row["model"]),

@@ -6,6 +6,7 @@ import statistics
 from pathlib import Path
 
 from dsl import results
+from dsl import tables as rendered
 
 # Where a run reads and writes, and what it prints: no part of a comparison.
 IGNORED = {
@@ -63,7 +64,7 @@ def overview(runs):
         runs: What `load` returns.
 
     Returns:
-        A `dsl.results.table` with a column for each setting that differs
+        A `dsl.tables.table` with a column for each setting that differs
         between the runs; "-" stands where a run has no such figure.
 
     Raises:
@@ -73,7 +74,7 @@ def overview(runs):
         (key, lambda run, key=key: _setting(run["config"]["settings"], key))
         for key in differing([run["config"]["settings"] for run in runs])
     ]
-    return results.table(runs, [_NAME, *settings, *_FIGURES])
+    return rendered.table(runs, [_NAME, *settings, *_FIGURES])
 
 
 def differing(settings):
@@ -144,7 +145,7 @@ def intervals(runs, samples, level):
         level: Share of the draws inside of an interval.
 
     Returns:
-        A `dsl.results.table`, if at least two runs can be compared, then a
+        A `dsl.tables.table`, if at least two runs can be compared, then a
         line for each reason why others cannot; an empty string for one run.
     """
     first, *others = runs
@@ -174,7 +175,7 @@ def intervals(runs, samples, level):
     columns = _columns(name, level)
     if any(len(row["each"]) > 1 for row in rows):
         columns.insert(2, _EACH)
-    table = results.table(rows, columns)
+    table = rendered.table(rows, columns)
     return "\n".join([table, "", note, *refused])
 
 
@@ -205,7 +206,7 @@ def rows(runs, samples, level):
             )
         records = [one["record"] for one in run["runs"]]
         row = {
-            "model": results.model_in_words(records[0]),
+            "model": rendered.model_in_words(records[0]),
             "epochs": len(run["epochs"]),
             "seeds": [one["settings"].get("seed") for one in records],
             "test": run["each"],
@@ -352,7 +353,7 @@ _FIGURES = (
     ("state", _state),
     ("epochs", lambda run: str(len(run["epochs"]))),
     ("best valid perplexity", _best_valid),
-    ("test perplexity, greedy", _of_record(results.greedy_perplexity)),
-    ("test, sampled mean ± sd", _of_record(results.sampled_perplexity)),
+    ("test perplexity, greedy", _of_record(rendered.greedy_perplexity)),
+    ("test, sampled mean ± sd", _of_record(rendered.sampled_perplexity)),
     ("training seconds", _train_seconds),
 )
