@@ -70,6 +70,7 @@ class RunFolder:
         Raises:
             RunError: If the name is no plain name, the folder exists already
                 or cannot be written.
+            ResultError: If the configuration has no JSON form.
         """
         check_name(name)
         run = cls(Path(train_dir) / name)
@@ -85,14 +86,15 @@ class RunFolder:
             results.save(config, unfinished / "config.json")
             run._take_lock(unfinished / "lock")
             unfinished.rename(run.path)
-        except (OSError, results.ResultError) as error:
-            run.close()
-            shutil.rmtree(unfinished, ignore_errors=True)
-            _remove_empty(missing)
-            reason = getattr(error, "strerror", None) or error
-            raise RunError(f"{run.path}: cannot be made: {reason}.") from error
+        except OSError as error:
+            raise RunError(
+                f"{run.path}: cannot be made: {error.strerror}."
+            ) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+            if not os.path.lexists(run.path):
+                run.close()
+                _remove_empty(missing)
         return run
 
     @classmethod
@@ -354,8 +356,10 @@ def _everything(trainer):
 
 def _differing(old, new, free):
     """What a configuration has otherwise, in words."""
-    before = {**old["settings"], "(backend)": old.get("backend")}
-    after = {**new["settings"], "(backend)": new.get("backend")}
+    before, after = (
+        {**config["settings"], "(backend)": config.get("backend")}
+        for config in (old, new)
+    )
     # As JSON has them, in which the old ones were kept.
     after = json.loads(json.dumps(after))
     found = []

@@ -58,7 +58,6 @@ def test_equals_the_oracle(
     cases.assert_agrees(result, expected)
 
 
-@pytest.mark.backend
 @FAST_AND_AUTODIFF
 @pytest.mark.parametrize("empty_slots", ["mask", "zeros"])
 @pytest.mark.parametrize("drawn", [False, True])

@@ -22,9 +22,9 @@ def is_bash(path):
 
 
 SHELL = sorted(filter(is_bash, ROOT.glob("scripts/*")))
-PYTHON = sorted(ROOT.glob("scripts/*.py")) + [
-    ROOT / "language_modeling" / "RL_train.py"
-]
+PYTHON = sorted(
+    path for path in ROOT.glob("scripts/*.py") if path.name != "command_line.py"
+) + [ROOT / "language_modeling" / "RL_train.py"]
 
 
 def name(path):
@@ -281,11 +281,9 @@ def demo(copy):
     task.mkdir()
     (task / "RL_train.py").write_text(FAKE_TRAINER)
     (task / "r.json").write_text(json.dumps(make_record()))
-    shutil.copy(ROOT / "scripts/table.py", copy.root / "scripts")
-    (copy.root / "dsl").mkdir()
-    (copy.root / "dsl/__init__.py").touch()
-    for module in ("atomic", "archives", "messages", "results"):
-        shutil.copy(ROOT / "dsl" / f"{module}.py", copy.root / "dsl")
+    for script in ("table.py", "command_line.py"):
+        shutil.copy(ROOT / "scripts" / script, copy.root / "scripts")
+    shutil.copytree(ROOT / "dsl", copy.root / "dsl")
     return copy
 
 

@@ -452,7 +452,6 @@ def moved(before, after):
     ]
 
 
-@pytest.mark.backend
 def test_random_distances_take_the_place_of_the_agents():
     shares = [0.5, 0.0, 1.5]
     trainer = small_models.trainer(
