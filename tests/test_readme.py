@@ -65,13 +65,15 @@ def known_flags(load):
         "RL_train.py": flags.make_parser(),
         "check_resume.py": load("check_resume").make_parser(),
         "compare": load("compare").make_parser(),
+        "overhead.py": load("overhead").make_parser(),
     }
     known = {
         name: set(parser._option_string_actions)
         for name, parser in parsers.items()
     }
-    # After a `--`, it takes those of a training.
-    known["check_resume.py"] |= known["RL_train.py"]
+    # After a `--`, they take those of a training.
+    for name in ("check_resume.py", "overhead.py"):
+        known[name] |= known["RL_train.py"]
     return known
 
 

@@ -604,10 +604,12 @@ def outcome(name):
     }
 
 
+# 21 segments an epoch, and one to validate on.
 LONG = [
     *TINY,
-    *"--dropout 0.3 --max_epochs 3 --max_steps 240 --seed 3".split(),
-    *"--constant_epochs 1 --checkpoint_every 40 --print_every 50".split(),
+    *"--batch_size 14 --eval_protocol batched --dropout 0.3 --seed 3".split(),
+    *"--max_epochs 3 --max_steps 47 --constant_epochs 1".split(),
+    *"--checkpoint_every 10 --print_every 10 --n_actions 3".split(),
 ]
 
 
@@ -631,31 +633,30 @@ class Stopper:
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
-    small, capsys, monkeypatch
+    few, capsys, monkeypatch
 ):
-    assert small(*LONG, "--name", "unbroken") == 0
+    assert few(*LONG, "--name", "unbroken") == 0
     capsys.readouterr()
-    # 99 steps an epoch: at the end of the first, in the third, and in the
-    # last step of all.
-    stops = {99: signal.SIGINT, 220: signal.SIGTERM, 240: signal.SIGTERM}
+    # At the end of the first epoch, in the third, and in the last step.
+    stops = {21: signal.SIGINT, 44: signal.SIGTERM, 47: signal.SIGTERM}
     stopper = Stopper(monkeypatch, stops)
     for start, (epoch, step) in (
-        ([], (1, 99)),
-        (["--resume"], (3, 22)),
-        (["--resume", "--print_every", "9"], (3, 42)),
+        ([], (1, 21)),
+        (["--resume"], (3, 2)),
+        (["--resume", "--print_every", "9"], (3, 5)),
     ):
-        assert small(*LONG, "--name", "broken", *start) == 130
+        assert few(*LONG, "--name", "broken", *start) == 130
         assert capsys.readouterr().err == (
             f"RL_train.py: interrupted; the checkpoint of epoch {epoch}, step "
             f"{step} is kept; --resume goes on from it.\n"
         )
-    assert small(*LONG, "--name", "broken", "--resume") == 0
-    assert "resumed at epoch 3, step 42" in capsys.readouterr().out
-    assert stopper.count == 240
+    assert few(*LONG, "--name", "broken", "--resume") == 0
+    assert "resumed at epoch 3, step 5" in capsys.readouterr().out
+    assert stopper.count == 47
     assert outcome("broken") == outcome("unbroken")
     record = results.load("runs/broken")
     assert record["command"].endswith("--name broken")
-    assert [epoch["steps"] for epoch in record["epochs"]] == [99, 198, 240]
+    assert [epoch["steps"] for epoch in record["epochs"]] == [21, 42, 47]
 
 
 @pytest.mark.parametrize(
@@ -664,7 +665,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
 )
 def test_a_run_can_be_measured_again(model, few, capsys):
     """By both protocols; its own is the one of the record."""
-    protocol = {"lstm": "batched", "dynamic_skip": "stream"}[model]
+    protocol = {"lstm": "stream", "dynamic_skip": "batched"}[model]
     flags = [*TINY, "--model", model, "--eval_protocol", protocol]
     assert few(*flags, "--name", "a") == 0
     record, before = results.load("runs/a"), os.listdir("runs/a")
@@ -790,8 +791,7 @@ with tests.uncompiled():
 
 def test_a_killed_run_goes_on_to_the_same_bits(few, tmp_path):
     """By `kill -9` within a step, then while a checkpoint is written."""
-    given = [*TINY, "--dropout", "0.3", "--max_steps", "9", "--n_actions", "3"]
-    given += ["--checkpoint_every", "4"]
+    given = [*LONG, "--max_steps", "9", "--checkpoint_every", "4"]
     path = [str(ROOT / "tests"), *sys.path]
     for moment, start in (("7", []), ("write", ["--resume"])):
         arguments = [*given, "--name", "killed", *start]
