@@ -7,27 +7,9 @@ import numpy as np
 from keras import ops
 
 from dsl.carried_states import CarriedStates
+from dsl.cross_entropy import token_nll
 from dsl.datasets import streams
 from dsl.seeds import spread
-
-
-def token_nll(logits, targets):
-    """-log p(target) in nats, at least float32.
-
-    Args:
-        logits: Float `(batch, time, words)`.
-        targets: Integer `(batch, time)`.
-
-    Returns:
-        Float `(batch, time)`.
-    """
-    words = logits.shape[-1]
-    flat = ops.sparse_categorical_crossentropy(
-        ops.reshape(targets, (-1,)),
-        ops.cast(ops.reshape(logits, (-1, words)), "float32"),
-        from_logits=True,
-    )
-    return ops.reshape(flat, ops.shape(targets))
 
 
 class StreamScorer(keras.Model):

@@ -5,7 +5,7 @@ from keras import ops
 
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
-from dsl.evaluation import token_nll
+from dsl.cross_entropy import token_nll
 
 
 class StreamTrainer(keras.Model):

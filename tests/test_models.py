@@ -11,7 +11,7 @@ from keras import ops
 from small_models import ACTIONS, BATCH, LOWER, STEPS, UPPER, WORDS
 
 import dsl
-from dsl import evaluation
+from dsl import cross_entropy
 from language_modeling import experiment, settings
 
 TOKENS = small_models.text().reshape(BATCH, STEPS)
@@ -153,7 +153,7 @@ def test_an_untrained_model_is_uniform(model):
     )
     model = experiment.build_model(args, 1000)
     tokens = np.arange(40).reshape(2, 20) * 25
-    found = evaluation.token_nll(model(tokens)["logits"], tokens)
+    found = cross_entropy.token_nll(model(tokens)["logits"], tokens)
     np.testing.assert_allclose(found, math.log(1000), atol=1e-3)
 
 

@@ -12,7 +12,7 @@ from gradients import gradients
 from keras import ops
 from small_models import ACTIONS, BATCH, STEPS
 
-from dsl import evaluation, policy
+from dsl import cross_entropy, policy
 from dsl.optimizers import GroupedOptimizer, is_policy
 from dsl.policy_signal import PolicySignal
 
@@ -102,7 +102,7 @@ def test_no_gradient_crosses_segments():
 
     def fixed():
         logits = model(x, states=states, action_selection="greedy")["logits"]
-        return ops.mean(ops.sum(evaluation.token_nll(logits, y), axis=-1))
+        return ops.mean(ops.sum(cross_entropy.token_nll(logits, y), axis=-1))
 
     def of_the_trainer():
         outputs = trainer(x, training=True)

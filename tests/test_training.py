@@ -14,7 +14,7 @@ import small_models
 from keras import ops
 from small_models import ACTIONS, BATCH, STEPS, WORDS
 
-from dsl import evaluation, runs, schedules, training
+from dsl import cross_entropy, evaluation, runs, schedules, training
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 
@@ -147,7 +147,7 @@ def fit(trainer, run, **options):
     def finish_epoch(trained):
         with evaluation.drawing_from(model, 5):
             outputs = model(rows[:, :-1], action_selection="sampled")
-        nll = evaluation.token_nll(outputs["logits"], rows[:, 1:])
+        nll = cross_entropy.token_nll(outputs["logits"], rows[:, 1:])
         return {**trained, "valid": float(ops.mean(nll))}
 
     options = {"finish_epoch": finish_epoch, "monitor": "valid", **options}
