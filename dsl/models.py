@@ -37,12 +37,16 @@ class LanguageModel(keras.Model):
             default.
         training: Whether dropout is applied.
         num_rollouts: How often the top layer is run from the same state.
+        task_rollouts: How many of these, from the first on, the logits are
+            for, all by default; the predictions of the others come apart, so
+            that a loss can leave them out at no cost.
         action_selection: Passed to the top layer.
         look_back: Optional distances that the top layer is to take, integer
             `(batch, time)`; 0 leaves the choice to it.
 
     Returns:
-        Dict of `logits` `(rollouts * batch, time, vocabulary_size)`, `states`
+        Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
+        `probe_logits`, those of the other rollouts if there are any, `states`
         (flat list, those of the top layer with rollouts * batch rows),
         `policy` (dict, empty for a plain model) and `observed`, the agent's
         e_t = [x_t ; h_{t-1}], `(rollouts * batch, time, features + units)`
@@ -123,6 +127,7 @@ class LanguageModel(keras.Model):
         states=None,
         training=False,
         num_rollouts=1,
+        task_rollouts=None,
         action_selection=None,
         look_back=None,
     ):
@@ -150,13 +155,27 @@ class LanguageModel(keras.Model):
             new_states.extend(rest)
             rows = num_rollouts if options else 1
             x = _shared_dropout(dropout, hidden, rows, training)
-        logits = dense(x, self.softmax_kernel) + self.softmax_bias
+        batch = ops.shape(tokens)[0]
         return {
-            "logits": logits,
+            **self._predict(x, batch, num_rollouts, task_rollouts),
             "states": new_states,
             "policy": policy,
             "observed": observed,
         }
+
+    def _predict(self, hidden, batch, num_rollouts, task_rollouts):
+        """Logits of the task's rollouts, and of the others apart."""
+        if task_rollouts in (None, num_rollouts):
+            return {"logits": self._logits(hidden)}
+        # Two products: what no loss reaches costs no backward pass.
+        rows = task_rollouts * batch
+        return {
+            "logits": self._logits(hidden[:rows]),
+            "probe_logits": self._logits(hidden[rows:]),
+        }
+
+    def _logits(self, hidden):
+        return dense(hidden, self.softmax_kernel) + self.softmax_bias
 
     def get_config(self):
         return {

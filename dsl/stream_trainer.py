@@ -15,6 +15,8 @@ class StreamTrainer(keras.Model):
 
     States are carried from one segment to the next without gradient, and
     reset by `begin_epoch`. Of several rollouts the first one is carried on.
+    All of them judge the agent's choices; how many the model learns its
+    words from is `task_rollouts`.
 
     The agent can be kept from choosing: for a first number of updates, which
     then look back one step (`policy_start`), or for good (`look_back_shares`),
@@ -29,6 +31,8 @@ class StreamTrainer(keras.Model):
             and c are (published code).
         num_rollouts: Rollouts of the top layer from the same state; the
             signal's, if there is one.
+        task_rollouts: Rollouts over which the first mean above is taken, the
+            first ones; all by default.
         look_back_shares: Probability of each distance 1..K, drawn in training
             in place of the agent's choice.
         policy_start: Updates before the agent chooses and learns.
@@ -50,6 +54,7 @@ class StreamTrainer(keras.Model):
         keep_buffer=True,
         *,
         num_rollouts=1,
+        task_rollouts=None,
         look_back_shares=None,
         policy_start=0,
         seed=None,
@@ -59,6 +64,12 @@ class StreamTrainer(keras.Model):
         self.batch_size = batch_size
         self.signal = signal
         self.num_rollouts = signal.num_rollouts if signal else num_rollouts
+        self.task_rollouts = task_rollouts or self.num_rollouts
+        if self.task_rollouts > self.num_rollouts:
+            raise ValueError(
+                "`task_rollouts` are some of the rollouts. Received: "
+                f"task_rollouts={task_rollouts} of {self.num_rollouts}"
+            )
         self.look_back_shares = look_back_shares
         self.policy_start = policy_start
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
@@ -102,6 +113,7 @@ class StreamTrainer(keras.Model):
             states=self.carried.read(),
             training=training,
             num_rollouts=self.num_rollouts,
+            task_rollouts=self.task_rollouts,
             look_back=look_back,
         )
         if training:
@@ -126,10 +138,14 @@ class StreamTrainer(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        logits = y_pred["logits"]
-        targets = ops.tile(ops.cast(y, "int32"), [self.num_rollouts, 1])
-        nll_t = token_nll(logits, targets)
+        targets = ops.cast(y, "int32")
+        logits = [y_pred["logits"]]
+        nll_t = self._nll(logits[0], targets)
         loss = ops.mean(ops.sum(nll_t, axis=-1))
+        if "probe_logits" in y_pred:
+            logits.append(y_pred["probe_logits"])
+            probe_nll_t = self._nll(logits[1], targets)
+            nll_t = ops.concatenate([nll_t, probe_nll_t], axis=0)
         chosen = y_pred["policy"]
         if self.signal is not None:
             loss = loss + self.signal(
@@ -144,11 +160,16 @@ class StreamTrainer(keras.Model):
             self._count(nll_t, chosen)
         return loss
 
+    def _nll(self, logits, targets):
+        """-log p of each target, for logits of one rollout or several."""
+        return token_nll(logits, _repeat(targets, logits))
+
     def _correct(self, logits, targets):
         if self.signal.reward != "correct":
             return None
-        best = ops.cast(ops.argmax(logits, axis=-1), targets.dtype)
-        return ops.equal(best, targets)
+        best = [ops.argmax(one, axis=-1) for one in logits]
+        best = ops.cast(ops.concatenate(best, axis=0), targets.dtype)
+        return ops.equal(best, _repeat(targets, best))
 
     def _count(self, nll_t, chosen):
         mean_nll = ops.mean(nll_t)
@@ -190,3 +211,9 @@ class StreamTrainer(keras.Model):
             "entropy": float(entropy) / n,
             "histogram": [float(count) / n for count in counts],
         }
+
+
+def _repeat(targets, rows):
+    """The targets `(batch, time)` once for each rollout among the rows."""
+    copies = ops.shape(rows)[0] // ops.shape(targets)[0]
+    return ops.tile(targets, [copies, 1])

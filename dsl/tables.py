@@ -163,6 +163,8 @@ def model_in_words(record: Record) -> str:
         parts.append(str(settings.get("estimator")).replace("_", "-"))
     if settings.get("rollouts") not in (None, 1):
         parts.append(f"{settings['rollouts']} rollouts")
+        if settings.get("task_rollouts") not in (None, settings["rollouts"]):
+            parts.append(f"words from {settings['task_rollouts']}")
     return f"{record['model']} ({', '.join(parts)})"
 
 

@@ -100,6 +100,7 @@ def build_trainer(args, model):
         signal,
         args.keep_buffer,
         num_rollouts=args.rollouts if chooses(args) else 1,
+        task_rollouts=args.task_rollouts if chooses(args) else None,
         look_back_shares=look_back_shares(args),
         policy_start=args.policy_start if chooses(args) else 0,
         seed=args.seed,

@@ -325,6 +325,13 @@ def _add_agent_flags(group):
         help="runs of the top layer from the same state",
     )
     add(
+        "--task_rollouts",
+        type=command_line.count,
+        metavar="R",
+        help="rollouts that the model learns its words from; the others only "
+        "judge the agent's choices (default: all)",
+    )
+    add(
         "--reward",
         choices=choices.REWARDS,
         default="log_likelihood",
@@ -459,6 +466,11 @@ def check_together(parser, args):
             args.baseline == "leave_one_out" and args.rollouts < 2,
             "argument --baseline: leave_one_out compares rollouts and needs "
             f"--rollouts of at least 2. Received: {args.rollouts}",
+        ),
+        (
+            (args.task_rollouts or 1) > args.rollouts,
+            "argument --task_rollouts: must be at most --rollouts, "
+            f"{args.rollouts}. Received: {args.task_rollouts}",
         ),
         (
             shares is not None and args.policy != "random",

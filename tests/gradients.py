@@ -46,7 +46,9 @@ def _tensorflow(function, variables, tensors):
         [values, tensors],
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
-    return value, found[0], found[1]
+    # An embedding's gradient comes as rows.
+    of_variables = [tf.convert_to_tensor(gradient) for gradient in found[0]]
+    return value, of_variables, found[1]
 
 
 def _jax(function, variables, tensors):

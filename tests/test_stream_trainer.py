@@ -71,6 +71,56 @@ def test_the_first_rollout_is_carried_on():
     small_models.assert_states(carried(trainer), right["states"])
 
 
+@pytest.mark.parametrize("reward", ["log_likelihood", "correct"])
+def test_words_are_learned_from_the_task_rollouts_alone(reward):
+    """The others reach the agent, and nothing else."""
+    ((x, _),) = small_models.batches(1, steps=30)
+    x = ops.array(x)
+
+    def build(**options):
+        signal = PolicySignal(
+            num_rollouts=2, baseline="leave_one_out", reward=reward
+        )
+        return small_models.trainer(small_models.build(), signal, **options)
+
+    def found(**options):
+        trainer = build(**options)
+        variables = trainer.language_model.trainable_variables
+
+        def loss():
+            outputs = trainer(x, training=True)
+            return trainer.compute_loss(x, y, outputs, training=True)
+
+        return gradients(loss, variables)[1]
+
+    _, outputs = run(build(), (x, x))  # the same draws
+    look_back = np.split(outputs["policy"]["look_back"], 2)
+    assert np.any(look_back[0] != look_back[1])
+    # What the first rollout predicts, and the second not everywhere.
+    y = ops.array(outputs["logits"][:BATCH].argmax(axis=-1).astype("int32"))
+    model = small_models.build()
+
+    def of_the_first():
+        logits = model(x, look_back=look_back[0])["logits"]
+        return ops.mean(ops.sum(cross_entropy.token_nll(logits, y), axis=-1))
+
+    _, expected, _ = gradients(of_the_first, model.trainable_variables)
+    one, both = found(task_rollouts=1), found()
+    for n, variable in enumerate(model.trainable_variables):
+        right = expected[n]
+        if is_policy(variable):
+            right = both[n]
+            assert np.abs(right).max() > 1e-3
+        else:
+            assert np.abs(both[n] - right).max() > 1e-4
+        np.testing.assert_allclose(one[n], right, rtol=1e-4, atol=1e-5)
+
+
+def test_task_rollouts_are_some_of_the_rollouts():
+    with pytest.raises(ValueError, match="task_rollouts=3 of 2"):
+        greedy_trainer(PolicySignal(num_rollouts=2), task_rollouts=3)
+
+
 def test_without_the_buffer_only_h_and_c_are_carried():
     trainer = greedy_trainer(keep_buffer=False)
     states = None
