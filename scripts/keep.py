@@ -1,0 +1,124 @@
+"""Keeps what a finished run tells, without its weights.
+
+python scripts/keep.py runs/NAME results/language_modeling/ptb-small
+
+The copy is a run folder that scripts/compare reads: config.json,
+metrics.jsonl, result.json and a small test_scores.npz, in which each token has
+the mean of its sentence. An interval over sentences asks for no more.
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from comparing import tables
+
+from dsl import messages, results
+from scripts import command_line
+
+# Of the machine that a run was made on, not of the run.
+DROPPED = tables.IGNORED - {"name"}
+
+
+def make_parser():
+    parser = command_line.Parser(
+        description=__doc__.splitlines()[0],
+        epilog="Exit codes: 0 done, 1 a run is missing, unfinished or wrong, "
+        "or the folder cannot be written, 2 usage.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=command_line.name, metavar="RUN")
+    parser.add_argument(
+        "folder",
+        type=command_line.name,
+        metavar="FOLDER",
+        help="where a folder of the run's name is to be made",
+    )
+    return parser
+
+
+def main(args):
+    try:
+        print(keep(Path(args.run), Path(args.folder)))
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}.")
+    except results.ResultError as error:
+        return fail(error)
+    return 0
+
+
+def keep(run, folder):
+    """Copies what a run tells into a folder of the run's name.
+
+    Args:
+        run: Path of a finished run.
+        folder: Path of the folder that the copy goes into.
+
+    Returns:
+        Path of the copy.
+
+    Raises:
+        ResultError: If the run is not finished or a file of it is wrong.
+        OSError: If the copy exists already or cannot be written.
+    """
+    import numpy as np
+
+    record = results.load(run)
+    config = results.load_config(run)
+    epochs = results.load_metrics(run)
+    scores = by_sentence(results.load_scores(run))
+    del record["run_folder"]
+    copy = folder / run.resolve().name
+    copy.mkdir(parents=True)
+    for one in (record, config):
+        one["settings"] = {
+            key: value
+            for key, value in one["settings"].items()
+            if key not in DROPPED
+        }
+    record["command"] = without(record["command"], DROPPED)
+    np.savez_compressed(copy / results.SCORES_NAME, **scores)
+    lines = [f"{json.dumps(entry)}\n" for entry in epochs]
+    (copy / results.METRICS_NAME).write_text("".join(lines))
+    results.save(config, copy / results.CONFIG_NAME)
+    results.save(record, copy / results.FILE_NAME)
+    return copy
+
+
+def by_sentence(scores):
+    """The scores with each token's replaced by the mean of its sentence."""
+    import numpy as np
+
+    _, index, counts = np.unique(
+        scores["sentence"], return_inverse=True, return_counts=True
+    )
+    mean = np.bincount(index, scores["nll"]) / counts
+    return {
+        "nll": mean[index],
+        "look_back": scores["look_back"].astype(np.uint8),
+        "sentence": scores["sentence"].astype(np.int32),
+    }
+
+
+def without(command, names):
+    """A command without the options of these names and their values."""
+    kept, dropping = [], False
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            option = word[2:].split("=")[0]
+            dropping = option.removeprefix("no-") in names
+        if not dropping:
+            kept.append(word)
+    return shlex.join(kept)
+
+
+def fail(message):
+    print(f"keep.py: {messages.one_line(message)}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(make_parser().parse_args()))

@@ -1,0 +1,104 @@
+"""What is kept of a run serves a comparison as the run itself does."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_compare import make_run, make_text
+
+from dsl import results
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import keep
+from comparing import tables
+
+pytestmark = pytest.mark.backend
+
+COMMAND = (
+    "python language_modeling/RL_train.py --train_dir '/some where' --name a "
+    "--preset small --data_dir=/x --look_back_shares 1 --no-download --seed 2"
+)
+
+
+def run(*arguments):
+    return keep.main(keep.make_parser().parse_args(list(map(str, arguments))))
+
+
+def make_runs(folder):
+    nll_a, nll_b, sentence = make_text()
+    record = {"command": COMMAND}
+    options = {"record": record, "train_dir": "/some where", "epochs": 3}
+    first = make_run(folder / "a", scores=(nll_a, sentence), **options)
+    second = make_run(folder / "b", scores=(nll_b, sentence), **options)
+    return first, second
+
+
+def test_intervals_and_tables_stay_the_same(tmp_path, capsys):
+    runs = make_runs(tmp_path)
+    for one in runs:
+        assert run(one, tmp_path / "kept") == 0
+    copies = [tmp_path / "kept" / one.name for one in runs]
+    assert capsys.readouterr().out.split() == list(map(str, copies))
+    before, after = tables.load(runs), tables.load(copies)
+    assert tables.overview(after) == tables.overview(before)
+    assert tables.intervals(after, 300, 0.9) == tables.intervals(
+        before, 300, 0.9
+    )
+    scores = after[0]["scores"]
+    assert len(np.unique(scores["nll"])) == 400  # one value a sentence
+    np.testing.assert_allclose(
+        scores["nll"].mean(), before[0]["scores"]["nll"].mean(), rtol=1e-12
+    )
+
+
+def test_nothing_of_the_machine_is_kept(tmp_path):
+    first, _ = make_runs(tmp_path)
+    run(first, tmp_path / "kept")
+    copy = tmp_path / "kept/a"
+    assert sorted(path.name for path in copy.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "result.json",
+        "test_scores.npz",
+    ]
+    text = "".join(path.read_text() for path in copy.glob("*.json"))
+    assert "some where" not in text
+    assert results.load_config(copy)["settings"] == {"seed": 1, "name": "a"}
+    assert results.load(copy)["command"] == (
+        "python language_modeling/RL_train.py --name a --preset small "
+        "--look_back_shares 1 --seed 2"
+    )
+    record = json.loads((copy / "result.json").read_text())
+    assert "run_folder" not in record
+
+
+@pytest.mark.parametrize(
+    ("finished", "scores", "message"),
+    [
+        (False, True, "result.json: no such file"),
+        (True, False, "test_scores.npz: no such file"),
+    ],
+)
+def test_an_unfinished_run_is_refused(
+    tmp_path, capsys, finished, scores, message
+):
+    nll, _, sentence = make_text()
+    scores = (nll, sentence) if scores else None
+    one = make_run(tmp_path / "a", scores=scores, finished=finished)
+    assert run(one, tmp_path / "kept") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keep.py: ") and message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_copy_is_not_written_over(tmp_path, capsys):
+    first, _ = make_runs(tmp_path)
+    assert run(first, tmp_path / "kept") == 0
+    assert run(first, tmp_path / "kept") == 1
+    assert capsys.readouterr().err == (
+        f"keep.py: {tmp_path}/kept/a: File exists.\n"
+    )
