@@ -341,6 +341,7 @@ INTEGERS = {
     "--max_epochs": 1,
     "--policy_start": 0,
     "--rollouts": 1,
+    "--task_rollouts": 1,
     "--entropy_steps": 1,
     "--eval_samples": 2,
     "--sentences": 0,
@@ -461,6 +462,7 @@ def together():
         ("--estimator straight_through --baseline leave_one_out", "--rollouts"),
         ("--preset published --baseline leave_one_out", "--rollouts"),
         ("--policy frozen --baseline leave_one_out", "--rollouts"),
+        ("--rollouts 2 --task_rollouts 3", "at most --rollouts", "Received: 3"),
         ("--look_back_shares 1,1", "--policy random", "Received"),
         ("--look_back_shares 1 --policy frozen", "Received: --policy frozen"),
         (
@@ -733,6 +735,7 @@ ILLEGAL = (
     ("look_back_shares", [1, 1]),
     ("baseline", "leave_one_out\x1b"),
     ("rollouts", 1),
+    ("task_rollouts", 3),
     ("final_entropy_weight", 0.5),
 )
 

@@ -244,6 +244,14 @@ def test_sources_are_named_once_and_only_where_there_is_a_figure():
             "reinforce, 4 rollouts",
         ),
         (
+            {"estimator": "reinforce", "rollouts": 4, "task_rollouts": 1},
+            "reinforce, 4 rollouts, words from 1",
+        ),
+        (
+            {"estimator": "reinforce", "rollouts": 4, "task_rollouts": 4},
+            "reinforce, 4 rollouts",
+        ),
+        (
             {"policy": "frozen", "estimator": "reinforce", "rollouts": None},
             "frozen policy",
         ),

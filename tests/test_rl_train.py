@@ -897,8 +897,15 @@ def test_flags_reach_the_trainer():
     assert trainer.look_back_shares == [2.0, 1.0, 0.0]
     _, trainer = build("--policy frozen")
     assert (trainer.look_back_shares, trainer.signal) == (None, None)
-    _, trainer = build("--model lstm --policy_start 7 --rollouts 2")
+    _, trainer = build("--rollouts 3")
+    assert (trainer.num_rollouts, trainer.task_rollouts) == (3, 3)
+    _, trainer = build("--rollouts 3 --task_rollouts 2")
+    assert (trainer.num_rollouts, trainer.task_rollouts) == (3, 2)
+    _, trainer = build(
+        "--model lstm --policy_start 7 --rollouts 2 --task_rollouts 2"
+    )
     assert (trainer.policy_start, trainer.num_rollouts) == (0, 1)
+    assert trainer.task_rollouts == 1
 
 
 def test_seeds_of_the_parts_share_nothing():
