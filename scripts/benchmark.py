@@ -14,18 +14,19 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarking import plan, report, timing
-
-from dsl import results
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarking import plan, report, timing  # noqa: E402
+
+from dsl import results  # noqa: E402
+from scripts import command_line  # noqa: E402
+
 BACKENDS = ("tensorflow", "jax")
 
 
 def make_parser():
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.",
         allow_abbrev=False,
@@ -39,7 +40,7 @@ def make_parser():
     )
     parser.add_argument(
         "--rounds",
-        type=rounds,
+        type=command_line.count,
         default=15,
         metavar="N",
         help="timed steps of each implementation (default: %(default)s)",
@@ -81,14 +82,6 @@ def parse_args(arguments=None):
     if args.out.is_dir():
         parser.error(f"--out must name a file. Received: {str(args.out)!r}")
     return args
-
-
-def rounds(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"must be an integer of at least 1. Received: {text!r}"
-        )
-    return int(text)
 
 
 def main(args):

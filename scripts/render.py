@@ -1,6 +1,5 @@
 """Writes the tables of README files from the run records in results/."""
 
-import argparse
 import json
 import re
 import sys
@@ -9,7 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dsl import results, tables  # noqa: E402
+from dsl import messages, results, tables  # noqa: E402
+from scripts import command_line  # noqa: E402
 
 PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
@@ -19,7 +19,7 @@ BLOCK = re.compile(
 
 
 def parse_args(arguments=None):
-    parser = argparse.ArgumentParser(
+    parser = command_line.Parser(
         description=__doc__,
         epilog="Exit codes: 0 done, 1 out of date (--check) or a record is "
         "wrong, 2 usage.",
@@ -37,7 +37,7 @@ def main(args):
     try:
         stale = [page for page in PAGES if not refresh(ROOT / page, args.check)]
     except (results.ResultError, OSError) as error:
-        print(f"render: {error}", file=sys.stderr)
+        print(f"render: {messages.one_line(error)}", file=sys.stderr)
         return 1
     for page in stale:
         print(f"{page}: {'out of date' if args.check else 'written'}")
