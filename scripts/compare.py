@@ -49,11 +49,6 @@ def make_parser():
         action="store_true",
         help="take runs together that differ in nothing but the seed",
     )
-    parser.add_argument(
-        "--record",
-        metavar="FILE",
-        help="also write the figures as JSON",
-    )
     return parser
 
 
@@ -73,23 +68,10 @@ def main(args):
             tables.overview(runs),
             tables.intervals(groups, args.samples, args.level),
         ]
-        if args.record:
-            record(args, runs)
     except (results.ResultError, OSError) as error:
         return fail(error)
     print("\n\n".join(filter(None, parts)))
     return draw(runs, args.figure) if args.figure else 0
-
-
-def record(args, runs):
-    """Writes the figures of a comparison."""
-    groups = tables.pooled(runs)
-    found = {
-        "level": args.level,
-        "samples": args.samples,
-        "rows": tables.rows(groups, args.samples, args.level),
-    }
-    results.save(found, args.record)
 
 
 def draw(runs, path):

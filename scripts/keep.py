@@ -1,6 +1,6 @@
 """Keeps what a finished run tells, without its weights.
 
-python scripts/keep.py runs/NAME results/language_modeling/ptb-small
+python scripts/keep.py runs/NAME results/language_modeling/small/NAME
 
 The copy is a run folder that scripts/compare reads: config.json,
 metrics.jsonl, result.json and a small test_scores.npz, in which each token has
@@ -10,6 +10,7 @@ the mean of its sentence. An interval over sentences asks for no more.
 import json
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -18,9 +19,6 @@ from comparing import tables
 
 from dsl import messages, results
 from scripts import command_line
-
-# Of the machine that a run was made on, not of the run.
-DROPPED = tables.IGNORED - {"name"}
 
 
 def make_parser():
@@ -35,14 +33,14 @@ def make_parser():
         "folder",
         type=command_line.name,
         metavar="FOLDER",
-        help="where a folder of the run's name is to be made",
+        help="the copy, which must not exist",
     )
     return parser
 
 
 def main(args):
     try:
-        print(keep(Path(args.run), Path(args.folder)))
+        keep(Path(args.run), Path(args.folder))
     except OSError as error:
         return fail(f"{error.filename}: {error.strerror}.")
     except results.ResultError as error:
@@ -51,18 +49,16 @@ def main(args):
 
 
 def keep(run, folder):
-    """Copies what a run tells into a folder of the run's name.
+    """Copies what a run tells, and not where on a machine it was made.
 
     Args:
         run: Path of a finished run.
-        folder: Path of the folder that the copy goes into.
-
-    Returns:
-        Path of the copy.
+        folder: Path of the copy.
 
     Raises:
-        ResultError: If the run is not finished or a file of it is wrong.
-        OSError: If the copy exists already or cannot be written.
+        ResultError: If the run is not finished, a file of it is wrong, or the
+            copy exists already.
+        OSError: If the copy cannot be written.
     """
     import numpy as np
 
@@ -71,21 +67,25 @@ def keep(run, folder):
     epochs = results.load_metrics(run)
     scores = by_sentence(results.load_scores(run))
     del record["run_folder"]
-    copy = folder / run.resolve().name
-    copy.mkdir(parents=True)
     for one in (record, config):
         one["settings"] = {
             key: value
             for key, value in one["settings"].items()
-            if key not in DROPPED
+            if key not in tables.IGNORED
         }
-    record["command"] = without(record["command"], DROPPED)
-    np.savez_compressed(copy / results.SCORES_NAME, **scores)
-    lines = [f"{json.dumps(entry)}\n" for entry in epochs]
-    (copy / results.METRICS_NAME).write_text("".join(lines))
-    results.save(config, copy / results.CONFIG_NAME)
-    results.save(record, copy / results.FILE_NAME)
-    return copy
+    record["command"] = without(record["command"], tables.IGNORED)
+    if folder.exists():
+        raise results.ResultError(f"{folder}: exists already.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as new:
+        copy = Path(new) / folder.name
+        copy.mkdir()
+        np.savez_compressed(copy / results.SCORES_NAME, **scores)
+        lines = [f"{json.dumps(entry)}\n" for entry in epochs]
+        (copy / results.METRICS_NAME).write_text("".join(lines))
+        results.save(config, copy / results.CONFIG_NAME)
+        results.save(record, copy / results.FILE_NAME)
+        copy.rename(folder)
 
 
 def by_sentence(scores):

@@ -1,4 +1,4 @@
-"""Writes the tables of README files from the run records in results/."""
+"""Writes the tables of README files from the runs kept in results/."""
 
 import json
 import re
@@ -14,7 +14,9 @@ from scripts import command_line  # noqa: E402
 PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 BLOCK = re.compile(
-    r"(<!-- results: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- (?P<kind>results|intervals): (?P<name>[\w/-]+) -->\n).*?"
+    r"(?P<end><!-- end -->)",
+    re.DOTALL,
 )
 
 
@@ -47,14 +49,16 @@ def main(args):
 def refresh(page, check):
     """Renders the blocks of a page; returns whether it was up to date."""
     old = page.read_text(encoding="utf-8")
-    new = BLOCK.sub(lambda m: f"{m[1]}{render(m['name'])}\n{m[3]}", old)
+    new = BLOCK.sub(
+        lambda m: f"{m[1]}{render(m['kind'], m['name'])}\n{m['end']}", old
+    )
     if new != old and not check:
         page.write_text(new, encoding="utf-8")
     return new == old
 
 
-def render(name):
-    """The tables of one name, from its record or folder of records."""
+def render(kind, name):
+    """The tables of one name: of the benchmark, or of a folder of runs."""
     if name == "benchmark":
         return benchmark(lambda table: True)
     if name == "benchmark_medium":
@@ -63,23 +67,22 @@ def render(name):
                 table["table"] == "step" and table["size"]["name"] == "medium"
             )
         )
-    if name.startswith("comparison_"):
-        return comparison(name.removeprefix("comparison_"))
-    paths = sorted((ROOT / "results" / name).glob("*.json"))
-    return tables.language_models([results.load(path) for path in paths])
+    folder = ROOT / "results" / name
+    runs = sorted(path.parent for path in folder.glob("*/result.json"))
+    if not runs:
+        raise results.ResultError(f"{folder}: no run is kept there.")
+    if kind == "intervals":
+        return intervals(runs)
+    return tables.language_models([results.load(run) for run in runs])
 
 
-def comparison(name):
-    """The table of a record that scripts/compare wrote."""
+def intervals(runs, samples=10_000, level=0.95):
+    """The runs beside the first of them, seeds taken together."""
     from comparing import report
+    from comparing import tables as compared
 
-    path = ROOT / "results" / "comparisons" / f"{name}.json"
-    try:
-        return report.render(json.loads(path.read_text(encoding="utf-8")))
-    except UNREADABLE as error:
-        raise results.ResultError(
-            f"{path}: not a record of scripts/compare."
-        ) from error
+    groups = compared.pooled(compared.load(runs))
+    return report.render(compared.rows(groups, samples, level), level)
 
 
 def benchmark(wanted):

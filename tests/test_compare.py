@@ -614,7 +614,6 @@ def usage_error(capsys, monkeypatch):
             f"argument --figure: {SUFFIX} Received: 'x.jpg'",
         ),
         (["--figure", "png"], f"argument --figure: {SUFFIX} Received: 'png'"),
-        (["--record"], "argument --record: expected one argument"),
         (["--pool", "x"], "unrecognized arguments: --pool x"),
         (["--sample", "5"], "unrecognized arguments: --sample 5"),
         (["--x\x1b[31m\nred"], r"unrecognized arguments: --x\x1b[31m red"),
@@ -808,11 +807,9 @@ def test_a_group_with_an_unscored_run_is_not_compared(seeds, capsys):
         ("text", "its test text is another one than that of skip-1."),
     ],
 )
-@pytest.mark.parametrize("option", [["--pool_seeds"], ["--record", "x.json"]])
 def test_seeds_scored_on_different_texts_are_one_line_and_exit_1(
-    seeds, capsys, monkeypatch, tmp_path, change, message, option
+    seeds, capsys, change, message
 ):
-    monkeypatch.chdir(tmp_path)
     if change == "tokens":
         write_scores(seeds[3], np.ones(2), np.arange(2))
     elif change == "ends":
@@ -820,29 +817,27 @@ def test_seeds_scored_on_different_texts_are_one_line_and_exit_1(
     else:
         config = results.load_config(seeds[3]) | {"data_sha256": {"test": "1"}}
         results.save(config, seeds[3] / "config.json")
-    code, out, err = run_script(capsys, *seeds, *option, "--samples", 10)
+    code, out, err = run_script(capsys, *seeds, "--pool_seeds", "--samples", 10)
     assert (code, out) == (1, "")
     assert err == f"compare: skip-2 cannot be pooled: {message}\n"
-    assert not Path("x.json").exists()
 
 
-# The record, and its table.
+def test_a_run_named_twice_is_one_line_and_exit_1(three, capsys):
+    again = three[0].parent / "x" / ".." / three[0].name
+    code, out, err = run_script(capsys, three[0], three[1], again)
+    assert (code, out, err) == (1, "", f"compare: {again}: named twice.\n")
 
 
-@pytest.mark.parametrize("options", [[], ["--pool_seeds"]])
-def test_the_record_holds_the_figures(seeds, tmp_path, capsys, options):
-    path = tmp_path / "record.json"
-    printed = run_script(capsys, *seeds, *options, "--samples", 500)
-    options = [*options, "--samples", 500, "--record", path]
-    assert run_script(capsys, *seeds, *options) == printed
+# The rows of a page, and their table.
+
+
+def rows(runs, samples=500, level=0.95):
+    return tables.rows(tables.pooled(tables.load(runs)), samples, level)
+
+
+def test_rows_hold_the_figures(seeds):
     a, b = WHOLE
-    found = json.loads(path.read_text())
-    assert {key: found[key] for key in ("level", "samples")} == {
-        "level": 0.95,
-        "samples": 500,
-    }
-    assert list(found) == ["level", "samples", "rows"]
-    lstm, skip = found["rows"]
+    lstm, skip = rows(seeds)
     assert lstm == {
         "model": "lstm",
         "epochs": 2,
@@ -865,16 +860,9 @@ def test_the_record_holds_the_figures(seeds, tmp_path, capsys, options):
     }
 
 
-def test_the_level_of_a_record_is_that_of_its_intervals(
-    seeds, tmp_path, capsys
-):
-    path = tmp_path / "record.json"
-    options = ("--samples", 500, "--level", 0.3, "--record", path)
-    assert run_script(capsys, *seeds, *options)[0] == 0
-    found = json.loads(path.read_text())
-    assert found["level"] == 0.3
+def test_the_level_of_the_rows_is_that_of_their_intervals(seeds):
     # Half of the draws hold both sentences, and only those count here.
-    row = found["rows"][1]
+    row = rows(seeds, level=0.3)[1]
     assert row["low"] == row["high"] == pytest.approx(row["difference"])
 
 
@@ -882,113 +870,75 @@ def test_the_level_of_a_record_is_that_of_its_intervals(
     ("place", "name"), [(0, "lstm-1 and 1 more"), (3, "skip-1 and 1 more")]
 )
 @pytest.mark.parametrize("missing", ["result.json", "test_scores.npz"])
-def test_an_unfinished_run_is_not_recorded(
-    seeds, tmp_path, capsys, place, name, missing
-):
+def test_an_unfinished_run_has_no_row(seeds, place, name, missing):
     (seeds[place] / missing).unlink()
-    path = tmp_path / "record.json"
-    options = ("--samples", 10, "--record", path)
-    code, out, err = run_script(capsys, *seeds, *options)
-    assert (code, out) == (1, "")
-    assert err == f"compare: {name}: must be finished to be recorded.\n"
-    assert not path.exists()
+    with pytest.raises(results.ResultError) as error:
+        rows(seeds, samples=10)
+    assert str(error.value) == f"{name}: must be finished to be set in a table."
 
 
-def test_models_of_other_texts_are_not_recorded(three, tmp_path, capsys):
+def test_models_of_other_texts_have_no_rows(three):
     write_scores(three[1], np.ones(2), np.arange(2))
-    path = tmp_path / "record.json"
-    code, out, err = run_script(capsys, *three[:2], "--record", path)
-    assert (code, out) == (1, "")
     tokens = len(make_text()[0])
-    assert err == (
-        f"compare: skip: it was scored on 2 tokens, lstm on {tokens:,}.\n"
-    )
-    assert not path.exists()
+    message = f"^skip: it was scored on 2 tokens, lstm on {tokens:,}.$"
+    with pytest.raises(results.ResultError, match=message):
+        rows(three[:2])
 
 
 @pytest.mark.parametrize("value", ["low", [1], 10**400, float("nan")])
-def test_a_figure_that_is_no_number_is_not_recorded(tmp_path, capsys, value):
+def test_a_figure_that_is_no_number_has_no_row(tmp_path, value):
     nll, _, sentence = make_text(9)
     run = make_run(tmp_path / "a", scores=(nll, sentence))
     text = json.dumps(make_record(test={"perplexity_previous": value}))
     (run / "result.json").write_text(text)
-    path = tmp_path / "record.json"
-    code, out, err = run_script(capsys, run, "--record", path)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith("compare: ")
-    assert not path.exists()
+    with pytest.raises(results.ResultError):
+        rows([run])
 
 
-def test_a_null_or_no_seed_is_as_if_left_out(tmp_path, capsys):
+def test_a_null_or_no_seed_is_as_if_left_out(tmp_path):
     nll, _, sentence = make_text(9)
     run = make_run(
         tmp_path / "a",
         scores=(nll, sentence),
         record={"test": {"perplexity": 5.0, "perplexity_previous": None}},
     )
-    path = tmp_path / "record.json"
-    assert run_script(capsys, run, "--record", path)[::2] == (0, "")
-    (row,) = json.loads(path.read_text())["rows"]
+    (row,) = rows([run])
     assert row["ways"] == {"perplexity": 5.0}
     assert row["seeds"] == [None]
 
 
-def test_a_record_that_cannot_be_written(seeds, tmp_path, capsys):
-    folder, old = tmp_path / "folder", tmp_path / "old.json"
-    folder.mkdir()
-    old.write_text("old")
-    before = sorted(tmp_path.rglob("*"))
-    for path in (folder, tmp_path / "no" / "x.json", old / "x.json"):
-        options = ("--samples", 10, "--record", path)
-        code, out, err = run_script(capsys, *seeds, *options)
-        assert (code, out, err.count("\n")) == (1, "", 1)
-        assert err.startswith("compare: ")
-        assert path.name in err
-    with small_files.disk_full_after(100):
-        options = ("--samples", 10, "--record", old)
-        code, out, err = run_script(capsys, *seeds, *options)
-    assert (code, out, err.count("\n")) == (1, "", 1)
-    assert "File too large" in err
-    assert old.read_text() == "old"
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def make_comparison():
-    """A record with all that can be absent, present and absent."""
-    return {
-        "level": 0.9,
-        "samples": 100,
-        "rows": [
-            {
-                "model": "lstm",
-                "epochs": 13,
-                "seeds": [1, 2, 30],
-                "test": [100.0, 102.0, 107.0],
-                "ways": {"perplexity": 103.0},
-                "commands": ["run --seed 1", "run --seed 2", "run --seed 30"],
+def make_rows():
+    """All that can be absent, present and absent."""
+    return [
+        {
+            "model": "lstm",
+            "epochs": 13,
+            "seeds": [1, 2, 30],
+            "test": [100.0, 102.0, 107.0],
+            "ways": {"perplexity": 103.0},
+            "commands": ["run --seed 1", "run --seed 2", "run --seed 30"],
+        },
+        {
+            "model": "skip (K=5)",
+            "epochs": 2,
+            "seeds": [4],
+            "test": [99.504],
+            "ways": {
+                "perplexity_sampled_mean": 98.25,
+                "perplexity_previous": 101.0,
+                "perplexity_random_mean": 100.126,
             },
-            {
-                "model": "skip (K=5)",
-                "epochs": 2,
-                "seeds": [4],
-                "test": [99.504],
-                "ways": {
-                    "perplexity_sampled_mean": 98.25,
-                    "perplexity_previous": 101.0,
-                    "perplexity_random_mean": 100.126,
-                },
-                "commands": ["run --model 'a|b'"],
-                "difference": -3.5,
-                "low": -5.125,
-                "high": -0.001,
-            },
-        ],
-    }
+            "commands": ["run --model 'a|b'"],
+            "difference": -3.5,
+            "low": -5.125,
+            "high": -0.001,
+        },
+    ]
 
 
-def test_the_table_of_a_record():
+def test_the_table_of_rows():
     # Deviations of -3, -1 and 4 from 103: sqrt(26 / 2) = 3.61 over the seeds.
-    assert report.render(make_comparison()).splitlines() == [
+    assert report.render(make_rows(), 0.9).splitlines() == [
         "| model      | epochs |  seeds |          test | sampled "
         "| always the previous state | random, same shares "
         "| difference to lstm | 90 % interval  |",
@@ -1009,11 +959,8 @@ def test_the_table_of_a_record():
     ]
 
 
-def test_the_table_of_what_was_recorded(seeds, tmp_path, capsys):
-    path = tmp_path / "record.json"
-    options = ("--samples", 500, "--record", path)
-    assert run_script(capsys, *seeds, *options)[0] == 0
-    text = report.render(json.loads(path.read_text()))
+def test_the_table_of_runs(seeds):
+    text = report.render(rows(seeds), 0.95)
     table, commands = text.split("\n\n")
     a, b = WHOLE
     # Two seeds: their distance over the root of 2.

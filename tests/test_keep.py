@@ -38,10 +38,10 @@ def make_runs(folder):
 
 def test_intervals_and_tables_stay_the_same(tmp_path, capsys):
     runs = make_runs(tmp_path)
-    for one in runs:
-        assert run(one, tmp_path / "kept") == 0
     copies = [tmp_path / "kept" / one.name for one in runs]
-    assert capsys.readouterr().out.split() == list(map(str, copies))
+    for one, copy in zip(runs, copies, strict=True):
+        assert run(one, copy) == 0
+    assert capsys.readouterr() == ("", "")
     before, after = tables.load(runs), tables.load(copies)
     assert tables.overview(after) == tables.overview(before)
     assert tables.intervals(after, 300, 0.9) == tables.intervals(
@@ -56,8 +56,8 @@ def test_intervals_and_tables_stay_the_same(tmp_path, capsys):
 
 def test_nothing_of_the_machine_is_kept(tmp_path):
     first, _ = make_runs(tmp_path)
-    run(first, tmp_path / "kept")
-    copy = tmp_path / "kept/a"
+    copy = tmp_path / "kept/x"
+    assert run(first, copy) == 0
     assert sorted(path.name for path in copy.iterdir()) == [
         "config.json",
         "metrics.jsonl",
@@ -66,9 +66,9 @@ def test_nothing_of_the_machine_is_kept(tmp_path):
     ]
     text = "".join(path.read_text() for path in copy.glob("*.json"))
     assert "some where" not in text
-    assert results.load_config(copy)["settings"] == {"seed": 1, "name": "a"}
+    assert results.load_config(copy)["settings"] == {"seed": 1}
     assert results.load(copy)["command"] == (
-        "python language_modeling/RL_train.py --name a --preset small "
+        "python language_modeling/RL_train.py --preset small "
         "--look_back_shares 1 --seed 2"
     )
     record = json.loads((copy / "result.json").read_text())
@@ -100,5 +100,5 @@ def test_a_copy_is_not_written_over(tmp_path, capsys):
     assert run(first, tmp_path / "kept") == 0
     assert run(first, tmp_path / "kept") == 1
     assert capsys.readouterr().err == (
-        f"keep.py: {tmp_path}/kept/a: File exists.\n"
+        f"keep.py: {tmp_path}/kept: exists already.\n"
     )

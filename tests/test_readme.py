@@ -1,11 +1,11 @@
 import importlib.util
-import json
 import re
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
+from test_compare import make_run, make_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "language_modeling/README.md", "data/README.md")
@@ -65,7 +65,11 @@ def known_flags(load):
         "RL_train.py": flags.make_parser(),
         "check_resume.py": load("check_resume").make_parser(),
         "compare": load("compare").make_parser(),
+        "keep.py": load("keep").make_parser(),
         "overhead.py": load("overhead").make_parser(),
+        "reproduce_language_modeling": load(
+            "reproduce_language_modeling"
+        ).make_parser(),
     }
     known = {
         name: set(parser._option_string_actions)
@@ -105,7 +109,7 @@ def test_the_tables_are_what_the_records_say(render, capsys):
 def test_a_stale_table_is_found_and_written(render, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- results: x -->\nold\n<!-- end -->\nb\n", "utf-8")
-    monkeypatch.setattr(render, "render", lambda name: f"new {name}")
+    monkeypatch.setattr(render, "render", lambda kind, name: f"new {name}")
     assert not render.refresh(page, check=True)
     assert "old" in page.read_text("utf-8")
     assert not render.refresh(page, check=False)
@@ -117,46 +121,45 @@ def test_a_stale_table_is_found_and_written(render, tmp_path, monkeypatch):
     assert render.refresh(page, check=True)
 
 
-# A block of a comparison.
+# A block about runs that are kept.
 
-COMPARISON = {
-    "level": 0.95,
-    "rows": [
-        {
-            "model": "lstm",
-            "epochs": 2,
-            "seeds": [1, 2],
-            "test": [10.0, 14.0],
-            "ways": {},
-            "commands": ["run 1", "run 2"],
-        }
-    ],
-}
-PAGE = "<!-- results: comparison_small -->\nold\n<!-- end -->\n"
+PAGE = """<!-- results: some/small -->
+old
+<!-- end -->
+<!-- intervals: some/small -->
+old
+<!-- end -->
+"""
 
 
 @pytest.fixture
 def project(render, tmp_path, monkeypatch):
-    """A folder with one page and one comparison; gives their paths."""
+    """A folder with one page and two runs; gives the page and a run."""
     monkeypatch.setattr(render, "ROOT", tmp_path)
     monkeypatch.setattr(render, "PAGES", ("page.md",))
     page = tmp_path / "page.md"
     page.write_text(PAGE, "utf-8")
-    record = tmp_path / "results" / "comparisons" / "small.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps(COMPARISON), "utf-8")
-    return page, record
+    nll_a, nll_b, sentence = make_text(50)
+    for name, nll in (("a", nll_a), ("b", nll_b)):
+        run = make_run(
+            tmp_path / "results/some/small" / name,
+            scores=(nll, sentence),
+            record={"model": name},
+            model=name,
+        )
+    return page, run
 
 
-def test_a_comparison_is_rendered(render, project, capsys):
+def test_kept_runs_are_rendered(render, project, capsys):
     page, _ = project
     assert render.main(render.parse_args(["--check"])) == 1
     assert page.read_text("utf-8") == PAGE
     assert render.main(render.parse_args([])) == 0
-    lines = page.read_text("utf-8").splitlines()
-    assert lines[0] == "<!-- results: comparison_small -->"
-    assert lines[3].startswith("| lstm  |      2 |   1 2 | 12.00 ± 2.83 |")
-    assert lines[4:] == ["", "    run 1", "    run 2", "<!-- end -->"]
+    first, second = page.read_text("utf-8").split("<!-- end -->\n")[:2]
+    assert first.startswith("<!-- results: some/small -->\n| model ")
+    assert [line.split()[1] for line in first.splitlines()[3:]] == ["a", "b"]
+    assert second.startswith("<!-- intervals: some/small -->\n| model ")
+    assert "difference to a | 95 % interval" in second
     assert render.main(render.parse_args(["--check"])) == 0
     assert capsys.readouterr() == (
         "page.md: out of date\npage.md: written\n",
@@ -164,51 +167,22 @@ def test_a_comparison_is_rendered(render, project, capsys):
     )
 
 
-def _with(**changes):
-    (row,) = COMPARISON["rows"]
-    return json.dumps({**COMPARISON, "rows": [row, {**row, **changes}]})
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "{", "[]", "{}", "1", "null", b"\xff", '{"rows": []}'),
-        json.dumps({**COMPARISON, "rows": []}),
-        json.dumps({**COMPARISON, "rows": {}}),
-        json.dumps({**COMPARISON, "rows": [1]}),
-        json.dumps({**COMPARISON, "rows": [{}]}),
-        json.dumps({**COMPARISON, "level": "0.95"}),
-        json.dumps({**COMPARISON, "level": None}),
-        json.dumps({**COMPARISON, "level": 10**400}),
-        json.dumps({**COMPARISON, "level": 95}),
-        _with(model=1),
-        _with(seeds=1),
-        _with(test=[]),
-        _with(test=["a"]),
-        _with(test=None),
-        _with(ways=None),
-        _with(ways={"perplexity_previous": "a"}),
-        _with(commands=None),
-        _with(low=1.0),
-        _with(low="a", high=1.0, difference=1.0),
-    ],
-)
-def test_a_damaged_comparison_is_one_line(render, project, capsys, text):
-    page, record = project
-    record.write_bytes(text if isinstance(text, bytes) else text.encode())
+@pytest.mark.parametrize("file", ["result.json", "test_scores.npz"])
+def test_a_damaged_run_is_one_line(render, project, capsys, file):
+    page, run = project
+    (run / file).write_text("{")
     for options in ([], ["--check"]):
         assert render.main(render.parse_args(options)) == 1
         out, err = capsys.readouterr()
-        assert out == ""
-        assert err == f"render: {record}: not a record of scripts/compare.\n"
+        assert (out, err.count("\n")) == ("", 1)
+        assert str(run / file) in err
         assert page.read_text("utf-8") == PAGE
 
 
-def test_a_missing_comparison_is_one_line(render, project, capsys):
-    page, record = project
-    record.unlink()
+def test_a_folder_without_runs_is_one_line(render, project, capsys):
+    page, run = project
+    page.write_text(PAGE.replace("small", "large"))
     assert render.main(render.parse_args([])) == 1
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert str(record) in err
-    assert page.read_text("utf-8") == PAGE
+    assert capsys.readouterr().err == (
+        f"render: {run.parent.parent / 'large'}: no run is kept there.\n"
+    )

@@ -1,26 +1,20 @@
-"""A record of a comparison, as a table for a page."""
+"""A comparison as a table for a page."""
 
 import statistics
 
 from dsl import tables
 
 
-def render(record):
-    """Renders what `scripts/compare --record` wrote.
+def render(rows, level):
+    """Renders models of several seeds beside the first of them.
 
     Args:
-        record: Dict of `level`, `samples` and `rows`, see
-            `comparing.tables.rows`.
+        rows: What `comparing.tables.rows` returns.
+        level: Share of the draws inside of an interval.
 
     Returns:
         A `dsl.tables.table`, then the commands of the runs.
-
-    Raises:
-        ValueError, KeyError, TypeError: If it is no such record.
     """
-    rows, level = record["rows"], record["level"]
-    if not rows or not 0 < level < 1:
-        raise ValueError(f"no rows, or no level. Received: {level!r}")
     first = rows[0]["model"]
     table = tables.table(
         rows,

@@ -36,11 +36,16 @@ def load(folders):
         where there are none.
 
     Raises:
-        ResultError: If a folder holds no run, or a file in it is wrong.
+        ResultError: If a folder holds no run, or a file in it is wrong, or
+            a folder is named twice.
     """
     folders = [Path(folder) for folder in folders]
     # Unlike `Path.resolve`, this takes links that lead in a circle.
-    short = [os.path.basename(os.path.abspath(folder)) for folder in folders]
+    whole = [os.path.abspath(folder) for folder in folders]
+    for n, path in enumerate(whole):
+        if path in whole[:n]:
+            raise results.ResultError(f"{folders[n]}: named twice.")
+    short = [os.path.basename(path) for path in whole]
     runs = []
     for folder, name in zip(folders, short, strict=True):
         finished = (folder / results.FILE_NAME).exists()
@@ -180,7 +185,7 @@ def intervals(runs, samples, level):
 
 
 def rows(runs, samples, level):
-    """The figures of `intervals`, for a record.
+    """The figures of `intervals`, and what else was measured.
 
     Args:
         runs: What `pooled` returns, the reference first, all with scores of
@@ -202,7 +207,7 @@ def rows(runs, samples, level):
         unfinished = any(one["record"] is None for one in run["runs"])
         if unfinished or run["scores"] is None:
             raise results.ResultError(
-                f"{run['name']}: must be finished to be recorded."
+                f"{run['name']}: must be finished to be set in a table."
             )
         records = [one["record"] for one in run["runs"]]
         row = {
@@ -229,13 +234,12 @@ def _means(records):
         values = [record["test"].get(key) for record in records]
         if not key.startswith("perplexity") or None in values:
             continue
-        try:
-            means[key] = statistics.fmean(values)
-        except (TypeError, OverflowError) as error:
+        if not all(map(results.is_finite, values)):
             raise results.ResultError(
                 f"{records[0]['run_folder']}: `test.{key}` must be a finite "
-                f"number, here and for other seeds: {error}"
-            ) from error
+                "number, here and for other seeds."
+            )
+        means[key] = statistics.fmean(values)
     return means
 
 

@@ -1,0 +1,162 @@
+"""Runs a table of language models, and keeps each run as it is done.
+
+A run that is kept already is passed over, one that was stopped goes on: the
+same command again continues wherever it was.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import keep  # noqa: E402
+
+from dsl import messages, results  # noqa: E402
+from scripts import command_line  # noqa: E402
+
+SCRIPT = ROOT / "language_modeling" / "RL_train.py"
+# The histogram of distances that this run learned stands in for {shares}.
+MODELS = {
+    "lstm": "--model lstm",
+    "reinforce": "",
+    "straight_through": "--estimator straight_through",
+    "random": "--policy random --look_back_shares {shares}",
+    "previous": "--policy random --look_back_shares 1",
+}
+# Flags, seeds and models of each table.
+TABLES = {
+    "small_4_epochs": (
+        "--preset small --max_epochs 4 --constant_epochs 2",
+        (1, 2, 3),
+        tuple(MODELS),
+    ),
+    "small": (
+        "--preset small",
+        (1,),
+        ("lstm", "reinforce", "straight_through", "random"),
+    ),
+}
+
+
+def make_parser():
+    parser = command_line.Parser(
+        description=__doc__.splitlines()[0],
+        epilog="Exit codes: 0 all runs of the table are kept, 2 usage; else "
+        "that of the run that failed or was interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("table", choices=list(TABLES))
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="runs of the table, MODEL-SEED (default: all)",
+    )
+    parser.add_argument(
+        "--train_dir",
+        type=command_line.name,
+        default="runs",
+        metavar="DIR",
+        help="where the run folders go (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--results",
+        type=command_line.name,
+        default=str(ROOT / "results" / "language_modeling"),
+        metavar="DIR",
+        help="where runs are kept, in a folder of the table's name (default: "
+        "results/language_modeling)",
+    )
+    return parser
+
+
+def parse_args(arguments=None):
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    known = [name for name, _ in plan(args.table)]
+    unknown = [name for name in args.only or [] if name not in known]
+    if unknown:
+        parser.error(
+            f"argument --only: must be among {', '.join(known)}. "
+            f"Received: {unknown[0]!r}"
+        )
+    return args
+
+
+def plan(table):
+    """The runs of a table in order: names, and flags but for {shares}."""
+    flags, seeds, models = TABLES[table]
+    return [
+        (
+            f"{model}-{seed}",
+            [*flags.split(), *MODELS[model].split(), *_seed(seed)],
+        )
+        for seed in seeds
+        for model in models
+    ]
+
+
+def _seed(seed):
+    return ("--seed", str(seed))
+
+
+def main(args):
+    try:
+        for name, flags in plan(args.table):
+            if args.only and name not in args.only:
+                continue
+            code = reproduce(args, name, flags)
+            if code != 0:
+                return code
+    except results.ResultError as error:
+        return fail(error)
+    except OSError as error:
+        return fail(f"{error.filename}: {error.strerror}.")
+    return 0
+
+
+def reproduce(args, name, flags):
+    """Trains, or goes on with, one run and keeps it.
+
+    Returns:
+        The exit code of the training, 0 for a run that was kept already.
+    """
+    folder = Path(args.results) / args.table
+    if (folder / name / results.FILE_NAME).exists():
+        print(f"{name}: kept in {folder / name}", flush=True)
+        return 0
+    if "{shares}" in flags:
+        learned = folder / name.replace("random", "reinforce")
+        flags = [shares(learned) if x == "{shares}" else x for x in flags]
+    run = Path(args.train_dir) / f"{args.table}-{name}"
+    if not (run / results.FILE_NAME).exists():
+        place = ["--train_dir", args.train_dir, "--name", run.name]
+        resume = ["--resume"] * run.exists()
+        code = subprocess.call(
+            [sys.executable, str(SCRIPT), *place, *flags, *resume]
+        )
+        if code != 0:
+            return code
+    keep.keep(run, folder / name)
+    return 0
+
+
+def shares(run):
+    """The shares of the distances that a run learned, for a flag."""
+    histogram = results.load(run)["test"]["look_back_histogram"]
+    return ",".join(f"{share:.3f}" for share in histogram)
+
+
+def fail(message):
+    line = messages.one_line(message)
+    print(f"reproduce_language_modeling.py: {line}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(parse_args()))
+    except KeyboardInterrupt:
+        sys.exit(130)
