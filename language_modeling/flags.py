@@ -359,7 +359,8 @@ def _add_agent_flags(group):
         "--entropy_weight",
         type=command_line.number(float),
         metavar="W",
-        help="weight of the entropy of each decision",
+        help="weight of the entropy of each decision; if given, it stays, "
+        "unless --final_entropy_weight is given too",
     )
     add(
         "--final_entropy_weight",

@@ -63,7 +63,11 @@ ESTIMATOR_DEFAULTS = {
         "rollouts": 2,
         "baseline": "leave_one_out",
         "discount": 0.8,
-        "entropy_weight": 0.01,
+        # Enough to keep looking at first, and later, as the rewards of the
+        # distances move apart, to go on choosing at all.
+        "entropy_weight": 0.018,
+        "final_entropy_weight": 0.05,
+        "entropy_steps": 30_000,
     },
     "straight_through": {
         "rollouts": 1,

@@ -36,9 +36,14 @@ def parse_args(arguments=None, source=None):
     first.add_argument("--preset")
     first.add_argument("--policy", default="learned")
     first.add_argument("--estimator", default="reinforce")
+    first.add_argument("--entropy_weight")
     known, _ = first.parse_known_args(arguments)
     parser.set_defaults(**presets.ESTIMATOR_DEFAULTS.get(known.estimator, {}))
-    parser.set_defaults(**presets.PRESETS.get(known.preset, {}))
+    preset = presets.PRESETS.get(known.preset, {})
+    if known.entropy_weight is not None or "entropy_weight" in preset:
+        # A weight that is given stays, unless its end is given too.
+        parser.set_defaults(final_entropy_weight=None, entropy_steps=None)
+    parser.set_defaults(**preset)
     if known.policy != "learned":
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)

@@ -470,7 +470,7 @@ def together():
             "--look_back_shares",
             "--n_actions",
         ),
-        ("--final_entropy_weight 0", "--entropy_steps"),
+        ("--entropy_weight 1 --final_entropy_weight 0", "--entropy_steps"),
         ("--text text.txt", "--text", "--load_model"),
         ("--figure x.png", "--figure", "--load_model"),
         ("--resume --load_model runs/run", "--resume", "--load_model"),
@@ -736,7 +736,7 @@ ILLEGAL = (
     ("baseline", "leave_one_out\x1b"),
     ("rollouts", 1),
     ("task_rollouts", 3),
-    ("final_entropy_weight", 0.5),
+    ("entropy_steps", None),
 )
 
 

@@ -115,6 +115,25 @@ def test_defaults_follow_the_estimator():
     assert (args.rollouts, args.baseline) == (1, "none")
 
 
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ("", (0.018, 0.05, 30_000)),
+        ("--entropy_weight 0.018", (0.018, None, None)),
+        ("--preset published", (0.0, None, None)),
+        ("--estimator straight_through", (0.001, None, None)),
+        ("--final_entropy_weight 0.1", (0.018, 0.1, 30_000)),
+        ("--entropy_steps 9", (0.018, 0.05, 9)),
+    ],
+)
+def test_an_entropy_weight_that_is_given_stays(flags, wanted):
+    args = settings.parse_args(flags.split())
+    found = args.entropy_weight, args.final_entropy_weight, args.entropy_steps
+    assert found == wanted
+    again = settings.from_saved(settings.of_run(args), args, "config.json")
+    assert settings.of_run(again) == settings.of_run(args)
+
+
 def test_saved_settings_are_read_as_if_typed():
     flags = (
         "--preset small --lamda 0.3 --learning_rate_decay 0.7 --no-keep_buffer "
@@ -280,7 +299,9 @@ def test_flags_that_need_each_other(capsys):
         ["--preset", "published", "--baseline", "leave_one_out"], capsys
     )
     assert "argument --baseline: " in message and "Received: 1" in message
-    message = usage_error(["--final_entropy_weight", "0"], capsys)
+    message = usage_error(
+        ["--entropy_weight", "1", "--final_entropy_weight", "0"], capsys
+    )
     assert "--entropy_steps" in message
     for given, needed in (
         ("--look_back_shares 1", "--policy random"),
