@@ -4,7 +4,7 @@ from keras import ops
 
 
 def token_nll(logits, targets):
-    """-log p(target) in nats, at least float32.
+    """-log p(target) in nats, computed in float32.
 
         p = softmax(z),   -log p_y = (max z - z_y) - log max p
         dz = (p - onehot(y)) * upstream
@@ -18,7 +18,7 @@ def token_nll(logits, targets):
         targets: y, integer `(batch, time)`.
 
     Returns:
-        Float `(batch, time)`, differentiable in `logits`.
+        Float32 `(batch, time)`, differentiable in `logits`.
     """
     words = logits.shape[-1]
     flat = _nll(

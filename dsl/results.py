@@ -22,6 +22,7 @@ SCORES_NAME = "test_scores.npz"
 
 _NUMBER = (int, float)
 _LARGEST = 1e300
+_LARGEST_FILE = 2**29  # bytes
 _REQUIRED = {
     "task": str,
     "model": str,
@@ -155,8 +156,9 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
     path = Path(run_folder) / SCORES_NAME
     try:
         with open(path, "rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise zipfile.BadZipFile
+            with zipfile.ZipFile(file) as archive:
+                size = sum(one.file_size for one in archive.infolist())
+            _check_size(path, size)
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
                 scores = {name: arrays[name] for name in _SCORES}
@@ -168,6 +170,8 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
         raise ResultError(
             f"{path}: cannot be read: {error.strerror or error}."
         ) from error
+    except ResultError:
+        raise
     except DAMAGED as error:
         raise ResultError(
             f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
@@ -218,9 +222,19 @@ def _check(record, path):
             )
 
 
+def _check_size(path, size):
+    """Raises ResultError if a file holds more than any run leaves."""
+    if size > _LARGEST_FILE:
+        raise ResultError(
+            f"{path}: must hold at most {_LARGEST_FILE >> 20} MiB. "
+            f"Received: {size >> 20} MiB"
+        )
+
+
 def _read(path, when):
     """The text of a file of a run."""
     try:
+        _check_size(path, path.stat().st_size)
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ResultError(f"{path}: no such file; {when}.") from None

@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -74,7 +75,9 @@ class RunFolder:
         """
         check_name(name)
         run = cls(Path(train_dir) / name)
-        unfinished = run.path.with_name(f".{name}.{os.getpid()}.new")
+        # Another name at each start: what a killed one left is in no way.
+        unfinished = run.path.with_name(f".{name}.{secrets.token_hex(8)}.new")
+        made = False
         missing = _missing_folders(run.path.parent)
         try:
             if os.path.lexists(run.path):
@@ -86,14 +89,15 @@ class RunFolder:
             results.save(config, unfinished / "config.json")
             run._take_lock(unfinished / "lock")
             unfinished.rename(run.path)
+            made = True
         except OSError as error:
             raise RunError(
                 f"{run.path}: cannot be made: {error.strerror}."
             ) from error
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            if not os.path.lexists(run.path):
+            if not made:
                 run.close()
+                shutil.rmtree(unfinished, ignore_errors=True)
                 _remove_empty(missing)
         return run
 
@@ -248,8 +252,12 @@ class RunFolder:
         """
         if not self.last.exists():
             return None
-        state = self._load(self.last, _everything(trainer))
-        return state.get("progress")
+        if "progress" not in self._state(self.last):
+            raise RunError(
+                f"{self.last}: must hold where the training stands. "
+                "Received: a checkpoint without it"
+            )
+        return self._load(self.last, _everything(trainer))["progress"]
 
     def describe_last(self):
         """What there is to go on from, in words."""
@@ -292,19 +300,25 @@ class RunFolder:
         return self._load(self.best, model.weights).get("found")
 
     def _load(self, path, variables):
+        owner = self._state(path).get("run")
+        if owner != self._id():
+            raise RunError(
+                f"{path}: belongs to another run: must be of run "
+                f"{self._id()}. Received: {_short(owner)}"
+            )
         try:
-            owner = checkpoints.read_state(path).get("run")
-            if owner != self._id():
-                raise RunError(
-                    f"{path}: belongs to another run: must be of run "
-                    f"{self._id()}. Received: {_short(owner)}"
-                )
             return checkpoints.load(path, variables)
         except checkpoints.CheckpointError as error:
             raise RunError(str(error)) from error
 
+    def _state(self, path):
+        try:
+            return checkpoints.read_state(path)
+        except checkpoints.CheckpointError as error:
+            raise RunError(str(error)) from error
+
     def _id(self):
-        """A short name for the run that no other has: its hashed settings."""
+        """A short name for what is run: its hashed configuration."""
         text = json.dumps(self.config(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
+from dsl.choices import check_count
 from dsl.cross_entropy import token_nll
 
 
@@ -64,8 +65,11 @@ class StreamTrainer(keras.Model):
         self.batch_size = batch_size
         self.signal = signal
         self.num_rollouts = signal.num_rollouts if signal else num_rollouts
-        self.task_rollouts = task_rollouts or self.num_rollouts
-        if self.task_rollouts > self.num_rollouts:
+        if task_rollouts is None:
+            task_rollouts = self.num_rollouts
+        check_count("task_rollouts", task_rollouts, "a number of rollouts")
+        self.task_rollouts = task_rollouts
+        if task_rollouts > self.num_rollouts:
             raise ValueError(
                 "`task_rollouts` are some of the rollouts. Received: "
                 f"task_rollouts={task_rollouts} of {self.num_rollouts}"

@@ -98,10 +98,19 @@ def open_run(args, corpus):
         "commit": provenance.commit(ROOT),
         "data_sha256": corpus.sha256,
     }
-    if args.resume:
-        free = settings.FREE
-        return runs.RunFolder.resume(args.train_dir, name, config, free)
-    return runs.RunFolder.create(args.train_dir, name, config)
+    if not args.resume:
+        return runs.RunFolder.create(args.train_dir, name, config)
+    free = settings.FREE
+    run = runs.RunFolder.resume(args.train_dir, name, config, free)
+    old = run.config()
+    for key in ("commit", "versions"):
+        if old.get(key) != config[key]:
+            say(
+                f"{run.path}: was started with {key} {old.get(key)} and goes "
+                f"on with {config[key]}; the bits may differ from those of "
+                "either"
+            )
+    return run
 
 
 def train_in(run, args, corpus):
@@ -125,7 +134,7 @@ def train_in(run, args, corpus):
     context = {
         "command": command(),
         "published": {"test_perplexity": figure, "source": source},
-        "commit": run.config()["commit"],
+        "commit": commits(run),
         "recipe_epochs": recipe_epochs,
         "last_weights_sha256": last_weights,
     }
@@ -133,6 +142,14 @@ def train_in(run, args, corpus):
     results.save(record, run.path / results.FILE_NAME)
     print_record(record)
     return 0
+
+
+def commits(run):
+    """The commit that a run was started with, and the one it ended with."""
+    from dsl import provenance
+
+    first, last = run.config()["commit"], provenance.commit(ROOT)
+    return first if first == last else f"{first}, then {last}"
 
 
 def show_finished(run):
@@ -240,6 +257,12 @@ def inspect(args, corpus):
     startup.import_keras()
     from language_modeling import experiment, inspection
 
+    if args.figure is not None and not experiment.chooses(loaded):
+        raise runs.RunError(
+            "argument --figure: draws what a model with past states to choose "
+            f"from has chosen. Received: --load_model {args.load_model}, "
+            f"--model {loaded.model} with --n_actions {loaded.n_actions}"
+        )
     texts = inspection.texts_to_show(loaded, corpus, log_line)
     model = experiment.build_model(loaded, len(corpus.vocabulary))
     found = run.load_best(model)
@@ -275,9 +298,10 @@ def log_line(line):
 
 
 def command():
-    """What was typed, but for what goes on with a run."""
-    typed = [word for word in sys.argv if word != "--resume"]
-    return shlex.join(["python", *typed])
+    """What was typed, from the project's root; not what goes on with a run."""
+    typed = [word for word in sys.argv[1:] if word != "--resume"]
+    script = Path(__file__).resolve().relative_to(ROOT)
+    return shlex.join(["python", str(script), *typed])
 
 
 def in_words(error):

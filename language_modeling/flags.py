@@ -288,6 +288,13 @@ def _add_training_flags(group):
     )
 
 
+def agent_names():
+    """The names of the settings that only a model with an agent reads."""
+    parser = command_line.Parser(add_help=False)
+    _add_agent_flags(parser)
+    return set(vars(parser.parse_args([])))
+
+
 def _add_agent_flags(group):
     add = group.add_argument
     add(
@@ -489,6 +496,12 @@ def check_together(parser, args):
             "updates until it is reached.",
         ),
         (
+            args.entropy_steps is not None
+            and args.final_entropy_weight is None,
+            "argument --entropy_steps: needs --final_entropy_weight, which is "
+            "reached after them.",
+        ),
+        (
             args.resume and args.name is None,
             "argument --resume: needs --name, the run to go on with.",
         ),
@@ -501,6 +514,10 @@ def check_together(parser, args):
             args.load_model is None
             and (args.text is not None or args.figure is not None),
             "argument --text, --figure: need --load_model, the run to show.",
+        ),
+        (
+            args.figure is not None and args.sentences == 0,
+            "argument --figure: needs --sentences of at least 1. Received: 0",
         ),
     )
     for broken, message in rules:

@@ -10,6 +10,7 @@ from dsl import arcs, connections, tables
 from dsl.datasets import EOS, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
+from dsl.runs import RunError
 from language_modeling import experiment
 
 UNKNOWN = "<unk>"
@@ -132,6 +133,11 @@ def show_connections(args, tokens, scores, vocabulary, log):
         log("words that most often look further back than one word")
         log(tables.table(taken, _SUMMARY))
     if args.figure is not None:
+        if not whole:
+            raise RunError(
+                "argument --figure: needs a sentence of two words or more. "
+                "Received: none"
+            )
         arcs.draw(whole, args.figure, args.n_actions)
         log(f"{printable(args.figure)}: written")
 

@@ -37,10 +37,12 @@ def parse_args(arguments=None, source=None):
     first.add_argument("--policy", default="learned")
     first.add_argument("--estimator", default="reinforce")
     first.add_argument("--entropy_weight")
+    first.add_argument("--final_entropy_weight")
     known, _ = first.parse_known_args(arguments)
     parser.set_defaults(**presets.ESTIMATOR_DEFAULTS.get(known.estimator, {}))
     preset = presets.PRESETS.get(known.preset, {})
-    if known.entropy_weight is not None or "entropy_weight" in preset:
+    given = known.entropy_weight is not None or "entropy_weight" in preset
+    if given and known.final_entropy_weight is None:
         # A weight that is given stays, unless its end is given too.
         parser.set_defaults(final_entropy_weight=None, entropy_steps=None)
     parser.set_defaults(**preset)
@@ -56,6 +58,14 @@ def of_run(args):
     return {
         key: value for key, value in vars(args).items() if key not in OF_A_CALL
     }
+
+
+def effective(saved):
+    """Of the settings that a run keeps, those that its model reads."""
+    if saved.get("model") != "lstm":
+        return saved
+    unread = flags.agent_names()
+    return {key: value for key, value in saved.items() if key not in unread}
 
 
 def reference(args, corpus_name):

@@ -73,7 +73,13 @@ def keep(run, folder):
             for key, value in one["settings"].items()
             if key not in tables.IGNORED
         }
-    record["command"] = without(record["command"], tables.IGNORED)
+    try:
+        record["command"] = without(record["command"], tables.IGNORED)
+    except ValueError as error:
+        raise results.ResultError(
+            f"{run / results.FILE_NAME}: `command` must be that of a shell: "
+            f"{error}."
+        ) from error
     if folder.exists():
         raise results.ResultError(f"{folder}: exists already.")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +104,7 @@ def by_sentence(scores):
     mean = np.bincount(index, scores["nll"]) / counts
     return {
         "nll": mean[index],
-        "look_back": scores["look_back"].astype(np.uint8),
+        "look_back": scores["look_back"].astype(np.int32),
         "sentence": scores["sentence"].astype(np.int32),
     }
 

@@ -42,7 +42,9 @@ def main(args):
 
     flags = settings.parse_args(args.flags)
     try:
-        corpus = datasets.language_model_corpus(flags.data_dir, log=print)
+        corpus = datasets.language_model_corpus(
+            flags.data_dir, log=print, download=flags.download
+        )
     except datasets.DataError as error:
         print(f"overhead.py: {error}", file=sys.stderr)
         return 3

@@ -8,14 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dsl import messages, results, tables  # noqa: E402
+from dsl import atomic, messages, results, tables  # noqa: E402
 from scripts import command_line  # noqa: E402
 
 PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 BLOCK = re.compile(
-    r"(<!-- (?P<kind>results|intervals): (?P<name>[\w/-]+) -->\n).*?"
-    r"(?P<end><!-- end -->)",
+    r"(<!-- (?P<kind>results|intervals): (?P<name>[\w/-]+) -->\n)"
+    r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
     re.DOTALL,
 )
 
@@ -49,11 +49,17 @@ def main(args):
 def refresh(page, check):
     """Renders the blocks of a page; returns whether it was up to date."""
     old = page.read_text(encoding="utf-8")
+    begun = len(re.findall("<!-- (?:results|intervals): ", old))
+    if begun != len(BLOCK.findall(old)):
+        raise results.ResultError(
+            f"{page}: every block of results must have an end before the next."
+        )
     new = BLOCK.sub(
         lambda m: f"{m[1]}{render(m['kind'], m['name'])}\n{m['end']}", old
     )
     if new != old and not check:
-        page.write_text(new, encoding="utf-8")
+        with atomic.replacing(page) as file:
+            file.write(new.encode())
     return new == old
 
 

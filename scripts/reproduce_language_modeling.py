@@ -4,6 +4,8 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
+import signal
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import keep  # noqa: E402
+from comparing import tables  # noqa: E402
 
 from dsl import messages, results  # noqa: E402
+from language_modeling import settings  # noqa: E402
 from scripts import command_line  # noqa: E402
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
-# The histogram of distances that this run learned stands in for {shares}.
+# {shares} stands for the distances that the agents of the table have learned.
 MODELS = {
     "lstm": "--model lstm",
     "reinforce": "",
@@ -89,17 +93,10 @@ def plan(table):
     """The runs of a table in order: names, and flags but for {shares}."""
     flags, seeds, models = TABLES[table]
     return [
-        (
-            f"{model}-{seed}",
-            [*flags.split(), *MODELS[model].split(), *_seed(seed)],
-        )
-        for seed in seeds
+        (f"{model}-{seed}", f"{flags} {MODELS[model]} --seed {seed}".split())
         for model in models
+        for seed in seeds
     ]
-
-
-def _seed(seed):
-    return ("--seed", str(seed))
 
 
 def main(args):
@@ -124,29 +121,81 @@ def reproduce(args, name, flags):
         The exit code of the training, 0 for a run that was kept already.
     """
     folder = Path(args.results) / args.table
+    if "{shares}" in flags:
+        shares = learned_shares(folder, args.table)
+        flags = [shares if flag == "{shares}" else flag for flag in flags]
     if (folder / name / results.FILE_NAME).exists():
+        check_settings(folder / name, flags)
         print(f"{name}: kept in {folder / name}", flush=True)
         return 0
-    if "{shares}" in flags:
-        learned = folder / name.replace("random", "reinforce")
-        flags = [shares(learned) if x == "{shares}" else x for x in flags]
     run = Path(args.train_dir) / f"{args.table}-{name}"
     if not (run / results.FILE_NAME).exists():
         place = ["--train_dir", args.train_dir, "--name", run.name]
         resume = ["--resume"] * run.exists()
-        code = subprocess.call(
-            [sys.executable, str(SCRIPT), *place, *flags, *resume]
-        )
+        code = call([sys.executable, str(SCRIPT), *place, *flags, *resume])
         if code != 0:
             return code
+    check_settings(run, flags)
     keep.keep(run, folder / name)
     return 0
 
 
-def shares(run):
-    """The shares of the distances that a run learned, for a flag."""
-    histogram = results.load(run)["test"]["look_back_histogram"]
-    return ",".join(f"{share:.3f}" for share in histogram)
+def call(command):
+    """Runs a command to its end; Ctrl-C and SIGTERM are passed on to it.
+
+    Returns:
+        Its exit code, above 128 if a signal ended it.
+    """
+    # In a session of its own it hears Ctrl-C once, from here.
+    with subprocess.Popen(command, start_new_session=True) as process:
+        before = {
+            number: signal.signal(
+                number, lambda number, frame: process.send_signal(number)
+            )
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            code = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def learned_shares(folder, table):
+    """The mean over seeds of how often each distance was taken in training.
+
+    At the best epoch of each run, which the validation text has chosen.
+    """
+    histograms = []
+    for seed in TABLES[table][1]:
+        record = results.load(folder / f"reinforce-{seed}")
+        try:
+            best = record["valid"]["epoch"]
+            (entry,) = (x for x in record["epochs"] if x["epoch"] == best)
+            histograms.append(entry["look_back_histogram"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise results.ResultError(
+                f"{record['run_folder']}: must hold the look_back_histogram "
+                "of its best epoch."
+            ) from error
+    means = map(statistics.fmean, zip(*histograms, strict=True))
+    return ",".join(f"{mean:.3f}" for mean in means)
+
+
+def check_settings(run, flags):
+    """Raises ResultError unless a run has the settings of the table."""
+    wanted = settings.effective(settings.of_run(settings.parse_args(flags)))
+    found = settings.effective(results.load_config(run)["settings"])
+    differing = [
+        f"--{key} {found.get(key)!r}, here {value!r}"
+        for key, value in wanted.items()
+        if key not in tables.IGNORED and found.get(key) != value
+    ]
+    if differing:
+        raise results.ResultError(
+            f"{run}: was made with other settings: {'; '.join(differing)}."
+        )
 
 
 def fail(message):
@@ -156,7 +205,4 @@ def fail(message):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(parse_args()))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main(parse_args()))

@@ -470,7 +470,12 @@ def together():
             "--look_back_shares",
             "--n_actions",
         ),
-        ("--entropy_weight 1 --final_entropy_weight 0", "--entropy_steps"),
+        ("--entropy_weight 1 --entropy_steps 9", "--final_entropy_weight"),
+        (
+            "--estimator straight_through --final_entropy_weight 0",
+            "--entropy_steps",
+        ),
+        ("--load_model x --figure x.png --sentences 0", "--sentences"),
         ("--text text.txt", "--text", "--load_model"),
         ("--figure x.png", "--figure", "--load_model"),
         ("--resume --load_model runs/run", "--resume", "--load_model"),
@@ -736,7 +741,7 @@ ILLEGAL = (
     ("baseline", "leave_one_out\x1b"),
     ("rollouts", 1),
     ("task_rollouts", 3),
-    ("entropy_steps", None),
+    ("final_entropy_weight", None),
 )
 
 
@@ -1151,6 +1156,8 @@ def figures():
             *("figure", name, arguments, "--figure", _readable(path)[:9]),
             damage=damage,
         )
+    arguments = [*PLAIN, "--figure", "x.png"]
+    yield Case("figure", "plain model", arguments, 2, ("--figure", "lstm"))
 
 
 # Tables of runs.

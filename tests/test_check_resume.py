@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_results import make_record
+from run_folders import make_record
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A training of half a second, whose weights depend on whether it was resumed.
+# A training of two seconds, whose weights depend on whether it was resumed.
 TRAINER = """
 import json, pathlib, sys, time
 value = lambda flag: sys.argv[sys.argv.index(flag) + 1]
 folder = pathlib.Path(value("--train_dir"), value("--name"))
 folder.mkdir(parents=True, exist_ok=True)
-time.sleep(0.5)
+time.sleep(2)
 record = json.loads(pathlib.Path(__file__).with_name("r.json").read_text())
 weights = "resumed" if "--resume" in sys.argv and "bad" in sys.argv else "w"
 record.update(weights_sha256=weights, last_weights_sha256="l")

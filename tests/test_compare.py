@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_files
-from test_results import cells, make_record
+from run_folders import (
+    cells,
+    make_record,
+    make_run,
+    make_text,
+    write_scores,
+)
 
 from dsl import metrics, results
 
@@ -19,17 +25,6 @@ import compare
 from comparing import report, tables
 
 pytestmark = pytest.mark.backend
-
-
-def make_text(sentences=400, seed=0):
-    """Scores of two systems on one text, and the sentence of each token."""
-    rng = np.random.default_rng(seed)
-    sentence = np.repeat(
-        np.arange(sentences), rng.integers(3, 20, sentences)
-    ).astype(np.int32)
-    nll_a = rng.gamma(2.0, 2.0, len(sentence))
-    nll_b = nll_a + rng.normal(0.02, 0.5, len(sentence))
-    return nll_a, nll_b, sentence
 
 
 # The interval.
@@ -165,44 +160,6 @@ def test_interval_refuses(changes, message):
 # The files of a run.
 
 
-def make_run(
-    folder, *, epochs=2, scores=None, finished=True, record=(), **settings
-):
-    """A run folder as training leaves it; `record` changes its record."""
-    folder.mkdir(parents=True)
-    config = {
-        "task": "language_modeling",
-        "settings": {"seed": 1, "name": folder.name, **settings},
-        "data_sha256": {"test": "0" * 64},
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    lines = [
-        json.dumps(
-            {
-                "epoch": epoch,
-                "train_perplexity": 300.0 / epoch,
-                "valid_perplexity": 200.0 / epoch,
-                "seconds": 10.25,
-            }
-        )
-        for epoch in range(1, epochs + 1)
-    ]
-    if lines:
-        text = "\n".join(lines) + "\n"
-        (folder / "metrics.jsonl").write_text(text)
-    if scores is not None:
-        write_scores(folder, *scores)
-    if finished:
-        results.save(make_record(**dict(record)), folder / "result.json")
-    return folder
-
-
-def write_scores(folder, nll, sentence, changes=()):
-    look_back = np.ones(len(nll), np.int32)
-    arrays = {"nll": nll, "look_back": look_back, "sentence": sentence}
-    np.savez(folder / results.SCORES_NAME, **(arrays | dict(changes)))
-
-
 def test_metrics_and_scores_come_back(tmp_path):
     nll, _, sentence = make_text()
     run = make_run(tmp_path / "a", scores=(nll, sentence))
@@ -261,6 +218,18 @@ def test_a_broken_line_is_named(tmp_path, line, message):
     with pytest.raises(results.ResultError, match=message) as caught:
         results.load_metrics(path.parent)
     assert str(caught.value).startswith(f"{path}: line 2: ")
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "test_scores.npz"])
+def test_a_file_larger_than_any_run_leaves_is_not_read(
+    tmp_path, monkeypatch, file
+):
+    nll, _, sentence = make_text(9)
+    run = make_run(tmp_path / "a", scores=(nll, sentence))
+    monkeypatch.setattr(results, "_LARGEST_FILE", 50)
+    read = results.load_metrics if "jsonl" in file else results.load_scores
+    with pytest.raises(results.ResultError, match=f"{file}: must hold at most"):
+        read(run)
 
 
 @pytest.mark.parametrize(

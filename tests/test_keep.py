@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_compare import make_run, make_text
+from run_folders import make_run, make_text
 
 from dsl import results
 

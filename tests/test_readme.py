@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_compare import make_run, make_text
+from run_folders import make_run, make_text
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "language_modeling/README.md", "data/README.md")
@@ -177,6 +177,19 @@ def test_a_damaged_run_is_one_line(render, project, capsys, file):
         assert (out, err.count("\n")) == ("", 1)
         assert str(run / file) in err
         assert page.read_text("utf-8") == PAGE
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_block_without_an_end_is_one_line(render, project, capsys, place):
+    page, _ = project
+    first, second, rest = PAGE.split("<!-- end -->\n")
+    ends = ["<!-- end -->\n"] * 2
+    ends[place] = ""
+    text = first + ends[0] + second + ends[1] + rest
+    page.write_text(text)
+    assert render.main(render.parse_args([])) == 1
+    assert "every block of results must have an end" in capsys.readouterr().err
+    assert page.read_text() == text
 
 
 def test_a_folder_without_runs_is_one_line(render, project, capsys):

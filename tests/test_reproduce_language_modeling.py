@@ -1,20 +1,26 @@
 """A table of runs: each once, in order, from wherever it stopped."""
 
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from test_compare import make_run, make_text
+from run_folders import make_run, make_text
 
 from dsl import results
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import reproduce_language_modeling as reproduce
+from comparing import tables
 
 from language_modeling import settings
 
 pytestmark = pytest.mark.backend
+ROOT = str(reproduce.ROOT)
+SCRIPTS = f"{ROOT}/scripts"
 
 SMALL = ["lstm-1", "reinforce-1", "straight_through-1", "random-1"]
 
@@ -25,24 +31,37 @@ def trainings(tmp_path, monkeypatch):
     calls, codes = [], {}
 
     def call(command):
-        flags = [str(word) for word in command[2:]]
+        flags = command[2:]
         calls.append(flags)
         assert command[:2] == [sys.executable, str(reproduce.SCRIPT)]
         args = settings.parse_args(flags)
-        if code := codes.get(args.name, 0):
-            (Path(args.train_dir) / args.name).mkdir(parents=True)
-            return code
-        nll, _, sentence = make_text(20)
-        test = {"perplexity": 5.0, "look_back_histogram": [0.75, 0.2501, 0.0]}
         run = Path(args.train_dir) / args.name
+        if code := codes.get(args.name, 0):
+            run.mkdir(parents=True)
+            return code
         if run.exists():
             assert args.resume
             run.rmdir()
-        make_run(run, scores=(nll, sentence), record={"test": test})
+        finish(run, args)
         return 0
 
-    monkeypatch.setattr(reproduce.subprocess, "call", call)
+    monkeypatch.setattr(reproduce, "call", call)
     return calls, codes
+
+
+def finish(run, args):
+    """A finished run of these settings, best after its second epoch."""
+    nll, _, sentence = make_text(20)
+    histograms = [1.0, 0.0], [0.5 + args.seed / 8, 0.5 - args.seed / 8]
+    record = {
+        "valid": {"perplexity": 9.0, "epoch": 2},
+        "epochs": [
+            {"epoch": epoch, "look_back_histogram": histogram}
+            for epoch, histogram in enumerate(histograms, start=1)
+        ],
+    }
+    kept = settings.of_run(args)
+    return make_run(run, scores=(nll, sentence), record=record, **kept)
 
 
 def run(tmp_path, *arguments):
@@ -61,9 +80,9 @@ def test_each_run_is_made_once_and_kept(tmp_path, trainings, capsys):
     assert not any("--resume" in flags for flags in calls)
     kept = tmp_path / "x" / "small"
     assert sorted(path.name for path in kept.iterdir()) == sorted(SMALL)
-    assert results.load(kept / "lstm-1")["test"]["perplexity"] == 5.0
+    assert results.load(kept / "lstm-1")["valid"]["perplexity"] == 9.0
     # The control has the distances that were learned.
-    assert "--look_back_shares 0.750,0.250,0.000" in " ".join(calls[3])
+    assert "--look_back_shares 0.625,0.375" in " ".join(calls[3])
     calls.clear()
     assert run(tmp_path, "small") == 0
     assert calls == []
@@ -90,11 +109,70 @@ def test_a_stopped_run_ends_the_table_and_goes_on_later(tmp_path, trainings):
 
 def test_a_finished_run_is_kept_without_another_training(tmp_path, trainings):
     calls, _ = trainings
-    nll, _, sentence = make_text(20)
-    make_run(tmp_path / "runs/small-lstm-1", scores=(nll, sentence))
+    _, flags = reproduce.plan("small")[0]
+    finish(tmp_path / "runs/small-lstm-1", settings.parse_args(flags))
     assert run(tmp_path, "small", "--only", "lstm-1") == 0
     assert calls == []
     assert (tmp_path / "x/small/lstm-1/result.json").exists()
+
+
+@pytest.mark.parametrize("place", ["runs/small-{}", "x/small/{}"])
+def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
+    plan = dict(reproduce.plan("small"))
+    for name in ("reinforce-1", "lstm-1"):
+        args = settings.parse_args([*plan[name], "--entropy_weight", "0.5"])
+        finish(tmp_path / place.format(name), args)
+    # What a plain model does not read does not count.
+    assert run(tmp_path, "small", "--only", "lstm-1") == 0
+    assert run(tmp_path, "small", "--only", "reinforce-1") == 1
+    error = capsys.readouterr().err
+    assert "made with other settings: --entropy_weight 0.5, here 0.0" in error
+    assert error.count("\n") == 1
+
+
+def test_seeds_of_every_model_pool(tmp_path, trainings):
+    assert run(tmp_path, "small_4_epochs") == 0
+    kept = sorted((tmp_path / "x/small_4_epochs").iterdir())
+    groups = tables.pooled(tables.load(kept))
+    assert [group["seeds"] for group in groups] == [3] * len(reproduce.MODELS)
+    random = results.load_config(kept[0].with_name("random-2"))["settings"]
+    # Means over the seeds 1, 2 and 3.
+    assert random["look_back_shares"] == [0.75, 0.25]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_passed_on_and_waited_for(tmp_path, number):
+    """The training takes its time to save, and its exit code counts."""
+    child = (
+        "import pathlib, signal, sys, time\n"
+        "asked = []\n"
+        "for number in (signal.SIGINT, signal.SIGTERM):\n"
+        "    signal.signal(number, lambda *_: asked.append(1))\n"
+        "pathlib.Path('ready').touch()\n"
+        "while not asked: time.sleep(0.01)\n"
+        "time.sleep(1)\n"
+        "pathlib.Path('saved').touch()\n"
+        "sys.exit(130)\n"
+    )
+    parent = (
+        f"import sys; sys.path[:0] = {[SCRIPTS, ROOT]}\n"
+        "import reproduce_language_modeling as reproduce\n"
+        f"sys.exit(reproduce.call([sys.executable, '-c', {child!r}]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], cwd=tmp_path
+    ) as process:
+        while not (tmp_path / "ready").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait() == 130
+    assert (tmp_path / "saved").exists()
+
+
+def test_a_killed_training_has_an_exit_code():
+    kill = "import os; os.kill(os.getpid(), 9)"
+    assert reproduce.call([sys.executable, "-c", kill]) == 137
 
 
 def test_a_control_without_its_learned_run_is_one_line(

@@ -5,53 +5,17 @@ import sys
 
 import numpy as np
 import pytest
+from run_folders import cells, make_record
 
 from dsl import results, tables
 
 pytestmark = pytest.mark.backend
 
 
-def make_record(**changes):
-    """A record with every key that a language-model run writes."""
-    record = {
-        "task": "language_modeling",
-        "model": "dynamic_skip",
-        "corpus": "ptb",
-        "settings": {"lamda": 1.0},
-        "command": "RL_train.py --model dynamic_skip",
-        "parameters": 19780401,
-        "seconds": 61.6,
-        "steps": 120,
-        "epochs": [{"epoch": 1, "valid_perplexity": 130.0}],
-        "valid": {"perplexity": 120.25},
-        "test": {
-            "perplexity": 115.126,
-            "perplexity_sampled_mean": 116.5,
-            "perplexity_sampled_std": 0.127,
-            "sampled_n": 5,
-        },
-        "published": {"test_perplexity": 114.5, "source": "A paper, table 2"},
-        "true_perplexity": None,
-        "weights_sha256": "0" * 64,
-        "versions": {"keras": "3.15.1"},
-        "commit": None,
-    }
-    return {**record, **changes}
-
-
 def write(folder, text):
     folder.mkdir(exist_ok=True)
     (folder / "result.json").write_text(text, encoding="utf-8")
     return folder
-
-
-def cells(text):
-    """The body of a rendered table as lists of stripped cells."""
-    return [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if not set(line) <= set("|-: ")
-    ]
 
 
 def test_save_then_load_gives_the_record_and_its_folder(tmp_path):

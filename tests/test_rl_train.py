@@ -124,6 +124,10 @@ def test_defaults_follow_the_estimator():
         ("--estimator straight_through", (0.001, None, None)),
         ("--final_entropy_weight 0.1", (0.018, 0.1, 30_000)),
         ("--entropy_steps 9", (0.018, 0.05, 9)),
+        (
+            "--entropy_weight 0.1 --final_entropy_weight 0.2",
+            (0.1, 0.2, 30_000),
+        ),
     ],
 )
 def test_an_entropy_weight_that_is_given_stays(flags, wanted):
@@ -300,9 +304,13 @@ def test_flags_that_need_each_other(capsys):
     )
     assert "argument --baseline: " in message and "Received: 1" in message
     message = usage_error(
-        ["--entropy_weight", "1", "--final_entropy_weight", "0"], capsys
+        ["--entropy_weight", "1", "--entropy_steps", "5"], capsys
     )
-    assert "--entropy_steps" in message
+    assert "argument --entropy_steps: needs --final" in message
+    message = usage_error(
+        ["--estimator=straight_through", "--final_entropy_weight=0"], capsys
+    )
+    assert "argument --final_entropy_weight: needs --entropy" in message
     for given, needed in (
         ("--look_back_shares 1", "--policy random"),
         ("--policy random --look_back_shares 0,1 --n_actions 1", "--n_actions"),
@@ -421,7 +429,8 @@ def test_what_a_run_leaves_behind(trained):
     for key in settings.OF_A_CALL:
         assert key not in record["settings"]
     assert record["command"].endswith("--name first --seed 7")
-    assert record["command"].startswith("python ")
+    script = "python language_modeling/RL_train.py "
+    assert record["command"].startswith(script)
     assert record["steps"] == 5
     for key in ("weights_sha256", "last_weights_sha256"):
         assert re.fullmatch("[0-9a-f]{64}", record[key])

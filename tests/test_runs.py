@@ -368,6 +368,14 @@ def test_a_checkpoint_of_another_run_is_refused(which, folder, tmp_path):
     other.close()
 
 
+def test_a_last_checkpoint_that_does_not_say_where_it_stands(folder):
+    made = trainer()
+    folder.save_best(made, {})
+    folder.best.rename(folder.last)
+    with pytest.raises(runs.RunError, match="must hold where the training"):
+        folder.load_last(made)
+
+
 def test_a_last_checkpoint_that_is_damaged(folder):
     folder.last.write_bytes(b"PK")
     with pytest.raises(runs.RunError) as error:

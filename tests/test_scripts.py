@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_results import make_record
+from run_folders import make_record
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,6 +3,7 @@
 import statistics
 
 from benchmarking import operations, plan
+
 from dsl import tables
 
 

@@ -1,0 +1,1 @@
+"""Language modeling: the task's program and its parts."""

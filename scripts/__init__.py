@@ -1,0 +1,1 @@
+"""What runs, measures and renders: programs, and what they share."""
