@@ -38,23 +38,9 @@ RELATIVE = 1e-4
 class ForcedModel(dsl.LanguageModel):
     """A language model whose distances follow from the words."""
 
-    def call(
-        self,
-        tokens,
-        states=None,
-        training=False,
-        num_rollouts=1,
-        action_selection=None,
-        look_back=None,
-    ):
-        return super().call(
-            tokens,
-            states=states,
-            training=training,
-            num_rollouts=num_rollouts,
-            action_selection=action_selection,
-            look_back=1 + tokens % ACTIONS,
-        )
+    def call(self, tokens, states=None, training=False, **options):
+        options["look_back"] = 1 + tokens % ACTIONS
+        return super().call(tokens, states, training, **options)
 
 
 def build():
