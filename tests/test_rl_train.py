@@ -216,6 +216,7 @@ WRONG = [
     ("--print_every", "0", "must be an integer at least 1"),
     ("--policy_units", "0", "must be an integer at least 1"),
     ("--rollouts", "0", "must be an integer at least 1"),
+    ("--task_rollouts", "0", "must be an integer at least 1"),
     ("--constant_epochs", "0", "must be an integer at least 1"),
     ("--entropy_steps", "0", "must be an integer at least 1"),
     ("--eval_samples", "1", "must be an integer at least 2"),

@@ -23,7 +23,9 @@ def is_bash(path):
 
 SHELL = sorted(filter(is_bash, ROOT.glob("scripts/*")))
 PYTHON = sorted(
-    path for path in ROOT.glob("scripts/*.py") if path.name != "command_line.py"
+    path
+    for path in ROOT.glob("scripts/*.py")
+    if path.name not in ("__init__.py", "command_line.py")
 ) + [ROOT / "language_modeling" / "RL_train.py"]
 
 
