@@ -11,19 +11,19 @@ from dsl import policy
 EXACT_DTYPE = "float32" if keras.backend.backend() == "jax" else "float64"
 EXACT = {"float32": 1e-4, "float64": 1e-6}[EXACT_DTYPE]
 
-BATCH, STEPS, FEATURES, UNITS, POLICY_UNITS = 3, 7, 5, 4, 6
+BATCH, STEPS, FEATURES, UNITS, POLICY_UNITS = 3, 5, 5, 4, 6
 
 MASKS = {
     "none": None,
-    "right": np.array([[True] * 7, [True] * 4 + [False] * 3, [False] * 7]),
+    "right": np.array([[True] * 5, [True] * 3 + [False] * 2, [False] * 5]),
     "left": np.array(
-        [[True] * 7, [False] * 3 + [True] * 4, [False] * 6 + [True]]
+        [[True] * 5, [False] * 2 + [True] * 3, [False] * 4 + [True]]
     ),
     "holes": np.array(
         [
-            [True, False, True, True, False, False, True],
-            [False, True, True, True, False, True, False],
-            [True] * 7,
+            [True, False, False, True, True],
+            [False, True, True, False, True],
+            [True] * 5,
         ]
     ),
 }

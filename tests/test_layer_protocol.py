@@ -31,7 +31,7 @@ def test_graph_equals_eager_for_any_length(autodiff):
     mask = keras.Input((None,), dtype="bool")
     outputs, *states, policy = layer(inputs, mask=mask)
     model = keras.Model([inputs, mask], [outputs, *states, policy])
-    for steps in (4, 7):
+    for steps in (4, 5):
         x = cases.random_inputs(steps=steps)
         m = cases.MASKS["left"][:, :steps]
         *found, policy = predict(model, [*floats(x), m])
@@ -49,7 +49,7 @@ def test_graph_equals_eager_for_any_length(autodiff):
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through"])
 def test_training_in_a_graph_equals_the_eager_gradient(estimator, monkeypatch):
     """One step of plain gradient descent subtracts the gradient."""
-    noise = np.random.default_rng(8).gumbel(size=(3, 7, 3))
+    noise = np.random.default_rng(8).gumbel(size=(3, 5, 3))
     cases.fix_noise(monkeypatch, noise)
     x, state = cases.random_inputs(), cases.random_state(3)[:2]
     y = np.zeros((cases.BATCH, cases.STEPS, cases.UNITS), "float32")
@@ -105,8 +105,8 @@ def test_it_trains_in_fit_with_xla():
     y = x[:, 0, :1]
     layer = dsl.DynamicSkipLSTM(8, **SMALL, estimator="straight_through")
     model = keras.Sequential([layer, keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=True)
-    history = model.fit(x, y, epochs=30, batch_size=8, verbose=0)
+    model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=True)
+    history = model.fit(x, y, epochs=15, batch_size=8, verbose=0)
     losses = history.history["loss"]
     assert losses[-1] < 0.5 * losses[0]
 

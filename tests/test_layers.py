@@ -179,7 +179,7 @@ def test_no_bias(autodiff):
 def test_same_noise_same_actions(empty_slots, estimator, autodiff, monkeypatch):
     weights = cases.random_weights(5)
     inputs, state = cases.random_inputs(), cases.random_state(5)
-    noise = np.random.default_rng(6).gumbel(size=(3, 7, 5))
+    noise = np.random.default_rng(6).gumbel(size=(3, 5, 5))
     cases.fix_noise(monkeypatch, noise)
     layer = cases.dynamic(
         5,
@@ -293,7 +293,7 @@ def test_what_is_returned():
     output, policy = cases.dynamic(3, **plain)(inputs)
     assert output.shape == (3, 4)
     assert set(policy) == {"log_prob", "entropy", "look_back"}
-    assert all(value.shape == (3, 7) for value in policy.values())
+    assert all(value.shape == (3, 5) for value in policy.values())
     kinds = {
         name: keras.backend.standardize_dtype(value.dtype)
         for name, value in policy.items()
@@ -304,7 +304,7 @@ def test_what_is_returned():
         "look_back": "int32",
     }
     output, *states = cases.dynamic(3, return_policy=False)(inputs)
-    assert output.shape == (3, 7, 4)
+    assert output.shape == (3, 5, 4)
     shapes = [tuple(state.shape) for state in states]
     assert shapes == [(3, 4), (3, 4), (3, 8), (3, 8), (3, 1)]
 
@@ -312,16 +312,16 @@ def test_what_is_returned():
 @FAST_AND_AUTODIFF
 def test_one_segment_equals_two_with_carried_states(autodiff):
     weights = cases.random_weights(5)
-    inputs = cases.random_inputs(steps=70)
+    inputs = cases.random_inputs(steps=20)
     layer = cases.dynamic(5, weights, autodiff=autodiff, skip_weight=1.0)
-    for look_back in (cases.random_look_back(5, steps=70), None):
+    for look_back in (cases.random_look_back(5, steps=20), None):
         halves = (None, None)
         if look_back is not None:
-            halves = (look_back[:, :35], look_back[:, 35:])
+            halves = (look_back[:, :10], look_back[:, 10:])
         whole = cases.call(layer, inputs, look_back=look_back)
-        first = cases.call(layer, inputs[:, :35], look_back=halves[0])
+        first = cases.call(layer, inputs[:, :10], look_back=halves[0])
         second = cases.call(
-            layer, inputs[:, 35:], first["states"], look_back=halves[1]
+            layer, inputs[:, 10:], first["states"], look_back=halves[1]
         )
         for name in ("outputs", "log_prob", "entropy", "look_back"):
             joined = np.concatenate([first[name], second[name]], axis=1)

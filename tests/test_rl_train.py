@@ -529,7 +529,7 @@ def test_a_run_that_is_not_there(here, capsys, tmp_path):
     assert str(folder / "config.json") in one_line(capsys)
 
 
-def corpus(length=600, words=12):
+def corpus(length=200, words=12):
     """A small text of repeated words."""
     rng = np.random.default_rng(0)
     text = np.repeat(rng.integers(0, words, length), 3).astype("int32")
@@ -599,11 +599,11 @@ def test_a_second_epoch_starts_where_the_schedule_says(small):
     flags = "--max_steps 300 --max_epochs 3 --constant_epochs 1".split()
     assert small(*TINY, *flags, "--model", "lstm", "--name", "a") == 0
     record = results.load("runs/a")
-    # 1800 words are 3 streams of 600: 99 segments of 6.
-    assert [epoch["steps"] for epoch in record["epochs"]] == [99, 198, 297]
+    # 600 words are 3 streams of 200: 33 segments of 6.
+    assert [epoch["steps"] for epoch in record["epochs"]] == [33, 66, 99]
     for epoch in record["epochs"]:
         assert epoch["tokens_per_second"] == pytest.approx(
-            99 * 18 / epoch["seconds"]
+            33 * 18 / epoch["seconds"]
         )
     rates = [epoch["learning_rate"] for epoch in record["epochs"]]
     assert rates == [1.0, 0.5, 0.25]
@@ -635,12 +635,12 @@ def outcome(name):
     }
 
 
-# 21 segments an epoch, and one to validate on.
+# 6 segments an epoch, and one to validate on.
 LONG = [
     *TINY,
     *"--batch_size 14 --eval_protocol batched --dropout 0.3 --seed 3".split(),
-    *"--max_epochs 3 --max_steps 47 --constant_epochs 1".split(),
-    *"--checkpoint_every 10 --print_every 10 --n_actions 3".split(),
+    *"--max_epochs 3 --max_steps 15 --constant_epochs 1".split(),
+    *"--checkpoint_every 4 --print_every 3 --n_actions 3".split(),
 ]
 
 
@@ -669,12 +669,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     assert few(*LONG, "--name", "unbroken") == 0
     capsys.readouterr()
     # At the end of the first epoch, in the third, and in the last step.
-    stops = {21: signal.SIGINT, 44: signal.SIGTERM, 47: signal.SIGTERM}
+    stops = {6: signal.SIGINT, 14: signal.SIGTERM, 15: signal.SIGTERM}
     stopper = Stopper(monkeypatch, stops)
     for start, (epoch, step) in (
-        ([], (1, 21)),
+        ([], (1, 6)),
         (["--resume"], (3, 2)),
-        (["--resume", "--print_every", "9"], (3, 5)),
+        (["--resume", "--print_every", "9"], (3, 3)),
     ):
         assert few(*LONG, "--name", "broken", *start) == 130
         assert capsys.readouterr().err == (
@@ -682,12 +682,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
             f"{step} is kept; --resume goes on from it.\n"
         )
     assert few(*LONG, "--name", "broken", "--resume") == 0
-    assert "resumed at epoch 3, step 5" in capsys.readouterr().out
-    assert stopper.count == 47
+    assert "resumed at epoch 3, step 3" in capsys.readouterr().out
+    assert stopper.count == 15
     assert outcome("broken") == outcome("unbroken")
     record = results.load("runs/broken")
     assert record["command"].endswith("--name broken")
-    assert [epoch["steps"] for epoch in record["epochs"]] == [21, 42, 47]
+    assert [epoch["steps"] for epoch in record["epochs"]] == [6, 12, 15]
 
 
 @pytest.mark.parametrize(
@@ -822,9 +822,9 @@ with tests.uncompiled():
 
 def test_a_killed_run_goes_on_to_the_same_bits(few, tmp_path):
     """By `kill -9` within a step, then while a checkpoint is written."""
-    given = [*LONG, "--max_steps", "9", "--checkpoint_every", "4"]
+    given = [*LONG, "--max_steps", "8"]
     path = [str(ROOT / "tests"), *sys.path]
-    for moment, start in (("7", []), ("write", ["--resume"])):
+    for moment, start in (("5", []), ("write", ["--resume"])):
         arguments = [*given, "--name", "killed", *start]
         done = subprocess.run(
             [sys.executable, "-c", KILLED, moment, *arguments],

@@ -163,6 +163,14 @@ class Copy:
             env=self.environment,
         )
 
+    def pretend_setup(self):
+        """An environment that is there already, and nothing to check it."""
+        (self.root / ".venv" / "bin").mkdir(parents=True)
+        (self.root / "scripts" / "setup").write_text("#!/usr/bin/env bash\n")
+        self.commands.joinpath("python3").rename(
+            self.root / ".venv" / "bin" / "python"
+        )
+
     def start(self):
         return subprocess.Popen(
             [str(self.root / "scripts" / "setup")],
@@ -304,6 +312,7 @@ def test_demo_trains_both_models_and_prints_one_table(demo):
 
 
 def test_demo_writes_where_it_is_told(demo, tmp_path):
+    demo.pretend_setup()
     done = demo.call("demo", "--train_dir", tmp_path / "my runs")
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("my runs/demo-*/result.json"))) == 2
@@ -312,11 +321,7 @@ def test_demo_writes_where_it_is_told(demo, tmp_path):
 
 @pytest.mark.parametrize("code", [1, 2, 3, 130])
 def test_demo_ends_with_the_exit_code_of_a_failed_run(demo, code):
-    (demo.root / ".venv" / "bin").mkdir(parents=True)
-    (demo.root / "scripts" / "setup").write_text("#!/usr/bin/env bash\n")
-    demo.commands.joinpath("python3").rename(
-        demo.root / ".venv" / "bin" / "python"
-    )
+    demo.pretend_setup()
     done = demo.call("demo", "--stop", code)
     assert (done.returncode, done.stdout) == (code, "")
 
