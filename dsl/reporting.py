@@ -13,19 +13,15 @@ class ProgressReport:
         log: Function that takes a line.
         every: Steps between two lines, and between two readings of the
             statistics.
-        read_statistics: Function that returns a dict with the `perplexity` of
-            the epoch so far.
-        tokens_per_step: Words of one step.
+        tell: Function of a step's loss and of the pace, in steps a second,
+            that tells in words how the epoch goes.
         terminal: Whether there is a terminal to draw a bar on; looked up by
             default.
     """
 
-    def __init__(
-        self, log, every, read_statistics, tokens_per_step, terminal=None
-    ):
+    def __init__(self, log, every, tell, terminal=None):
         self.every = every
-        self.read_statistics = read_statistics
-        self.tokens_per_step = tokens_per_step
+        self.tell = tell
         self._log = log
         self._terminal = sys.stderr.isatty() if terminal is None else terminal
         self._bar = None
@@ -59,19 +55,13 @@ class ProgressReport:
 
     def _show(self, progress, steps, loss, due):
         pace = progress.step / progress.seconds
-        perplexity = self.read_statistics()["perplexity"]
-        rate = pace * self.tokens_per_step
+        told = self.tell(loss, pace)
         if self._terminal:
-            self._bar.set_postfix_str(
-                f"loss {loss:.1f}, perplexity {perplexity:.1f}, "
-                f"{rate:,.0f} tokens/s"
-            )
+            self._bar.set_postfix_str(told)
         elif due:
             self._log(
                 f"epoch {progress.epoch}  step {progress.step}/{steps}  "
-                f"loss {loss:.2f} nats a segment  "
-                f"perplexity {perplexity:.2f}  {rate:,.0f} tokens/s  "
-                f"{(steps - progress.step) / pace:.0f} s left"
+                f"{told}  {(steps - progress.step) / pace:.0f} s left"
             )
 
     def close(self):

@@ -3,9 +3,7 @@
 python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
-import importlib.util
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -14,117 +12,54 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from language_modeling import settings  # noqa: E402
+from scripts import program  # noqa: E402
+from scripts.program import log_line, say  # noqa: E402
+
+PROGRAM = program.Program(__file__, "language_modeling")
 
 
 def main(args):
-    missing = missing_package(args)
-    if missing is not None:
-        return fail(*missing)
-    from dsl import datasets, interrupts, results, runs
-
-    try:
-        with interrupts.sigterm_as_ctrl_c():
-            corpus = datasets.language_model_corpus(
-                args.data_dir, log=say, download=args.download
-            )
-            if args.load_model is not None:
-                return inspect(args, corpus)
-            return train(args, corpus)
-    except datasets.DataError as error:
-        return fail(3, error)
-    except runs.RunError as error:
-        return fail(2, error)
-    except (results.ResultError, OSError) as error:
-        return fail(1, in_words(error))
-    except KeyboardInterrupt:
-        return fail(130, "interrupted.")
+    return PROGRAM.run(lambda: work(args))
 
 
-def missing_package(args):
-    """Exit code and message if a package that is needed is not there."""
+def work(args):
+    """Trains, or shows an earlier run."""
+    from dsl import datasets
 
-    def missing(name):
-        return importlib.util.find_spec(name) is None
-
-    if missing("keras"):
-        return 1, (
-            f"Keras is not installed for {sys.executable}; run scripts/setup "
-            "and then .venv/bin/python."
-        )
-    for wanted, flag, package, extra in (
-        (args.tensorboard, "--tensorboard", "tensorboard", "tensorboard"),
-        (args.figure is not None, "--figure", "matplotlib", "plots"),
-    ):
-        if wanted and missing(package):
-            return 2, (
-                f"{flag} needs the package {package}: .venv/bin/pip install "
-                f"'.[{extra}]'"
-            )
-    return None
-
-
-def train(args, corpus):
-    """Trains, measures on the test text once, and writes the record."""
-    from dsl import runs
-
+    if args.tensorboard:
+        program.need("--tensorboard", "tensorboard", "tensorboard")
+    if args.figure is not None:
+        program.need("--figure", "matplotlib", "plots")
+    corpus = datasets.language_model_corpus(
+        args.data_dir, log=say, download=args.download
+    )
+    if args.load_model is not None:
+        return inspect(args, corpus)
     check_lengths(args, corpus)
     check_size(args, len(corpus.vocabulary))
-    run = open_run(args, corpus)
-    say(f"Run folder: {run.path}")
-    try:
-        return train_in(run, args, corpus)
-    except (runs.DivergedError, OSError) as error:
-        return fail(1, f"{in_words(error)}; {run.describe_last()}.")
-    except KeyboardInterrupt:
-        return fail(130, f"interrupted; {run.describe_last()}.")
-    finally:
-        run.close()
-
-
-def open_run(args, corpus):
-    """The folder of a new run, or of the one to go on with."""
-    from dsl import provenance, runs, startup
-
     name = args.name
     if name is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = f"lm-{args.model}-{args.seed}-{stamp}"
-    runs.check_name(name)
-    config = {
-        "task": "language_modeling",
-        "settings": settings.of_run(args),
-        "backend": startup.import_keras().backend.backend(),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(ROOT),
-        "data_sha256": corpus.sha256,
-    }
-    if not args.resume:
-        return runs.RunFolder.create(args.train_dir, name, config)
-    free = settings.FREE
-    run = runs.RunFolder.resume(args.train_dir, name, config, free)
-    old = run.config()
-    for key in ("commit", "versions"):
-        if old.get(key) != config[key]:
-            say(
-                f"{run.path}: was started with {key} {old.get(key)} and goes "
-                f"on with {config[key]}; the bits may differ from those of "
-                "either"
-            )
-    return run
+    run = PROGRAM.open_run(
+        name, args, settings.of_run(args), settings.FREE, corpus.sha256
+    )
+    say(f"Run folder: {run.path}")
+    return PROGRAM.run_in(run, lambda run: train_in(run, args, corpus))
 
 
 def train_in(run, args, corpus):
-    """Trains in a run folder, from its last checkpoint if there is one."""
+    """Trains, measures on the test text once, and writes the record."""
     from dsl import provenance, results, startup
 
     if (run.path / results.FILE_NAME).exists():
-        return show_finished(run)
+        return program.show_finished(run, print_record)
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import experiment
 
     model = experiment.build_model(args, len(corpus.vocabulary))
     trainer = experiment.build_trainer(args, model)
-    print(f"{args.model}: {model.count_params():,} parameters", flush=True)
+    log_line(f"{args.model}: {model.count_params():,} parameters")
     epochs = train_epochs(run, args, trainer, corpus)
     last_weights = provenance.weights_sha256(model)
     run.load_best(model)
@@ -132,9 +67,9 @@ def train_in(run, args, corpus):
     run.save_scores(**experiment.scores_by_sentence(scores, corpus))
     figure, source, recipe_epochs = settings.reference(args, corpus.name)
     context = {
-        "command": command(),
+        "command": PROGRAM.command(),
         "published": {"test_perplexity": figure, "source": source},
-        "commit": commits(run),
+        "commit": program.commits(run),
         "recipe_epochs": recipe_epochs,
         "last_weights_sha256": last_weights,
     }
@@ -144,64 +79,21 @@ def train_in(run, args, corpus):
     return 0
 
 
-def commits(run):
-    """The commit that a run was started with, and the one it ended with."""
-    from dsl import provenance
-
-    first, last = run.config()["commit"], provenance.commit(ROOT)
-    return first if first == last else f"{first}, then {last}"
-
-
-def show_finished(run):
-    """Prints what a run measured when it was done."""
-    from dsl import results
-
-    record = results.load(run.path)
-    print("finished already", flush=True)
-    try:
-        print_record(record)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise results.ResultError(
-            f"{run.path / results.FILE_NAME}: must hold what this program "
-            f"measured. Received: no or another {error}"
-        ) from error
-    return 0
-
-
 def train_epochs(run, args, trainer, corpus):
     """Trains with progress on the terminal and on disk."""
-    from dsl import reporting
     from language_modeling import experiment
 
-    report = reporting.ProgressReport(
-        log_line,
+    def train(*callbacks):
+        return experiment.train(args, trainer, corpus, run, *callbacks)
+
+    return program.report_training(
+        run,
         args.print_every,
-        trainer.read_statistics,
-        args.batch_size * args.num_unroll_steps,
+        experiment.teller(args, trainer),
+        experiment.describe,
+        args.tensorboard,
+        train,
     )
-    events = (
-        reporting.EventLog(run.path / "events") if args.tensorboard else None
-    )
-
-    def on_resume(at):
-        if at.steps:
-            report.log(f"resumed at epoch {at.epoch}, step {at.step}")
-        for entry in at.entries if events is not None else []:
-            events.write(entry)
-
-    def on_epoch(entry):
-        report.log(experiment.describe(entry))
-        if events is not None:
-            events.write(entry)
-
-    try:
-        return experiment.train(
-            args, trainer, corpus, run, on_resume, report.on_step, on_epoch
-        )
-    finally:
-        report.close()
-        if events is not None:
-            events.close()
 
 
 def check_lengths(args, corpus):
@@ -283,40 +175,6 @@ def print_record(record):
         )
     if record.get("true_perplexity") is not None:
         print(f"true: {record['true_perplexity']['test']:.2f}")
-
-
-def say(line):
-    """Prints a line, in which a name may stand that commands a terminal."""
-    from dsl import messages
-
-    log_line(messages.one_line(line))
-
-
-def log_line(line):
-    """Prints a line at once."""
-    print(line, flush=True)
-
-
-def command():
-    """What was typed, from the project's root; not what goes on with a run."""
-    typed = [word for word in sys.argv[1:] if word != "--resume"]
-    script = Path(__file__).resolve().relative_to(ROOT)
-    return shlex.join(["python", str(script), *typed])
-
-
-def in_words(error):
-    """What went wrong, with the file if there is one."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def fail(code, error):
-    """Says in one line what went wrong."""
-    from dsl import messages
-
-    print(f"RL_train.py: {messages.one_line(error)}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -257,6 +257,20 @@ def summary(args, trained, valid_perplexity):
     return found
 
 
+def teller(args, trainer):
+    """What to tell of an epoch while it goes on; see `ProgressReport`."""
+    tokens = args.batch_size * args.num_unroll_steps
+
+    def tell(loss, pace):
+        perplexity = trainer.read_statistics()["perplexity"]
+        return (
+            f"loss {loss:.2f} nats a segment  perplexity {perplexity:.2f}  "
+            f"{pace * tokens:,.0f} tokens/s"
+        )
+
+    return tell
+
+
 def describe(entry):
     """One line about an epoch."""
     line = (

@@ -75,9 +75,8 @@ def train(trainer, data, flags):
     from language_modeling import experiment
 
     clock = Clock()
-    tokens = flags.batch_size * flags.num_unroll_steps
     report = reporting.ProgressReport(
-        print, flags.print_every, trainer.read_statistics, tokens
+        print, flags.print_every, experiment.teller(flags, trainer)
     )
 
     def finish_epoch(trained):
