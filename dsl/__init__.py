@@ -8,6 +8,7 @@ _HOMES = {
     "LSTM": "dsl.layers",
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",
+    "SequenceClassifier": "dsl.models",
 }
 
 __all__ = list(_HOMES)

@@ -6,6 +6,7 @@ from keras import ops
 from dsl import policy
 from dsl.choices import (
     BASELINES,
+    CREDITS,
     ESTIMATORS,
     REWARDS,
     check_choice,
@@ -38,17 +39,24 @@ class PolicySignal(keras.layers.Layer):
         entropy_steps: Length of the annealing in updates.
         sequence_entropy_weight: Weight of the entropy of the whole action
             sequence inside of the reward; 1 in the paper.
+        credit: "all": every choice earns what follows it; "path": only
+            choices through which the last state is reached, see
+            `dsl.policy.path_weight`.
+        probability_offset: See `dsl.policy.offset_log_prob`; 1 in the
+            published number-prediction code, by mistake.
         value_units: Width of the hidden layer of V.
 
     Call arguments:
-        nll_t: -log p(y_t) in nats, float32 `(rollouts * batch, time)`.
-        chosen: The layer's dict of `log_prob` and `entropy`, same shape.
+        nll_t: -log p(y_t) in nats, float32 `(rollouts * batch, n)`, of the
+            last n steps; those before earn nothing.
+        chosen: The layer's dict of `log_prob`, `entropy` and `look_back`,
+            each `(rollouts * batch, time)`.
         observed: e_t, float `(rollouts * batch, time, features)`; read by
             the "value" baseline only.
         weight_t: Optional mask, `(rollouts * batch, time)`; where it is 0
             throughout, no running statistic moves.
-        correct_t: Whether the prediction was right, bool, same shape; read by
-            the "correct" reward only.
+        correct_t: Whether the prediction was right, bool, of the shape of
+            `nll_t`; read by the "correct" reward only.
         training: Whether running statistics move.
 
     Returns:
@@ -70,6 +78,8 @@ class PolicySignal(keras.layers.Layer):
         final_entropy_weight=None,
         entropy_steps=0,
         sequence_entropy_weight=0.0,
+        credit="all",
+        probability_offset=0.0,
         value_units=50,
         name="policy_signal",
     ):
@@ -77,6 +87,7 @@ class PolicySignal(keras.layers.Layer):
         check_choice("estimator", estimator, ESTIMATORS)
         check_choice("reward", reward, REWARDS)
         check_choice("baseline", baseline, BASELINES)
+        check_choice("credit", credit, CREDITS)
         check_count("num_rollouts", num_rollouts, "the number of rollouts")
         check_number(
             "discount", discount, "the weight of the next reward", 0, 1
@@ -96,9 +107,11 @@ class PolicySignal(keras.layers.Layer):
         self.final_entropy_weight = final_entropy_weight
         self.entropy_steps = entropy_steps
         self.sequence_entropy_weight = sequence_entropy_weight
+        self.credit = credit
+        self.probability_offset = probability_offset
         self.value_units = value_units
 
-    def build(self, nll_t_shape, observed_shape=None):
+    def build(self, shape, observed_shape=None):
         if self.final_entropy_weight is not None:
             self.updates = self.add_weight(
                 shape=(), name="updates", initializer="zeros", trainable=False
@@ -107,7 +120,7 @@ class PolicySignal(keras.layers.Layer):
             return
         if self.baseline == "running_mean":
             self.mean_t = self.add_weight(
-                shape=(nll_t_shape[-1],),
+                shape=(shape[-1],),
                 name="mean_return",
                 initializer=keras.initializers.Constant(float("nan")),
                 trainable=False,
@@ -138,8 +151,9 @@ class PolicySignal(keras.layers.Layer):
         )
         if self.estimator != "reinforce":
             return loss
+        reward_t = policy.reward(self.reward, nll_t, correct_t)
         reward_t = policy.soft_reward(
-            policy.reward(self.reward, nll_t, correct_t),
+            policy.at_end(reward_t, chosen["log_prob"].shape[-1]),
             chosen["log_prob"],
             self.sequence_entropy_weight,
         )
@@ -149,13 +163,17 @@ class PolicySignal(keras.layers.Layer):
         baseline_t, baseline_loss = self._baseline(
             return_t, observed, weight_t, training, acts
         )
+        log_prob_t = policy.offset_log_prob(
+            chosen["log_prob"], self.probability_offset
+        )
+        if self.credit == "path":
+            on_path = policy.path_weight(chosen["look_back"])
+            weight_t = on_path if weight_t is None else weight_t * on_path
         return (
             loss
             + baseline_loss
             + self.policy_weight
-            * policy.reinforce_loss(
-                chosen["log_prob"], return_t - baseline_t, weight_t
-            )
+            * policy.reinforce_loss(log_prob_t, return_t - baseline_t, weight_t)
         )
 
     def _entropy_weight(self, training, acts):
@@ -202,6 +220,8 @@ class PolicySignal(keras.layers.Layer):
             "final_entropy_weight": self.final_entropy_weight,
             "entropy_steps": self.entropy_steps,
             "sequence_entropy_weight": self.sequence_entropy_weight,
+            "credit": self.credit,
+            "probability_offset": self.probability_offset,
             "value_units": self.value_units,
             "name": self.name,
         }

@@ -40,7 +40,7 @@ def call(model, tokens=TOKENS, states=None, **arguments):
 @pytest.mark.parametrize("states", [None, some_states()], ids=["new", "given"])
 def test_it_is_the_oracle(states):
     model = small_models.build()
-    look_back = cases.random_look_back(ACTIONS, batch=BATCH)
+    look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
     found = call(model, states=states, look_back=look_back)
     right = small_models.oracle(TOKENS, states, look_back=look_back)
     np.testing.assert_allclose(found["logits"], right["logits"], atol=1e-4)
@@ -220,7 +220,7 @@ def test_no_dropout_in_inference():
 def test_rollouts_share_their_dropout():
     """They differ by their actions alone: not at all, if these are forced."""
     model = small_models.build(dropout=0.5)
-    look_back = cases.random_look_back(ACTIONS, batch=BATCH)
+    look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
     first, second = (
         call(model, training=True, num_rollouts=3, look_back=look_back)
         for _ in range(2)

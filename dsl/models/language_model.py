@@ -1,9 +1,10 @@
-"""Models built from the layers."""
+"""The language model."""
 
 import keras
 from keras import ops
 
 from dsl.cells.lstm import dense
+from dsl.models import stack
 from dsl.seeds import spread
 
 
@@ -73,7 +74,7 @@ class LanguageModel(keras.Model):
         seed=None,
         **kwargs,
     ):
-        _check_layers(layers)
+        stack.check_layers(layers)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.embedding_units = embedding_units
@@ -112,7 +113,7 @@ class LanguageModel(keras.Model):
     @property
     def state_sizes(self):
         """Sizes of the states in the order of `states`."""
-        return [s for r in self.recurrent_layers for s in r.state_size]
+        return stack.state_sizes(self.recurrent_layers)
 
     def initial_states(self, batch_size):
         """Zero states, one `(batch_size, size)` tensor each."""
@@ -133,34 +134,22 @@ class LanguageModel(keras.Model):
     ):
         if states is None:
             states = self.initial_states(ops.shape(tokens)[0])
-        states = list(states)
         x = self.dropouts[0](self.embedding(tokens), training=training)
-        new_states, policy, observed = [], {}, None
-        top = self.recurrent_layers[-1]
-        for layer, dropout in zip(
-            self.recurrent_layers, self.dropouts[1:], strict=True
-        ):
-            read = [states.pop(0) for _ in layer.state_size]
-            options = {}
-            if layer is top and getattr(layer, "return_policy", False):
-                options["num_rollouts"] = num_rollouts
-                options["action_selection"] = action_selection
-                options["look_back"] = look_back
-            hidden, *rest = layer(
-                x, initial_state=read, training=training, **options
-            )
-            if options:
-                policy = rest.pop()
-                observed = _observed(x, hidden, read[0], num_rollouts)
-            new_states.extend(rest)
-            rows = num_rollouts if options else 1
-            x = _shared_dropout(dropout, hidden, rows, training)
+        found = stack.run(
+            self.recurrent_layers,
+            x,
+            states,
+            self.dropouts[1:],
+            training=training,
+            num_rollouts=num_rollouts,
+            action_selection=action_selection,
+            look_back=look_back,
+        )
+        hidden = found.pop("hidden")
         batch = ops.shape(tokens)[0]
         return {
-            **self._predict(x, batch, num_rollouts, task_rollouts),
-            "states": new_states,
-            "policy": policy,
-            "observed": observed,
+            **self._predict(hidden, batch, num_rollouts, task_rollouts),
+            **found,
         }
 
     def _predict(self, hidden, batch, num_rollouts, task_rollouts):
@@ -198,36 +187,6 @@ class LanguageModel(keras.Model):
         return cls(layers=layers, **config)
 
 
-def _check_layers(layers):
-    """Raises a ValueError unless the layers can be stacked."""
-    if not layers:
-        raise ValueError("`layers` must hold at least one layer. Received: []")
-    for n, layer in enumerate(layers):
-        chooses = getattr(layer, "return_policy", False)
-        if not (layer.return_sequences and layer.return_state):
-            raise ValueError(
-                "each layer needs return_sequences=True and "
-                f"return_state=True. Received: {layer.name!r} without"
-            )
-        if chooses and n + 1 < len(layers):
-            raise ValueError(
-                "only the last layer may return its policy. "
-                f"Received: return_policy=True in {layer.name!r}"
-            )
-
-
-def _shared_dropout(dropout, hidden, num_rollouts, training):
-    """Dropout that falls on the same units in every rollout.
-
-    What differs between rollouts is then due to their actions alone.
-    """
-    if num_rollouts == 1:
-        return dropout(hidden, training=training)
-    rows = ops.shape(hidden)[0] // num_rollouts
-    mask = dropout(ops.ones_like(hidden[:rows]), training=training)
-    return hidden * ops.tile(mask, [num_rollouts, 1, 1])
-
-
 def _again(initializer):
     """The initializer for one more weight.
 
@@ -236,11 +195,3 @@ def _again(initializer):
     """
     unseeded = initializer.get_config().get("seed", 0) is None
     return initializer.clone() if unseeded else initializer
-
-
-def _observed(inputs, hidden, h_0, num_rollouts):
-    """[x_t ; h_{t-1}] of a layer, from what it read and wrote."""
-    inputs = ops.tile(inputs, [num_rollouts, 1, 1])
-    first = ops.tile(h_0, [num_rollouts, 1])[:, None]
-    before = ops.concatenate([first, hidden[:, :-1]], axis=1)
-    return ops.concatenate([inputs, before], axis=-1)

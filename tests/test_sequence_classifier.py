@@ -1,0 +1,198 @@
+"""The classifier of sequences, and its training."""
+
+import cases
+import keras
+import numpy as np
+import pytest
+import reference
+from gradients import gradients
+from keras import ops
+
+import dsl
+from dsl import classifier_trainer
+from dsl.optimizers import GroupedOptimizer
+from dsl.policy_signal import PolicySignal
+
+SYMBOLS, CLASSES, BATCH, STEPS, ACTIONS = 7, 3, 4, 5, 3
+RNG = np.random.default_rng(90)
+WEIGHTS = cases.random_weights(ACTIONS, 91, SYMBOLS)
+READOUT = RNG.normal(size=(cases.UNITS, CLASSES)), RNG.normal(size=CLASSES)
+X = RNG.integers(0, SYMBOLS, (BATCH, STEPS)).astype("int32")
+Y = RNG.integers(0, CLASSES, BATCH).astype("int32")
+
+
+def build(num_actions=ACTIONS, **options):
+    options = {"action_selection": "greedy", "seed": 4, **options}
+    layer = dsl.DynamicSkipLSTM(
+        cases.UNITS,
+        num_actions,
+        policy_units=cases.POLICY_UNITS,
+        skip_weight=0.3,
+        return_sequences=True,
+        return_state=True,
+        return_policy=num_actions > 1,
+        **options,
+    )
+    model = dsl.SequenceClassifier(SYMBOLS, CLASSES, [layer])
+    model.build((BATCH, STEPS))
+    wanted = {name: WEIGHTS[name] for name in reference.LSTM_WEIGHTS}
+    cases.set_weights(layer, WEIGHTS if num_actions > 1 else wanted)
+    for variable, value in zip(model.readout.weights, READOUT, strict=True):
+        variable.assign(value)
+    return model
+
+
+def oracle(symbols=X, look_back=None):
+    found = reference.dynamic_skip_lstm(
+        np.eye(SYMBOLS)[symbols],
+        WEIGHTS,
+        num_actions=ACTIONS,
+        skip_weight=0.3,
+        look_back=look_back,
+    )
+    return {
+        **found,
+        "logits": found["outputs"][:, -1] @ READOUT[0] + READOUT[1],
+    }
+
+
+def nll_of(logits, labels):
+    log_p = np.array([reference.log_softmax(row) for row in logits])
+    return -log_p[np.arange(len(labels)), labels]
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("forced", [False, True])
+def test_equals_the_oracle(forced):
+    look_back = None
+    if forced:
+        look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
+    found = build()(ops.array(X), look_back=look_back)
+    right = oracle(look_back=look_back)
+    np.testing.assert_allclose(found["logits"], right["logits"], atol=2e-5)
+    np.testing.assert_array_equal(
+        found["policy"]["look_back"], right["look_back"]
+    )
+    np.testing.assert_allclose(
+        found["observed"], right["observations"], atol=2e-5
+    )
+
+
+def test_rollouts_are_rows_of_their_own():
+    found = build(action_selection="sampled")(ops.array(X), num_rollouts=2)
+    assert tuple(found["logits"].shape) == (2 * BATCH, CLASSES)
+    chosen = cases.to_numpy(found["policy"]["look_back"])
+    right = oracle(np.tile(X, (2, 1)), chosen)
+    np.testing.assert_allclose(found["logits"], right["logits"], atol=2e-5)
+    assert np.any(chosen[:BATCH] != chosen[BATCH:])
+
+
+def test_a_layer_without_a_choice():
+    found = build(num_actions=1)(ops.array(X))
+    hidden, *_ = reference.lstm(np.eye(SYMBOLS)[X], WEIGHTS)
+    right = hidden[:, -1] @ READOUT[0] + READOUT[1]
+    np.testing.assert_allclose(found["logits"], right, atol=2e-5)
+    assert found["policy"] == {} and found["observed"] is None
+
+
+def test_save_and_load(tmp_path):
+    model = build()
+    expected = model(ops.array(X))["logits"]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(ops.array(X))["logits"], expected)
+    assert loaded.get_config() == model.get_config()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 3, []), "`num_symbols` is the size.*Received: num_symbols=0"),
+        ((3, True, []), "`num_classes` is.*Received: num_classes=True"),
+        ((3, 3, []), "at least one layer"),
+        ((3, 3, [keras.layers.LSTM(2)]), "needs return_sequences=True"),
+    ],
+)
+def test_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        dsl.SequenceClassifier(*arguments)
+
+
+def trainer(model, signal=None, **options):
+    made = classifier_trainer.ClassifierTrainer(model, BATCH, signal, **options)
+    made.compile(
+        GroupedOptimizer(
+            keras.optimizers.SGD(0.0), signal and keras.optimizers.SGD(0.0)
+        ),
+        run_eagerly=True,
+    )
+    made.build((BATCH, STEPS))
+    return made
+
+
+@pytest.mark.backend
+def test_the_loss_is_that_of_the_task_and_of_the_agent():
+    signal = PolicySignal(
+        baseline="batch_mean", entropy_weight=0.2, policy_weight=0.5
+    )
+    made = trainer(build(), signal, task_weight=0.1)
+    loss = made.train_on_batch(X, Y)
+    right = oracle()
+    nll = nll_of(right["logits"], Y)
+    advantage = nll.mean() - nll
+    agent = -(right["log_prob"].sum(1) * advantage).mean()
+    entropy = right["entropy"].sum(1).mean()
+    np.testing.assert_allclose(
+        loss, 0.1 * nll.mean() + 0.5 * agent - 0.2 * entropy, rtol=1e-4
+    )
+    made.train_on_batch(X, Y)
+    found = made.read_statistics()
+    np.testing.assert_allclose(found["loss"], nll.mean(), rtol=1e-4)
+    np.testing.assert_allclose(
+        found["accuracy"], np.mean(right["logits"].argmax(1) == Y)
+    )
+    np.testing.assert_allclose(
+        found["entropy"], right["entropy"].mean(), rtol=1e-4
+    )
+    made.begin_epoch()
+    assert not cases.to_numpy(made.statistics).any()
+
+
+def test_the_agent_alone_learns_from_the_reward():
+    made = trainer(build(action_selection="auto"), PolicySignal(credit="path"))
+    variables = made.trainable_variables
+
+    def task_alone():
+        outputs = made(ops.array(X), training=True)
+        return ops.mean(outputs["logits"] ** 2)
+
+    def agent_alone():
+        outputs = made(ops.array(X), training=True)
+        nll = ops.ones((BATCH, 1))
+        return made.signal(nll, outputs["policy"], outputs["observed"])
+
+    for loss, of_agent in ((task_alone, False), (agent_alone, True)):
+        _, found, _ = gradients(loss, variables)
+        for variable, gradient in zip(variables, found, strict=True):
+            moved = gradient is not None and np.any(gradient)
+            assert moved == (("policy" in variable.name) == of_agent)
+
+
+def test_distances_can_be_imposed_in_training():
+    look_back = np.array(
+        cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
+    )
+    seen = []
+
+    def impose(symbols, seed):
+        seen.append(cases.to_numpy(symbols))
+        return ops.array(look_back)
+
+    made = trainer(build(), impose=impose, seed=1)
+    loss = made.train_on_batch(X, Y)
+    right = nll_of(oracle(look_back=look_back)["logits"], Y).mean()
+    np.testing.assert_allclose(loss, right, rtol=1e-4)
+    np.testing.assert_array_equal(seen[0], X)
+    greedy = nll_of(oracle()["logits"], Y).mean()
+    np.testing.assert_allclose(made.test_on_batch(X, Y), greedy, rtol=1e-4)
+    assert abs(greedy - right) > 1e-3
