@@ -101,6 +101,7 @@ def fit(
     monitor,
     max_epochs,
     max_steps=None,
+    patience=None,
     checkpoint_every=500,
     on_step=None,
     on_epoch=None,
@@ -126,6 +127,8 @@ def fit(
             best weights.
         max_epochs: Epochs in all.
         max_steps: Steps in all, or None.
+        patience: Epochs in a row without a new best value after which
+            training ends, or None.
         checkpoint_every: Steps between two checkpoints; there is one after
             each epoch anyway.
         on_step: Called as `on_step(progress, steps, loss)` after each step of
@@ -149,7 +152,9 @@ def fit(
         if progress.steps % checkpoint_every == 0:
             save()
 
-    while _unfinished(progress, max_epochs, max_steps):
+    while _unfinished(progress, max_epochs, max_steps) and not (
+        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
+    ):
         data = epoch_data(progress.epoch)
         steps = _count_steps(data, progress, max_steps)
         trainer.optimizer.learning_rate = schedule.rate
@@ -175,6 +180,14 @@ def _unfinished(progress, max_epochs, max_steps):
     if progress.step > 0:
         return True
     return progress.epoch <= max_epochs and progress.steps != max_steps
+
+
+def _is_stale(entries, monitor, patience):
+    """Whether the best of the entries lies `patience` epochs back."""
+    if patience is None or not entries:
+        return False
+    values = [entry[monitor] for entry in entries]
+    return len(values) - 1 - values.index(min(values)) >= patience
 
 
 def _count_steps(data, progress, max_steps):

@@ -9,7 +9,7 @@ from gradients import gradients
 from keras import ops
 
 import dsl
-from dsl import classifier_trainer
+from dsl import classifier_evaluation, classifier_trainer
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 
@@ -196,3 +196,50 @@ def test_distances_can_be_imposed_in_training():
     greedy = nll_of(oracle()["logits"], Y).mean()
     np.testing.assert_allclose(made.test_on_batch(X, Y), greedy, rtol=1e-4)
     assert abs(greedy - right) > 1e-3
+
+
+@pytest.mark.parametrize("batch_size", [3, 100])
+def test_scores_are_those_of_the_oracle(batch_size):
+    model = build()
+    found = classifier_evaluation.score(model, X, Y, batch_size=batch_size)
+    right = oracle()
+    np.testing.assert_allclose(
+        found["nll"], nll_of(right["logits"], Y)[None], rtol=1e-4
+    )
+    np.testing.assert_array_equal(
+        found["correct"], [right["logits"].argmax(1) == Y]
+    )
+    np.testing.assert_array_equal(
+        found["look_back"], [right["look_back"][:, -1]]
+    )
+    forced = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
+    found = classifier_evaluation.score(model, X, Y, look_back=forced)
+    right = oracle(look_back=forced)
+    np.testing.assert_allclose(
+        found["nll"], nll_of(right["logits"], Y)[None], rtol=1e-4
+    )
+
+
+def test_sampled_scores_depend_on_their_seed_alone():
+    model = build()
+    before = [cases.to_numpy(v) for v in model.variables]
+    options = {"action_selection": "sampled", "copies": 3}
+    first = classifier_evaluation.score(model, X, Y, seed=1, **options)
+    again = classifier_evaluation.score(model, X, Y, seed=1, **options)
+    other = classifier_evaluation.score(model, X, Y, seed=2, **options)
+    assert first["nll"].shape == (3, BATCH)
+    np.testing.assert_array_equal(first["nll"], again["nll"])
+    assert np.any(first["nll"] != other["nll"])
+    assert np.any(first["look_back"][0] != first["look_back"][1])
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.backend
+def test_choices_by_symbol():
+    found = classifier_evaluation.choices_by_symbol(
+        np.array([0, 2, 2, 0]), np.array([[1, 3, 3, 2], [1, 3, 1, 1]]), 4, 3
+    )
+    np.testing.assert_allclose(
+        found, [[0.75, 0.25, 0], [0, 0, 0], [0.25, 0, 0.75], [0, 0, 0]]
+    )

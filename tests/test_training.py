@@ -293,6 +293,29 @@ def test_a_stop_in_the_validation_or_after_it_loses_nothing(run, unbroken):
     assert_same_end(run, entries, *unbroken)
 
 
+@pytest.mark.parametrize(
+    ("values", "epochs"),
+    [([4.0, 5.0, 3.0, 3.0, 3.5, 1.0], 5), ([4.0, 3.0, 2.0, 1.0], 4)],
+)
+def test_training_ends_when_nothing_gets_better(values, epochs, run):
+    """After two epochs in a row, a stop between them or not."""
+    left = iter(values)
+
+    def on_epoch(entry):
+        if entry["epoch"] == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    entries, stops = until_done(
+        learner,
+        run,
+        finish_epoch=lambda trained: {"valid": next(left)},
+        on_epoch=on_epoch,
+        max_epochs=len(values),
+        patience=2,
+    )
+    assert (len(entries), stops) == (epochs, 1)
+
+
 class Killed(BaseException):
     """What no handler awaits."""
 
