@@ -2,9 +2,8 @@
 
 import argparse
 
-from dsl import choices
 from language_modeling import presets
-from scripts import command_line
+from scripts import command_line, shared_flags
 
 
 def _shares(text):
@@ -41,6 +40,7 @@ def make_parser(source=None):
     _add_inspection_flags(
         parser.add_argument_group("inspection, with --load_model")
     )
+    parser.set_defaults(previous_bias=3.0)
     return parser
 
 
@@ -66,59 +66,12 @@ def _add_run_flags(group):
         default=True,
         help="whether PTB may be downloaded where it is not at hand",
     )
-    add(
-        "--train_dir",
-        type=command_line.name,
-        default="runs",
-        metavar="DIR",
-        help="where run folders are made",
-    )
-    add(
-        "--name",
-        type=command_line.name,
-        help="name of the run folder (default: task, model, seed and time)",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        help="go on with the run of this --name, as if it had not stopped",
-    )
-    add(
-        "--checkpoint_every",
-        type=command_line.count,
-        default=500,
-        metavar="N",
-        help="steps between two checkpoints",
-    )
+    shared_flags.add_run_flags(add)
     add(
         "--load_model",
         type=command_line.name,
         metavar="RUN",
         help="evaluate the best weights of this run folder, train nothing",
-    )
-    add(
-        "--tensorboard",
-        action="store_true",
-        help="also write event files, in the run folder",
-    )
-    add(
-        "--seed",
-        type=command_line.number(int, 0, 2**31 - 1),
-        default=3435,
-        help="seed",
-    )
-    add(
-        "--print_every",
-        type=command_line.count,
-        default=400,
-        metavar="N",
-        help="steps between two lines of progress",
-    )
-    add(
-        "--max_steps",
-        type=command_line.count,
-        metavar="N",
-        help="stop training after N steps in all",
     )
     add(
         "--jit",
@@ -157,55 +110,7 @@ def _add_model_flags(group):
         metavar="P",
         help="on word vectors, between layers and before the softmax",
     )
-    add(
-        "--lamda",
-        type=command_line.share,
-        default=1.0,
-        metavar="L",
-        help="lambda, the share of the chosen state (paper: 1)",
-    )
-    add(
-        "--n_actions",
-        type=command_line.count,
-        default=5,
-        metavar="K",
-        help="K, how many past states can be chosen (paper: 5)",
-    )
-    add(
-        "--forget_bias",
-        type=command_line.number(float),
-        default=0.0,
-        metavar="B",
-        help="constant added to the forget gates",
-    )
-    add(
-        "--policy_units",
-        type=command_line.count,
-        default=50,
-        metavar="N",
-        help="hidden units of the agent (published code: 200)",
-    )
-    add(
-        "--previous_bias",
-        type=command_line.number(float),
-        default=3.0,
-        metavar="B",
-        help="added to the agent's first logit for the previous state",
-    )
-    add(
-        "--observation",
-        choices=choices.OBSERVATIONS,
-        default="previous",
-        help="what the agent sees of the past: h_{t-1}, or the mean of the K "
-        "stored h (published code)",
-    )
-    add(
-        "--empty_slots",
-        choices=choices.EMPTY_SLOTS,
-        default="mask",
-        help="what a distance beyond the first step means (published code: "
-        "zeros)",
-    )
+    shared_flags.add_cell_flags(add)
     add(
         "--keep_buffer",
         action=argparse.BooleanOptionalAction,
@@ -319,18 +224,7 @@ def _add_agent_flags(group):
         help="updates before the agent chooses and learns; until then, the "
         "previous state",
     )
-    add(
-        "--estimator",
-        choices=tuple(presets.ESTIMATOR_DEFAULTS),
-        default="reinforce",
-        help="reinforce (paper), or straight-through Gumbel-softmax",
-    )
-    add(
-        "--rollouts",
-        type=command_line.count,
-        metavar="R",
-        help="runs of the top layer from the same state",
-    )
+    shared_flags.add_signal_flags(add)
     add(
         "--task_rollouts",
         type=command_line.count,
@@ -339,61 +233,10 @@ def _add_agent_flags(group):
         "judge the agent's choices (default: all)",
     )
     add(
-        "--reward",
-        choices=choices.REWARDS,
-        default="log_likelihood",
-        help="of each word (published code: probability)",
-    )
-    add(
         "--discount",
         type=command_line.share,
         metavar="G",
         help="gamma of the reward-to-go",
-    )
-    add(
-        "--baseline",
-        choices=choices.BASELINES,
-        help="subtracted from the reward-to-go",
-    )
-    add(
-        "--policy_weight",
-        type=command_line.number(float, 0),
-        default=1.0,
-        metavar="W",
-        help="weight of the policy loss (published code: 0.3/35)",
-    )
-    add(
-        "--entropy_weight",
-        type=command_line.number(float),
-        metavar="W",
-        help="weight of the entropy of each decision; if given, it stays, "
-        "unless --final_entropy_weight is given too",
-    )
-    add(
-        "--final_entropy_weight",
-        type=command_line.number(float),
-        metavar="W",
-        help="value that the entropy weight goes to, linearly",
-    )
-    add(
-        "--entropy_steps",
-        type=command_line.count,
-        metavar="N",
-        help="updates until --final_entropy_weight is reached",
-    )
-    add(
-        "--sequence_entropy_weight",
-        type=command_line.number(float, 0),
-        default=0.0,
-        metavar="W",
-        help="weight of the entropy of the action sequence (paper: 1)",
-    )
-    add(
-        "--temperature",
-        type=command_line.positive,
-        default=1.0,
-        metavar="TAU",
-        help="of the straight-through estimator",
     )
     add(
         "--agent_optimizer",
@@ -401,13 +244,6 @@ def _add_agent_flags(group):
         default="adam",
         help="adam: its own, outside of the clip; shared: the model's "
         "(published code)",
-    )
-    add(
-        "--agent_learning_rate",
-        type=command_line.positive,
-        default=1e-3,
-        metavar="R",
-        help="rate of the agent's own optimizer",
     )
 
 
@@ -469,12 +305,9 @@ def _add_inspection_flags(group):
 def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
     shares = args.look_back_shares
-    rules = (
-        (
-            args.baseline == "leave_one_out" and args.rollouts < 2,
-            "argument --baseline: leave_one_out compares rollouts and needs "
-            f"--rollouts of at least 2. Received: {args.rollouts}",
-        ),
+    shared_flags.check_together(parser, args)
+    shared_flags.check(
+        parser,
         (
             (args.task_rollouts or 1) > args.rollouts,
             "argument --task_rollouts: must be at most --rollouts, "
@@ -491,21 +324,6 @@ def check_together(parser, args):
             f"{args.n_actions}, shares. Received: {len(shares or [])}",
         ),
         (
-            args.final_entropy_weight is not None and not args.entropy_steps,
-            "argument --final_entropy_weight: needs --entropy_steps, the "
-            "updates until it is reached.",
-        ),
-        (
-            args.entropy_steps is not None
-            and args.final_entropy_weight is None,
-            "argument --entropy_steps: needs --final_entropy_weight, which is "
-            "reached after them.",
-        ),
-        (
-            args.resume and args.name is None,
-            "argument --resume: needs --name, the run to go on with.",
-        ),
-        (
             args.resume and args.load_model is not None,
             "argument --resume: trains on, and --load_model trains nothing; "
             "give one of them.",
@@ -520,6 +338,3 @@ def check_together(parser, args):
             "argument --figure: needs --sentences of at least 1. Received: 0",
         ),
     )
-    for broken, message in rules:
-        if broken:
-            parser.error(message)

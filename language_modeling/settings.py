@@ -1,7 +1,7 @@
 """From the command line to checked settings, and back from a run's."""
 
 from language_modeling import flags, presets
-from scripts import command_line
+from scripts import command_line, shared_flags
 
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
@@ -36,16 +36,12 @@ def parse_args(arguments=None, source=None):
     first.add_argument("--preset")
     first.add_argument("--policy", default="learned")
     first.add_argument("--estimator", default="reinforce")
-    first.add_argument("--entropy_weight")
-    first.add_argument("--final_entropy_weight")
     known, _ = first.parse_known_args(arguments)
-    parser.set_defaults(**presets.ESTIMATOR_DEFAULTS.get(known.estimator, {}))
+    recipe = presets.ESTIMATOR_DEFAULTS.get(known.estimator, {})
     preset = presets.PRESETS.get(known.preset, {})
-    given = known.entropy_weight is not None or "entropy_weight" in preset
-    if given and known.final_entropy_weight is None:
-        # A weight that is given stays, unless its end is given too.
-        parser.set_defaults(final_entropy_weight=None, entropy_steps=None)
-    parser.set_defaults(**preset)
+    if "entropy_weight" in preset:
+        recipe = {**recipe, "final_entropy_weight": None, "entropy_steps": None}
+    shared_flags.set_entropy_defaults(parser, arguments, {**recipe, **preset})
     if known.policy != "learned":
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)

@@ -84,3 +84,4 @@ def picture(text):
 count = number(int, 1)
 positive = number(float, 0, open_low=True)
 share = number(float, 0, 1)
+seed = number(int, 0, 2**31 - 1)
