@@ -47,7 +47,7 @@ def read_text(path: Path, sha256: str | None = None) -> str:
             packed file is damaged, if the content is empty, binary or not
             UTF-8, or if its hash is not the given one.
     """
-    content = _read_bytes(path)
+    content = read_bytes(path)
     if not content:
         raise DataError(f"{path} must not be empty. Received: 0 bytes")
     if b"\0" in content:
@@ -67,30 +67,19 @@ def read_text(path: Path, sha256: str | None = None) -> str:
     return text
 
 
-def check_hash(
-    name: str, content: bytes, algorithm: str, expected: str
-) -> None:
-    """Compares the hash of some bytes with the documented one.
+def read_bytes(path: Path) -> bytes:
+    """Reads a regular file, unpacking it if its name ends in `.gz`.
 
     Args:
-        name: What the bytes are, for the message.
-        content: The bytes.
-        algorithm: `"sha256"` or `"md5"`.
-        expected: The documented hash, hexadecimal.
+        path: The file.
+
+    Returns:
+        Its bytes.
 
     Raises:
-        DataError: If they differ.
+        DataError: If the path is not a regular file or cannot be read, if it
+            holds more than any corpus, or if a packed file is damaged.
     """
-    digest = hashlib.new(algorithm, content, usedforsecurity=False)
-    if digest.hexdigest() != expected:
-        raise DataError(
-            f"{name} must have the {algorithm} {expected}. Received: "
-            f"{digest.hexdigest()}"
-        )
-
-
-def _read_bytes(path: Path) -> bytes:
-    """Returns the unpacked bytes of a regular file, or raises DataError."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # A pipe would block.
             raise DataError(
@@ -113,3 +102,25 @@ def _read_bytes(path: Path) -> bytes:
             f"{path} must hold at most {_MAX_BYTES} bytes. Received: more"
         )
     return content
+
+
+def check_hash(
+    name: str, content: bytes, algorithm: str, expected: str
+) -> None:
+    """Compares the hash of some bytes with the documented one.
+
+    Args:
+        name: What the bytes are, for the message.
+        content: The bytes.
+        algorithm: `"sha256"` or `"md5"`.
+        expected: The documented hash, hexadecimal.
+
+    Raises:
+        DataError: If they differ.
+    """
+    digest = hashlib.new(algorithm, content, usedforsecurity=False)
+    if digest.hexdigest() != expected:
+        raise DataError(
+            f"{name} must have the {algorithm} {expected}. Received: "
+            f"{digest.hexdigest()}"
+        )
