@@ -12,6 +12,7 @@ OBSERVATIONS = ("previous", "mean")
 CREDITS = ("all", "path")
 EMPTY_SLOTS = ("mask", "zeros", "previous")
 ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+INDEX_FROM = ("last10", "start")
 PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 
 

@@ -1,6 +1,6 @@
 """Corpora: files in, arrays out."""
 
-from dsl.datasets import generated, ptb, streams
+from dsl.datasets import generated, number_prediction, ptb, streams
 from dsl.datasets.corpus import EOS, Corpus, decode
 from dsl.datasets.errors import DataError
 from dsl.datasets.language_model import language_model_corpus
@@ -12,6 +12,7 @@ __all__ = [
     "decode",
     "generated",
     "language_model_corpus",
+    "number_prediction",
     "ptb",
     "streams",
 ]
