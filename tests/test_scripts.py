@@ -26,7 +26,10 @@ PYTHON = sorted(
     path
     for path in ROOT.glob("scripts/*.py")
     if path.name not in ("__init__.py", "command_line.py")
-) + [ROOT / "language_modeling" / "RL_train.py"]
+) + [
+    ROOT / "language_modeling" / "RL_train.py",
+    ROOT / "number_prediction" / "produce_data.py",
+]
 
 
 def name(path):

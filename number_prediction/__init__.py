@@ -1,0 +1,1 @@
+"""Number prediction: the task's programs and their parts."""

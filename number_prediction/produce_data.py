@@ -1,0 +1,232 @@
+"""Makes the three files of number prediction.
+
+python number_prediction/produce_data.py --length 20
+
+The same command again makes the same bytes. A file that holds anything else is
+left alone, unless --force is given.
+"""
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dsl import choices  # noqa: E402
+from scripts import command_line  # noqa: E402
+
+# Of all examples: drawn, and the largest split read back and unpacked.
+COPIES = 4
+
+
+def make_parser():
+    parser = command_line.Parser(
+        prog="produce_data.py",
+        description="Draws training, validation and test examples of number "
+        "prediction: digits, a pointer, and the digit that it points to.",
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, or a file holds "
+        "something else, 130 interrupted.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "--length",
+        type=command_line.number(int, 1, 1000),
+        default=10,
+        metavar="N",
+        help="digits before the pointer; paper: 10 and 20 (T = 11 and 21)",
+    )
+    add(
+        "--index_from",
+        choices=choices.INDEX_FROM,
+        default="last10",
+        help="where pointer 0 points: to the first of the last --symbols "
+        "digits, as in the published program for the data, or to the start, "
+        "as in the published picture; the same where --length is at most "
+        "--symbols",
+    )
+    add(
+        "--symbols",
+        type=command_line.number(int, 2, 256),
+        default=10,
+        metavar="N",
+        help="size of the alphabet; published code: 10",
+    )
+    for split, count, published in (
+        ("train", 100_000, ""),
+        ("valid", 10_000, "; published code: none"),
+        ("test", 10_000, "; published code: 1,000 of 100,000"),
+    ):
+        add(
+            f"--{split}",
+            type=command_line.count,
+            default=count,
+            metavar="N",
+            # The paper's text was not at hand.
+            help=f"{split} examples; paper, by report: {count:,}{published}",
+        )
+    add(
+        "--seed",
+        type=command_line.number(int, 0, 2**31 - 1),
+        default=3435,
+        help="seed of all examples",
+    )
+    add(
+        "--out_dir",
+        type=command_line.name,
+        default="data/number_prediction",
+        metavar="DIR",
+        help="folder of the files, made if it is missing",
+    )
+    add(
+        "--force",
+        action="store_true",
+        help="replace files that hold something else",
+    )
+    return parser
+
+
+def main(args):
+    if importlib.util.find_spec("numpy") is None:
+        return fail(
+            1,
+            f"NumPy is not installed for {sys.executable}; run scripts/setup "
+            "and then .venv/bin/python.",
+        )
+    from dsl import interrupts
+
+    try:
+        with interrupts.sigterm_as_ctrl_c():
+            return produce(args)
+    except OSError as error:
+        name = args.out_dir if error.filename is None else error.filename
+        return fail(1, f"{name}: {error.strerror}.")
+    except MemoryError:
+        return fail(1, "more memory is needed than there is.")
+    except KeyboardInterrupt:
+        return fail(130, "interrupted.")
+
+
+def produce(args):
+    """Draws, looks at what is there, and writes what is not."""
+    from dsl.datasets import number_prediction
+
+    settings = number_prediction.Settings(
+        length=args.length,
+        index_from=args.index_from,
+        symbols=args.symbols,
+        seed=args.seed,
+    )
+    counts = {"train": args.train, "valid": args.valid, "test": args.test}
+    fault = size_fault(settings, counts) or folder_fault(args.out_dir)
+    if fault is not None:
+        return fail(2, fault)
+    drawn = {
+        split: number_prediction.draw(settings, split, count)
+        for split, count in counts.items()
+    }
+    there = {}
+    for split, examples in drawn.items():
+        path = path_of(args, examples)
+        there[split], fault = find(path, examples)
+        if fault is not None and not args.force:
+            return fail(2, f"{path}: {fault}; --force replaces it.")
+    for split, examples in drawn.items():
+        path = path_of(args, examples)
+        if not there[split]:
+            number_prediction.save(path, examples)
+        say(
+            f"{path}: {len(examples):,} examples, sha256 {examples.sha256}, "
+            f"{'unchanged' if there[split] else 'written'}"
+        )
+    for split in ("valid", "test"):
+        same, chance = number_prediction.overlap(drawn["train"], drawn[split])
+        say(
+            f"{split}: {same:,} of {counts[split]:,} examples also stand in "
+            f"train; chance gives {chance:.2g}"
+        )
+    return 0
+
+
+def size_fault(settings, counts):
+    """Says which split is too large, if one is."""
+    from dsl.datasets import number_prediction
+
+    most = number_prediction.MOST_BYTES
+    for split, count in counts.items():
+        if settings.bytes_of(count) > most:
+            return (
+                f"argument --{split}: must be at most "
+                f"{most // settings.bytes_of(1):,} with --length "
+                f"{settings.length}. Received: {count:,}"
+            )
+    needed = COPIES * sum(map(settings.bytes_of, counts.values()))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        return (
+            "argument --length, --train, --valid, --test: must fit into "
+            f"{memory >> 20:,} MiB of memory. Received: what needs "
+            f"{needed >> 20:,} MiB"
+        )
+    return None
+
+
+def folder_fault(folder):
+    """Makes the folder; says why it cannot be one, if it cannot."""
+    try:
+        if os.path.isdir(folder) or not os.path.lexists(folder):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            return None
+    except ValueError:  # No name that a system knows.
+        pass
+    return f"argument --out_dir: must be a folder. Received: {folder!r}"
+
+
+def path_of(args, examples):
+    """The file of a split."""
+    from dsl.datasets import number_prediction
+
+    name = number_prediction.file_name(examples.settings, examples.split)
+    return Path(args.out_dir) / name
+
+
+def find(path, examples):
+    """Whether a file holds these examples, and what it holds instead."""
+    from dsl.datasets import DataError, number_prediction
+
+    if not os.path.lexists(path):
+        return False, None
+    try:
+        found = number_prediction.load(path, examples.split, examples.settings)
+    except DataError as error:
+        return False, f"is there and holds something else ({error})"
+    if found.sha256 == examples.sha256:
+        return True, None
+    return False, (
+        f"holds {len(found):,} examples of --seed {found.settings.seed}, and "
+        f"would hold {len(examples):,} of {examples.settings.seed}"
+    )
+
+
+def say(line):
+    """Prints a line at once, in which a name of the user's may stand."""
+    from dsl import messages
+
+    print(messages.one_line(line), flush=True)
+
+
+def fail(code, error):
+    """Says in one line what went wrong."""
+    from dsl import messages
+
+    line = messages.one_line(error)
+    print(f"produce_data.py: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(make_parser().parse_args()))
