@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 
-from dsl.archives import DAMAGED
+from dsl.archives import DAMAGED, read_member
 from dsl.atomic import replacing
 
 FORMAT = 1
@@ -128,9 +128,7 @@ def _read(path, wanted):
 
 def _read_state(archive, path):
     """The header, from a member of a size that is worth reading."""
-    if archive.getinfo(_STATE).file_size > _MOST_STATE:
-        raise ValueError("a state of this size was never written")
-    header = json.loads(archive.read(_STATE))
+    header = json.loads(read_member(archive, _STATE, _MOST_STATE))
     found = header["format"]
     if found != FORMAT:
         raise CheckpointError(
@@ -174,5 +172,7 @@ def _read_array(archive, name, like, path):
                 f"{path}: {name!r} must be {like.dtype}{list(like.shape)}. "
                 f"Received: {header[2]}{list(header[0])}"
             )
-        data = member.read()
+        data = member.read(like.nbytes)
+        if member.read(1):
+            raise ValueError("more bytes than an array of this shape has")
     return np.frombuffer(data, like.dtype).reshape(like.shape)

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import tracemalloc
 import zipfile
 
 import cases
@@ -289,6 +290,31 @@ class Hostile:
 
     def __reduce__(self):
         return os.mkdir, (str(self.path),)
+
+
+def test_a_state_that_unpacks_to_more_than_it_says(path):
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    honest = members["state.json"]
+    members["state.json"] = honest + b" " * 2 * 10**7
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        number = list(members).index("state.json")
+    data = bytearray(path.read_bytes())
+    # 46 bytes of each entry of the directory stand before its name.
+    before = sum(46 + len(name) for name in list(members)[:number])
+    size = archive.start_dir + before + 24
+    data[size : size + 4] = len(honest).to_bytes(4, "little")
+    path.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(checkpoints.CheckpointError, match="damaged"):
+            checkpoints.read_state(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10**6
 
 
 def test_no_pickle_is_loaded(path, tmp_path):

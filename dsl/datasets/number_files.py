@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dsl import choices
-from dsl.archives import DAMAGED
+from dsl.archives import DAMAGED, read_member
 from dsl.atomic import replacing
 from dsl.datasets import files
 from dsl.datasets.corpus import SPLITS
@@ -150,7 +150,7 @@ def _read(
             f"{path} must hold {', '.join(_MEMBERS)}, as produce_data.py "
             f"writes them. Received: {_short(names)}"
         )
-    header = json.loads(_read_member(archive, _HEADER, _MOST_HEADER))
+    header = json.loads(read_member(archive, _HEADER, _MOST_HEADER))
     if header["format"] != FORMAT:
         raise DataError(
             f"{path}: its format must be {FORMAT}. Received: "
@@ -188,20 +188,6 @@ def _check_settings(
             )
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """Reads a member of at most so many bytes."""
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_DEFLATED or info.file_size > most:
-        raise ValueError("produce_data.py writes no such member")
-    # It may hold more than it says; asked for a number of bytes, zlib unpacks
-    # no more.
-    with archive.open(info) as member:
-        data = member.read(info.file_size)
-    if len(data) != info.file_size:
-        raise ValueError("a member of fewer bytes than it says")
-    return data
-
-
 def _read_array(
     archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], path: Path
 ) -> np.ndarray:
@@ -214,7 +200,7 @@ def _read_array(
             f"{path}: {name} must hold {size} numbers. Received: {received} "
             "bytes"
         )
-    member = io.BytesIO(_read_member(archive, name, most))
+    member = io.BytesIO(read_member(archive, name, most))
     if np.lib.format.read_magic(member) != (1, 0):
         raise ValueError("another version of the array format")
     header = np.lib.format.read_array_header_1_0(
