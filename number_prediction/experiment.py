@@ -1,0 +1,374 @@
+"""From settings to a trained and measured classifier."""
+
+import os
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+import dsl
+from dsl import (
+    classifier_evaluation,
+    classifier_trainer,
+    provenance,
+    schedules,
+    training,
+)
+from dsl import policy as choosing
+from dsl.datasets import number_prediction as data
+from dsl.optimizers import GroupedOptimizer
+from dsl.policy_signal import PolicySignal
+from dsl.seeds import spread
+from number_prediction import settings
+
+
+def build_model(args):
+    """The classifier: one recurrent layer, and a readout."""
+    seeds = spread(args.seed, 6)
+    options = {
+        "kernel_initializer": keras.initializers.GlorotUniform(seeds[0]),
+        "recurrent_initializer": keras.initializers.Orthogonal(seed=seeds[1]),
+        "unit_forget_bias": False,
+        "forget_bias": args.forget_bias,
+        "return_sequences": True,
+        "return_state": True,
+        "seed": seeds[2],
+        "name": "layer_0",
+    }
+    classifier = dsl.SequenceClassifier(
+        args.symbols,
+        args.symbols,
+        [_layer(args, options)],
+        # As in the published code.
+        kernel_initializer=keras.initializers.RandomNormal(
+            stddev=0.3, seed=seeds[3]
+        ),
+        bias_initializer=keras.initializers.Constant(0.1),
+        name="sequence_classifier",
+    )
+    classifier.build((args.batch_size, args.length + 1))
+    return classifier
+
+
+def _layer(args, options):
+    if args.model == "attention":
+        return dsl.AttentionLSTM(
+            args.rnn_size,
+            num_states=args.n_actions,
+            skip_weight=args.lamda,
+            attention_units=args.policy_units,
+            **options,
+        )
+    if args.model == "fixed_skip":
+        return dsl.FixedSkipLSTM(
+            args.rnn_size,
+            skip=args.skip,
+            skip_weight=args.lamda,
+            **options,
+        )
+    if args.model == "lstm":
+        return dsl.LSTM(args.rnn_size, **options)
+    return dsl.DynamicSkipLSTM(
+        args.rnn_size,
+        num_actions=args.n_actions,
+        skip_weight=args.lamda,
+        policy_units=args.policy_units,
+        observation=args.observation,
+        empty_slots=args.empty_slots,
+        previous_bias=args.previous_bias,
+        # Without a signal and a gradient the agent stays as it is.
+        estimator=args.estimator if learns(args) else "reinforce",
+        temperature=args.temperature,
+        return_policy=args.n_actions > 1,
+        **options,
+    )
+
+
+def build_trainer(args, classifier):
+    """The classifier with its learning signal and optimizers, compiled."""
+    signal = None
+    if learns(args):
+        signal = PolicySignal(
+            estimator=args.estimator,
+            reward=args.reward,
+            baseline=args.baseline,
+            num_rollouts=args.rollouts,
+            policy_weight=args.policy_weight,
+            entropy_weight=args.entropy_weight,
+            final_entropy_weight=args.final_entropy_weight,
+            entropy_steps=args.entropy_steps or 0,
+            sequence_entropy_weight=args.sequence_entropy_weight,
+            credit=args.credit,
+            probability_offset=args.probability_offset,
+        )
+    imposes = chooses(args) and args.policy != "learned"
+    trainer = classifier_trainer.ClassifierTrainer(
+        classifier,
+        args.batch_size,
+        signal,
+        task_weight=args.task_weight,
+        impose=imposer(args) if imposes else None,
+        seed=spread(args.seed, 6)[4],
+    )
+    agent = keras.optimizers.Adam(
+        args.agent_learning_rate, epsilon=args.adam_epsilon
+    )
+    trainer.compile(
+        optimizer=GroupedOptimizer(
+            keras.optimizers.Adam(
+                args.learning_rate, epsilon=args.adam_epsilon
+            ),
+            agent if signal is not None else None,
+        ),
+        jit_compile=args.jit,
+    )
+    trainer.build((args.batch_size, args.length + 1))
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def chooses(args):
+    """Whether the model has past states to choose from."""
+    return args.model == "dynamic_skip" and args.n_actions > 1
+
+
+def learns(args):
+    """Whether the model has an agent that learns."""
+    return chooses(args) and args.policy == "learned"
+
+
+def imposer(args):
+    """The policies that need no agent, as functions of the symbols.
+
+    The oracle looks back from the pointer to the digit that it points to,
+        k = length - (first + b),
+    and before that always to the previous state.
+    """
+    task = data.Settings(args.length, args.index_from, args.symbols)
+
+    def uniform(symbols, seed):
+        shares = [1.0] * args.n_actions
+        return choosing.random_look_back(shares, ops.shape(symbols), seed)
+
+    def oracle(symbols, seed):
+        symbols = ops.cast(symbols, "int32")
+        last = args.length - task.first - symbols[:, -1:]
+        before = ops.ones_like(symbols[:, :-1])
+        return ops.concatenate([before, last], axis=1)
+
+    return {"uniform": uniform, "oracle": oracle}[args.policy]
+
+
+class Batches:
+    """The batches of one epoch: a sequence of pairs (symbols, labels).
+
+    Args:
+        examples: The `dsl.datasets.number_prediction.Examples`.
+        batch_size: Sequences a batch; what is left over is left out.
+        order: The order of the examples, integer `(n,)`, or None.
+    """
+
+    def __init__(self, examples, batch_size, order=None):
+        self.examples = examples
+        self.batch_size = batch_size
+        self.order = np.arange(len(examples)) if order is None else order
+
+    def __len__(self):
+        return len(self.examples) // self.batch_size
+
+    def __getitem__(self, n):
+        start = n * self.batch_size
+        rows = self.order[start : start + self.batch_size]
+        symbols = self.examples.inputs[rows].astype(np.int32)
+        return symbols, self.examples.labels[rows].astype(np.int32)
+
+
+def epoch_data(args, examples):
+    """Function of an epoch's number that gives its batches."""
+
+    def batches(epoch):
+        order = None
+        if args.shuffle:
+            seed = np.random.SeedSequence(args.seed, spawn_key=(epoch,))
+            order = np.random.default_rng(seed).permutation(len(examples))
+        return Batches(examples, args.batch_size, order)
+
+    return batches
+
+
+def evaluate(args, classifier, examples, actions="greedy", copies=1):
+    """Scores examples; what it returns: `dsl.classifier_evaluation.score`."""
+    look_back = None
+    if chooses(args) and args.policy != "learned":
+        seed = keras.random.SeedGenerator(spread(args.seed, 6)[5])
+        symbols = ops.convert_to_tensor(examples.inputs)
+        look_back = ops.convert_to_numpy(imposer(args)(symbols, seed))
+    return classifier_evaluation.score(
+        classifier,
+        examples.inputs,
+        examples.labels,
+        action_selection=actions,
+        look_back=look_back,
+        copies=copies,
+        seed=args.seed,
+        jit_compile=args.jit,
+    )
+
+
+def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
+    """Trains for the epochs or steps asked for, from the last checkpoint.
+
+    Args:
+        args: The settings.
+        trainer: What `build_trainer` returned.
+        splits: Dict of the examples `train` and `valid`.
+        run: The `dsl.runs.RunFolder`.
+        on_resume: Called with the `dsl.training.Progress` at the start.
+        on_step: See `dsl.training.fit`.
+        on_epoch: Likewise.
+
+    Returns:
+        List of one dict of measurements an epoch.
+    """
+    schedule = schedules.Schedule(
+        args.learning_rate, factor=1.0, constant_epochs=1
+    )
+
+    def finish_epoch(trained):
+        started = time.perf_counter()
+        found = evaluate(
+            args, trainer.classifier, splits["valid"], args.eval_actions
+        )
+        return {
+            "train_loss": trained["loss"],
+            "train_accuracy": trained["accuracy"],
+            "valid_loss": float(found["nll"].mean()),
+            "valid_accuracy": float(found["correct"].mean()),
+            "valid_error": float(1.0 - found["correct"].mean()),
+            **({"entropy": trained["entropy"]} if chooses(args) else {}),
+            "sequences_per_second": trained["steps"]
+            * args.batch_size
+            / trained["seconds"],
+            "valid_seconds": time.perf_counter() - started,
+        }
+
+    progress = training.resume(trainer, run, schedule)
+    on_resume(progress)
+    training.fit(
+        trainer,
+        trainer.classifier,
+        epoch_data(args, splits["train"]),
+        finish_epoch,
+        schedule,
+        run,
+        progress,
+        monitor="valid_error",
+        max_epochs=args.epoch,
+        max_steps=args.max_steps,
+        patience=args.patience,
+        checkpoint_every=args.checkpoint_every,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
+    return progress.entries
+
+
+def teller(args, trainer):
+    """What to tell of an epoch while it goes on; see `ProgressReport`."""
+
+    def tell(loss, pace):
+        found = trainer.read_statistics()
+        return (
+            f"loss {found['loss']:.3f} nats  accuracy "
+            f"{100 * found['accuracy']:.2f} %  "
+            f"{pace * args.batch_size:,.0f} sequences/s"
+        )
+
+    return tell
+
+
+def describe(entry):
+    """One line about an epoch."""
+    line = (
+        f"epoch {entry['epoch']:2d}  train {100 * entry['train_accuracy']:.2f} "
+        f"%  valid {100 * entry['valid_accuracy']:.2f} %  "
+        f"{entry['sequences_per_second']:,.0f} sequences/s"
+    )
+    if "entropy" in entry:
+        line += f"  entropy {entry['entropy']:.3f}"
+    return line
+
+
+def measure(args, classifier, examples):
+    """Accuracy on examples, by each way to act where there is a choice.
+
+    Returns:
+        Dict of `accuracy` (greedy actions, a share), `loss` (nats) and, where
+        there is a learned choice, `accuracy_sampled_mean`, `_std` over
+        `sampled_n` passes, and the `policy`: for each last symbol how often
+        each distance 1..K was chosen, in the sampled passes.
+    """
+    started = time.perf_counter()
+    greedy = evaluate(args, classifier, examples)
+    result = {
+        "accuracy": float(greedy["correct"].mean()),
+        "loss": float(greedy["nll"].mean()),
+        "examples": len(examples),
+    }
+    if learns(args):
+        copies = args.eval_samples
+        sampled = evaluate(args, classifier, examples, "sampled", copies)
+        each = sampled["correct"].mean(axis=1)
+        result["accuracy_sampled_mean"] = float(each.mean())
+        result["accuracy_sampled_std"] = float(each.std(ddof=1))
+        result["sampled_n"] = copies
+        result["policy"] = classifier_evaluation.choices_by_symbol(
+            examples.inputs[:, -1],
+            sampled["look_back"],
+            args.symbols,
+            args.n_actions,
+        ).tolist()
+    result["seconds"] = time.perf_counter() - started
+    return result
+
+
+def in_words(measured):
+    """The accuracies of a measurement in words."""
+    text = f"accuracy {100 * measured['accuracy']:.2f} %"
+    if "sampled_n" not in measured:
+        return text
+    return (
+        f"{text} (sampled {100 * measured['accuracy_sampled_mean']:.2f}"
+        f" +- {100 * measured['accuracy_sampled_std']:.2f},"
+        f" n={measured['sampled_n']})"
+    )
+
+
+def record(args, classifier, data_sha256, epochs, measured, context):
+    """The run record that `result.json` holds."""
+    best = min(epochs, key=lambda entry: entry["valid_error"])
+    training_seconds = sum(entry["seconds"] for entry in epochs)
+    valid_seconds = sum(entry["valid_seconds"] for entry in epochs)
+    return {
+        "task": "number_prediction",
+        "model": args.model,
+        "corpus": "number_prediction",
+        "settings": settings.of_run(args),
+        "command": context["command"],
+        "parameters": int(classifier.count_params()),
+        "seconds": training_seconds + valid_seconds + measured["seconds"],
+        "train_seconds": training_seconds,
+        "steps": epochs[-1]["steps"],
+        "epochs": epochs,
+        "valid": {"accuracy": best["valid_accuracy"], "epoch": best["epoch"]},
+        "test": measured,
+        "published": context["published"],
+        "weights_sha256": provenance.weights_sha256(classifier),
+        "last_weights_sha256": context["last_weights_sha256"],
+        "versions": provenance.versions(),
+        "commit": context["commit"],
+        "data_sha256": data_sha256,
+        "backend": keras.backend.backend(),
+        "cores": os.cpu_count(),
+    }

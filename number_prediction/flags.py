@@ -1,0 +1,251 @@
+"""Flags of the number-prediction task."""
+
+import argparse
+
+from dsl import choices
+from dsl.datasets import number_prediction as data
+from number_prediction import recipes
+from scripts import command_line, shared_flags
+
+
+def make_parser(prog, length):
+    """The parser of every flag, with the defaults of no recipe.
+
+    Args:
+        prog: Name of the program.
+        length: Its default for `--length`.
+    """
+    parser = command_line.Parser(
+        prog=prog,
+        description="Trains a network to find the digit that the last number "
+        "of a sequence points to.",
+        epilog="Exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing "
+        "or wrong, 130 interrupted; --resume goes on.",
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_data_flags(parser.add_argument_group("data"), length)
+    _add_run_flags(parser.add_argument_group("run"))
+    _add_model_flags(parser.add_argument_group("model"))
+    _add_training_flags(parser.add_argument_group("training"))
+    _add_agent_flags(parser.add_argument_group("agent"))
+    _add_evaluation_flags(parser.add_argument_group("evaluation"))
+    parser.set_defaults(
+        n_actions=10, policy_units=10, forget_bias=1.0, print_every=200
+    )
+    return parser
+
+
+def _add_data_flags(group, length):
+    add = group.add_argument
+    add(
+        "--data_dir",
+        type=command_line.name,
+        default="data/number_prediction",
+        metavar="DIR",
+        help="folder with the files of produce_data.py",
+    )
+    add(
+        "--length",
+        type=command_line.number(int, 1, data.MOST_LENGTH),
+        default=length,
+        metavar="N",
+        help="free digits; T = N + 1 (paper: 10 and 20)",
+    )
+    add(
+        "--index_from",
+        choices=choices.INDEX_FROM,
+        default="last10",
+        help="what the pointer counts from; the same for ten digits",
+    )
+    add(
+        "--symbols",
+        type=command_line.number(int, 2, data.MOST_SYMBOLS),
+        default=10,
+        metavar="N",
+        help="size of the alphabet",
+    )
+    add(
+        "--produce",
+        action="store_true",
+        help="make the files, 100,000, 10,000 and 10,000 examples, if they are "
+        "not there",
+    )
+    add(
+        "--data_seed",
+        type=command_line.seed,
+        metavar="N",
+        help="seed that the files must have, and are made with (default: any, "
+        "and 3435)",
+    )
+
+
+def _add_run_flags(group):
+    add = group.add_argument
+    add(
+        "--recipe",
+        choices=recipes.RECIPES,
+        default="best",
+        help="settings to start from; explicit flags override them. paper: "
+        "its objective as stated; published_code: its choices and mistakes",
+    )
+    shared_flags.add_run_flags(add)
+    add(
+        "--seeds",
+        type=command_line.seed,
+        nargs="+",
+        metavar="N",
+        help="one run a seed, in folders <name>-seed<N>",
+    )
+    add(
+        "--jit",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compile with XLA",
+    )
+
+
+def _add_model_flags(group):
+    add = group.add_argument
+    add(
+        "--model",
+        choices=("lstm", "attention", "fixed_skip", "dynamic_skip"),
+        default="dynamic_skip",
+        help="what connects to the past",
+    )
+    add(
+        "--rnn_size",
+        type=command_line.count,
+        default=200,
+        metavar="N",
+        help="LSTM units",
+    )
+    shared_flags.add_cell_flags(add)
+    add(
+        "--skip",
+        type=command_line.count,
+        default=5,
+        metavar="S",
+        help="distance of the fixed skip (paper, elsewhere: 3 and 5)",
+    )
+
+
+def _add_training_flags(group):
+    add = group.add_argument
+    add(
+        "--batch_size",
+        type=command_line.count,
+        default=100,
+        metavar="B",
+        help="sequences a step",
+    )
+    add(
+        "--learning_rate",
+        type=command_line.positive,
+        default=1e-3,
+        metavar="R",
+        help="rate of Adam",
+    )
+    add(
+        "--adam_epsilon",
+        type=command_line.positive,
+        default=1e-7,
+        metavar="E",
+        help="epsilon of Adam, also the agent's (published code: 1e-8)",
+    )
+    add(
+        "--epoch",
+        type=command_line.count,
+        default=6,
+        metavar="N",
+        help="largest number of epochs (published code: 200)",
+    )
+    add(
+        "--patience",
+        type=command_line.count,
+        metavar="N",
+        help="stop after N epochs without a better validation (published "
+        "code: says so after 4, and goes on)",
+    )
+    add(
+        "--shuffle",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="another order each epoch (published code: no)",
+    )
+    add(
+        "--task_weight",
+        type=command_line.positive,
+        default=1.0,
+        metavar="W",
+        help="weight of the task's loss (published code: 0.1, by mistake)",
+    )
+
+
+def _add_agent_flags(group):
+    add = group.add_argument
+    add(
+        "--policy",
+        choices=("learned", "uniform", "oracle"),
+        default="learned",
+        help="learned (paper); uniform: any distance; oracle: the one that "
+        "leads to the digit pointed to",
+    )
+    shared_flags.add_signal_flags(add)
+    add(
+        "--credit",
+        choices=choices.CREDITS,
+        default="all",
+        help="which choices earn the reward: all (paper), or those through "
+        "which the last state was reached",
+    )
+    add(
+        "--probability_offset",
+        type=command_line.number(float, 0),
+        default=0.0,
+        metavar="E",
+        help="log(pi + E) in the place of log pi (published code: 1, by "
+        "mistake)",
+    )
+
+
+def _add_evaluation_flags(group):
+    add = group.add_argument
+    add(
+        "--eval_actions",
+        choices=("greedy", "sampled"),
+        default="greedy",
+        help="actions of validation (published code: sampled)",
+    )
+    add(
+        "--eval_samples",
+        type=command_line.number(int, 2),
+        default=5,
+        metavar="N",
+        help="sampled passes over the test examples",
+    )
+
+
+def check_together(parser, args):
+    """Ends with an error unless the flags fit each other."""
+    settings = data.Settings(args.length, args.index_from, args.symbols)
+    farthest = args.length - settings.first
+    shared_flags.check_together(parser, args)
+    shared_flags.check(
+        parser,
+        (
+            args.policy != "learned" and args.model != "dynamic_skip",
+            "argument --policy: is one of --model dynamic_skip. Received: "
+            f"--policy {args.policy} of --model {args.model}",
+        ),
+        (
+            args.policy == "oracle" and farthest > args.n_actions,
+            "argument --policy: oracle needs --n_actions that reach every "
+            f"digit pointed to, {farthest}. Received: {args.n_actions}",
+        ),
+        (
+            args.seeds is not None and len(set(args.seeds)) < len(args.seeds),
+            "argument --seeds: must be different seeds. Received: "
+            f"{' '.join(map(str, args.seeds or []))}",
+        ),
+    )
