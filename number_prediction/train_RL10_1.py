@@ -15,6 +15,8 @@ from scripts import program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
 TASK = "number_prediction"
+# The paper's, for --produce.
+COUNTS = {"train": 100_000, "valid": 10_000, "test": 10_000}
 
 
 def main(args, script=__file__):
@@ -78,8 +80,7 @@ def produce(wanted, folder):
     from dsl.datasets import number_prediction
 
     folder.mkdir(parents=True, exist_ok=True)
-    counts = {"train": 100_000, "valid": 10_000, "test": 10_000}
-    for split, count in counts.items():
+    for split, count in COUNTS.items():
         path = folder / number_prediction.file_name(wanted, split)
         if not path.exists():
             examples = number_prediction.draw(wanted, split, count)

@@ -1,0 +1,434 @@
+"""The command that trains number prediction."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from test_broken_inputs import uncompiled
+
+from dsl import classifier_trainer, results
+from dsl.datasets import number_prediction as data
+from number_prediction import experiment, recipes, settings, train_RL10_1
+
+ROOT = Path(__file__).resolve().parents[1]
+COUNTS = {"train": 60, "valid": 20, "test": 30}
+TINY = "--length 5 --rnn_size 6 --batch_size 10 --eval_samples 2".split()
+TINY += "--n_actions 5 --epoch 2".split()
+
+
+def write(folder, task, counts=COUNTS):
+    for split, count in counts.items():
+        path = folder / data.file_name(task, split)
+        data.save(path, data.draw(task, split, count))
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Runs the program in this process, in a folder with small data."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "number_prediction"
+    folder.mkdir(parents=True)
+    write(folder, data.Settings(5, seed=1))
+
+    def main(*arguments):
+        monkeypatch.setattr(sys, "argv", ["train_RL10_1.py", *arguments])
+        return train_RL10_1.main(settings.parse_args(arguments))
+
+    with uncompiled():
+        yield main
+
+
+def parse(*arguments):
+    return settings.parse_args(arguments)
+
+
+# Flags.
+
+
+def test_a_recipe_is_where_settings_start_from():
+    args = parse("--recipe", "published_code", "--reward", "probability")
+    assert (args.reward, args.policy_weight) == ("probability", 0.1)
+    assert (args.n_actions, args.policy_units, args.rnn_size) == (10, 10, 200)
+    assert (args.batch_size, args.learning_rate) == (100, 1e-3)
+    for name, recipe in recipes.RECIPES.items():
+        found = vars(parse("--recipe", name))
+        assert {key: found[key] for key in recipe} == recipe
+    assert parse().recipe == "best"
+    assert parse("--entropy_weight", "0.5").entropy_weight == 0.5
+    for flags in ("--estimator straight_through", "--policy uniform"):
+        assert parse(*flags.split()).baseline == "none"
+
+
+WRONG = [
+    ("--length 0", "argument --length: must be an integer at least 1"),
+    ("--length 1001", "at most 1000. Received: '1001'"),
+    ("--symbols 1", "argument --symbols: must be an integer at least 2"),
+    ("--index_from end", "argument --index_from: invalid choice: 'end'"),
+    ("--recipe worst", "argument --recipe: invalid choice: 'worst'"),
+    ("--lamda 1.5", "argument --lamda: must be a number at least 0"),
+    ("--n_actions 0", "argument --n_actions: must be an integer at least 1"),
+    ("--rnn_size x", "argument --rnn_size: must be an integer"),
+    ("--skip 0", "argument --skip: must be an integer"),
+    ("--batch_size -1", "argument --batch_size: must be an integer"),
+    ("--learning_rate 0", "argument --learning_rate: must be a number above"),
+    ("--agent_learning_rate nan", "argument --agent_learning_rate: must be"),
+    ("--adam_epsilon 0", "argument --adam_epsilon: must be a number above 0"),
+    ("--epoch 0", "argument --epoch: must be an integer at least 1"),
+    ("--patience 0", "argument --patience: must be an integer at least 1"),
+    ("--task_weight 0", "argument --task_weight: must be a number above 0"),
+    ("--probability_offset -1", "argument --probability_offset: must be"),
+    ("--credit some", "argument --credit: invalid choice: 'some'"),
+    ("--seeds", "argument --seeds: expected at least one argument"),
+    ("--seeds 1 1", "argument --seeds: must be different seeds"),
+    ("--seeds 1 -2", "argument --seeds: must be an integer at least 0"),
+    ("--data_seed x", "argument --data_seed: must be an integer"),
+    ("--resume", "argument --resume: needs --name"),
+    ("--baseline leave_one_out", "needs --rollouts of at least 2"),
+    ("--policy oracle --model lstm", "is one of --model dynamic_skip"),
+    ("--policy oracle --n_actions 9", "reach every digit pointed to, 10"),
+    ("--entropy_steps 5", "needs --final_entropy_weight"),
+    ("--eval_samples 1", "argument --eval_samples: must be an integer"),
+]
+
+
+@pytest.mark.parametrize(("flags", "rule"), WRONG)
+def test_wrong_flags_are_one_line(flags, rule, capsys):
+    with pytest.raises(SystemExit) as stop:
+        settings.parse_args(flags.split())
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and rule in message
+
+
+def test_what_a_run_is_held_to():
+    found = settings.published(parse("--lamda", "0.5"))
+    assert found["test_accuracy"] == 0.905
+    assert found["valid_accuracy"] == 0.904
+    long = parse("--length", "20", "--model", "lstm")
+    assert settings.published(long)["test_accuracy"] == 0.264
+    for flags in (
+        "--lamda 0.7",
+        "--length 12",
+        "--index_from start --length 20",
+        "--policy uniform",
+        "--n_actions 5",
+    ):
+        assert settings.published(parse(*flags.split())) == {}
+
+
+def test_the_twin_is_the_same_program_for_twenty_digits():
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "number_prediction" / "train_RL20_1.py",
+            *"--data_dir nowhere --lamda 2".split(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("train_RL20_1.py: error: argument --lamda")
+    assert settings.parse_args([], length=20).length == 20
+
+
+# Data.
+
+
+def one_line(capsys):
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert message.startswith("train_RL10_1.py: ")
+    return message
+
+
+def test_data_that_is_not_there(here, capsys):
+    assert here("--length", "7") == 3
+    message = one_line(capsys)
+    assert "num_train7_1.npz must be there" in message
+    assert "python number_prediction/produce_data.py --length 7" in message
+    assert not os.path.exists("runs")
+
+
+def test_data_of_something_else(here, capsys):
+    assert here(*TINY, "--symbols", "9") == 3
+    assert "Received: " in one_line(capsys)
+    assert here(*TINY, "--data_seed", "2") == 3
+    assert "of --data_seed 2. Received: 1" in one_line(capsys)
+    os.rename(
+        "data/number_prediction/num_train5_1.npz",
+        "data/number_prediction/num_train6_1.npz",
+    )
+    assert here("--length", "6") == 3
+    assert "length" in one_line(capsys)
+
+
+def test_fewer_examples_than_a_batch(here, capsys):
+    assert here(*TINY, "--batch_size", "61") == 3
+    assert "training examples, 60. Received: 61" in one_line(capsys)
+
+
+def test_data_is_made_where_it_is_asked_for(here, capsys, monkeypatch):
+    monkeypatch.setattr(train_RL10_1, "COUNTS", COUNTS)
+    flags = ["--produce", "--data_dir", "a/b", "--data_seed", "7"]
+    flags += ["--max_steps", "1", "--model", "lstm"]
+    assert here(*TINY, *flags, "--name", "a") == 0
+    made = data.load("a/b", "test", data.Settings(5))
+    assert (made.settings.seed, len(made)) == (7, 30)
+    before = os.stat("a/b/num_test5_1.npz").st_mtime_ns
+    capsys.readouterr()
+    assert here(*TINY, *flags, "--name", "b") == 0
+    assert "made" not in capsys.readouterr().out
+    assert os.stat("a/b/num_test5_1.npz").st_mtime_ns == before
+
+
+def test_batches_are_another_order_each_epoch():
+    examples = data.draw(data.Settings(5), "train", 25)
+
+    def rows(flags, epoch):
+        args = parse("--batch_size", "10", *flags)
+        batches = experiment.epoch_data(args, examples)(epoch)
+        assert len(batches) == 2
+        for n in range(2):
+            symbols, labels = batches[n]
+            assert symbols.shape == (10, 6) and labels.shape == (10,)
+            right = data.labels_of(symbols.astype("uint8"), examples.settings)
+            np.testing.assert_array_equal(labels, right)
+        return np.concatenate([batches[n][0] for n in range(2)])
+
+    first, again, second = (rows([], epoch) for epoch in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != second)
+    assert np.any(first != rows(["--seed", "1"], 1))
+    in_order = rows(["--no-shuffle"], 3)
+    np.testing.assert_array_equal(in_order, examples.inputs[:20])
+    known = {row.tobytes() for row in examples.inputs.astype("int32")}
+    assert {row.tobytes() for row in second} <= known
+    assert len({row.tobytes() for row in second}) == 20
+
+
+# Policies that need no agent.
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--length 10",
+        "--length 14",
+        "--length 14 --index_from start",
+        "--length 4",
+    ],
+)
+def test_the_oracle_looks_back_to_the_digit_pointed_to(flags):
+    args = parse("--policy", "oracle", "--n_actions", "14", *flags.split())
+    task = data.Settings(args.length, args.index_from)
+    examples = data.draw(task, "train", 200)
+    distances = experiment.imposer(args)(ops.array(examples.inputs), None)
+    distances = ops.convert_to_numpy(distances)
+    assert distances.shape == examples.inputs.shape
+    assert np.all(distances[:, :-1] == 1)
+    at = args.length - distances[:, -1]
+    found = np.take_along_axis(examples.inputs, at[:, None], 1)[:, 0]
+    np.testing.assert_array_equal(found, examples.labels)
+
+
+def test_the_uniform_policy_takes_each_distance_alike():
+    args = parse("--policy", "uniform", "--n_actions", "4")
+    seed = keras.random.SeedGenerator(5)
+    symbols = ops.zeros((4000, 3), "int32")
+    found = ops.convert_to_numpy(experiment.imposer(args)(symbols, seed))
+    shares = np.bincount(found.ravel(), minlength=5) / found.size
+    np.testing.assert_allclose(shares, [0, 0.25, 0.25, 0.25, 0.25], atol=0.02)
+
+
+# Training.
+
+
+def outcome(name):
+    record = results.load(f"runs/{name}")
+    clock = ("seconds", "valid_seconds", "sequences_per_second")
+
+    def timeless(entry):
+        return {key: x for key, x in entry.items() if key not in clock}
+
+    return {
+        "epochs": [timeless(entry) for entry in record["epochs"]],
+        "test": timeless(record["test"]),
+        "valid": record["valid"],
+        "best": record["weights_sha256"],
+        "last": record["last_weights_sha256"],
+    }
+
+
+def test_what_a_run_leaves_behind(here, capsys):
+    assert here(*TINY, "--name", "a", "--print_every", "3") == 0
+    said = capsys.readouterr().out
+    record = json.loads(Path("runs/a/result.json").read_text())
+    assert record["task"] == "number_prediction"
+    assert record["steps"] == 12 and len(record["epochs"]) == 2
+    assert "epoch 1  step 3/6  loss " in said and " sequences/s  " in said
+    test = record["test"]
+    assert test["examples"] == 30 and test["sampled_n"] == 2
+    assert 0.0 <= test["accuracy"] <= 1.0
+    policy = np.array(test["policy"])
+    assert policy.shape == (10, 5)
+    # The pointer is one of five digits.
+    np.testing.assert_allclose(policy.sum(1)[5:], 0.0)
+    np.testing.assert_allclose(policy.sum(1)[:5], 1.0)
+    best = min(record["epochs"], key=lambda entry: entry["valid_error"])
+    assert record["valid"]["accuracy"] == best["valid_accuracy"]
+    assert set(record["data_sha256"]) == {"train", "valid", "test"}
+    assert record["published"] == {}
+    assert record["command"].startswith(
+        "python number_prediction/train_RL10_1.py --length 5"
+    )
+    assert here(*TINY, "--name", "a", "--resume") == 0
+    again = capsys.readouterr().out
+    assert "finished already" in again
+    assert again.splitlines()[-1] == said.splitlines()[-1]
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
+    here, capsys, monkeypatch
+):
+    assert here(*TINY, "--name", "unbroken") == 0
+    train = classifier_trainer.ClassifierTrainer.train_on_batch
+    count, stops = [0], {4: signal.SIGTERM, 9: signal.SIGINT}
+
+    def train_on_batch(trainer, *batch):
+        count[0] += 1
+        if count[0] in stops:
+            signal.raise_signal(stops[count[0]])
+        return train(trainer, *batch)
+
+    monkeypatch.setattr(
+        classifier_trainer.ClassifierTrainer, "train_on_batch", train_on_batch
+    )
+    capsys.readouterr()
+    assert here(*TINY, "--name", "broken") == 130
+    assert "the checkpoint of epoch 1, step 4 is kept" in one_line(capsys)
+    assert here(*TINY, "--name", "broken", "--resume") == 130
+    assert "the checkpoint of epoch 2, step 3 is kept" in one_line(capsys)
+    assert here(*TINY, "--name", "broken", "--resume") == 0
+    assert count[0] == 12
+    assert outcome("broken") == outcome("unbroken")
+    capsys.readouterr()
+    changed = ["--resume", "--lamda", "0.5", "--credit", "all"]
+    Path("runs/broken/result.json").unlink()
+    assert here(*TINY, "--name", "broken", *changed) == 2
+    assert "--lamda 1.0, now 0.5; --credit" in one_line(capsys)
+
+
+def test_several_seeds_are_several_runs(here, capsys):
+    flags = [*TINY, "--name", "a", "--model", "lstm", "--max_steps", "2"]
+    assert here(*flags, "--seeds", "4") == 0
+    assert here(*flags, "--seeds", "4", "5", "--resume") == 0
+    said = capsys.readouterr().out
+    assert said.count("finished already") == 1
+    assert sorted(os.listdir("runs")) == ["a-seed4", "a-seed5"]
+    hashes = {outcome(f"a-seed{n}")["best"] for n in (4, 5)}
+    assert len(hashes) == 2
+    alone = [*flags[:-4], "--model", "lstm", "--max_steps", "2"]
+    alone[alone.index("a")] = "alone"
+    assert here(*alone, "--seed", "5") == 0
+    assert outcome("alone") == outcome("a-seed5")
+
+
+CHOICES = [
+    "--model lstm",
+    "--model attention --lamda 0.5",
+    "--model fixed_skip --skip 2",
+    "--n_actions 1",
+    "--recipe paper",
+    "--recipe published_code",
+    "--policy uniform",
+    "--policy oracle",
+    "--estimator straight_through",
+    "--rollouts 2 --baseline leave_one_out --credit all",
+    "--baseline value",
+    "--symbols 7 --index_from start --length 6 --lamda 0.5",
+]
+
+
+@pytest.mark.parametrize("flags", CHOICES)
+def test_every_choice_trains(flags, tmp_path):
+    args = parse(*TINY, *flags.split())
+    task = data.Settings(args.length, args.index_from, args.symbols)
+    classifier = experiment.build_model(args)
+    trainer = experiment.build_trainer(args, classifier)
+    trainer.run_eagerly = True
+    trainer.jit_compile = False
+    before = {v.path: np.array(v) for v in trainer.trainable_variables}
+    examples = data.draw(task, "train", 20)
+    batches = experiment.epoch_data(args, examples)(1)
+    for n in range(2):
+        assert np.isfinite(trainer.train_on_batch(*batches[n]))
+    learns = experiment.learns(args)
+    for variable in trainer.trainable_variables:
+        changed = np.any(np.array(variable) != before[variable.path])
+        assert changed == (learns or "policy" not in variable.path)
+    with uncompiled():
+        args.jit = False
+        measured = experiment.measure(args, classifier, examples)
+    assert 0.0 <= measured["accuracy"] <= 1.0
+    assert ("sampled_n" in measured) == learns
+
+
+def test_flags_reach_the_signal():
+    args = parse("--recipe", "published_code")
+    trainer = experiment.build_trainer(args, experiment.build_model(args))
+    signal = trainer.signal
+    assert (signal.reward, signal.credit) == ("correct", "all")
+    assert (signal.probability_offset, signal.policy_weight) == (1.0, 0.1)
+    assert trainer.task_weight == 0.1
+    layer = trainer.classifier.recurrent_layers[0]
+    assert (layer.observation, layer.empty_slots) == ("mean", "zeros")
+    both = (trainer.optimizer.optimizer, trainer.optimizer.policy_optimizer)
+    assert [one.epsilon for one in both] == [1e-8, 1e-8]
+    args = parse("--agent_learning_rate", "0.5", "--lamda", "0.25")
+    trainer = experiment.build_trainer(args, experiment.build_model(args))
+    assert float(trainer.optimizer.policy_optimizer.learning_rate) == 0.5
+    assert trainer.classifier.recurrent_layers[0].skip_weight == 0.25
+    assert trainer.signal.entropy_weight == 0.03
+
+
+def test_parameters_of_the_published_sizes():
+    def count(*flags):
+        return experiment.build_model(parse(*flags)).count_params()
+
+    assert count("--model", "lstm") == 168_800 + 2_010
+    assert count() == 168_800 + 2_010 + 2_220
+    assert count("--policy_units", "50") == 168_800 + 2_010 + 11_060
+
+
+@pytest.mark.backend
+def test_six_numbers_are_learned(tmp_path, monkeypatch):
+    """T = 6, as a user trains it, in less than 20 seconds."""
+    monkeypatch.chdir(tmp_path)
+    write(
+        tmp_path, data.Settings(5), {"train": 30_000, "valid": 2, "test": 500}
+    )
+    flags = "--length 5 --n_actions 5 --rnn_size 64 --learning_rate 3e-3 "
+    flags += "--agent_learning_rate 1e-2 --epoch 2 --max_steps 500 "
+    flags += f"--eval_samples 2 --name a --data_dir {tmp_path}"
+    if keras.backend.backend() == "tensorflow":
+        flags += " --no-jit"  # Compiling takes longer than training.
+    monkeypatch.setattr(sys, "argv", ["train_RL10_1.py", *flags.split()])
+    started = time.perf_counter()
+    assert train_RL10_1.main(settings.parse_args(flags.split())) == 0
+    seconds = time.perf_counter() - started
+    record = results.load("runs/a")
+    assert record["test"]["accuracy"] == 1.0
+    assert record["test"]["accuracy_sampled_mean"] > 0.98
+    policy = np.array(record["test"]["policy"])
+    # Digit b of five is 5 - b steps back.
+    assert np.all(policy[:5].argmax(axis=1) == np.arange(5)[::-1])
+    assert seconds < 60.0  # Under 20 where nothing else runs.
