@@ -220,9 +220,10 @@ def test_save_and_load(tmp_path):
         np.testing.assert_array_equal(same[name], value)
 
 
+@pytest.mark.parametrize("empty_slots", ["mask", "zeros"])
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(dtype):
-    layer = cases.dynamic(3, dtype=dtype)
+def test_mixed_precision(dtype, empty_slots):
+    layer = cases.dynamic(3, dtype=dtype, empty_slots=empty_slots)
     x, state = cases.random_inputs(), cases.random_state(3)
     outputs, *states, policy = layer(
         *floats(x), initial_state=floats(*state), training=True
@@ -234,7 +235,8 @@ def test_mixed_precision(dtype):
         kind = keras.backend.standardize_dtype(policy[name].dtype)
         assert kind == "float32"
     look_back = cases.to_numpy(policy["look_back"])
-    expected = cases.call(cases.dynamic(3), x, state, look_back=look_back)
+    wide = cases.dynamic(3, empty_slots=empty_slots)
+    expected = cases.call(wide, x, state, look_back=look_back)
     for name, value in (("outputs", outputs), ("log_prob", policy["log_prob"])):
         value = cases.to_numpy(ops.cast(value, "float32"))
         np.testing.assert_allclose(value, expected[name], atol=0.1)

@@ -271,7 +271,8 @@ class DynamicSkipLSTM(LSTM):
             )
         if self.empty_slots != "mask":
             inputs["fallback"] = ops.full_like(
-                inputs["stored"][:, :, :1], self.empty_slots == "previous"
+                inputs["stored"][:, :, :1],
+                float(self.empty_slots == "previous"),
             )
         if self.observation == "mean":
             inputs["started"] = ops.cast(count[:, :, None] >= 1, dtype)
