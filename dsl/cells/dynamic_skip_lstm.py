@@ -3,22 +3,25 @@
 import keras
 from keras import ops
 
-from dsl import policy, steps
-from dsl.cells.lstm import LSTMCell, dense
+from dsl import policy
+from dsl.cells.lstm import dense
+from dsl.cells.past_states import (
+    PastStatesLSTMCell,
+    network_initializers,
+    wide,
+    wide_dtype,
+)
 from dsl.choices import (
     ACTION_SELECTIONS,
     EMPTY_SLOTS,
     OBSERVATIONS,
     check_choice,
     check_count,
-    check_number,
 )
-from dsl.seeds import spread
-from dsl.slots import flatten_slots, stack_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class DynamicSkipLSTMCell(LSTMCell):
+class DynamicSkipLSTMCell(PastStatesLSTMCell):
     """An LSTM cell that connects to one of its K most recent states.
 
         e_t = [x_t ; h_{t-1}], gradient stopped
@@ -112,38 +115,27 @@ class DynamicSkipLSTMCell(LSTMCell):
     ):
         check_count("num_actions", num_actions, "the number of past states")
         check_count("policy_units", policy_units, "the policy's width")
-        check_number(
-            "skip_weight", skip_weight, "the share of the chosen state", 0, 1
-        )
         check_choice("observation", observation, OBSERVATIONS)
         check_choice("empty_slots", empty_slots, EMPTY_SLOTS)
         check_choice("action_selection", action_selection, ACTION_SELECTIONS)
-        super().__init__(units, **kwargs)
+        super().__init__(units, num_actions, skip_weight, **kwargs)
         self.num_actions = num_actions
-        self.skip_weight = float(skip_weight)
         self.policy_units = policy_units
         self.observation = observation
         self.empty_slots = empty_slots
         self.action_selection = action_selection
         self.previous_bias = previous_bias
-        # N(0, 0.3) and 0.1 are the published code's.
-        inner, outer = (
-            keras.initializers.RandomNormal(stddev=0.3, seed=one)
-            for one in spread(self.seed, 2)
-        )
-        self.policy_kernel_initializer = keras.initializers.get(
-            policy_kernel_initializer or inner
-        )
-        self.policy_output_kernel_initializer = keras.initializers.get(
-            policy_output_kernel_initializer or outer
-        )
-        self.policy_bias_initializer = keras.initializers.get(
-            policy_bias_initializer or keras.initializers.Constant(0.1)
+        (
+            self.policy_kernel_initializer,
+            self.policy_output_kernel_initializer,
+            self.policy_bias_initializer,
+        ) = network_initializers(
+            self.seed,
+            policy_kernel_initializer,
+            policy_output_kernel_initializer,
+            policy_bias_initializer,
         )
         self._noise_seed = None
-        if num_actions > 1:
-            past = (num_actions - 1) * units
-            self.state_size = [units, units, past, past, 1]
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -188,9 +180,7 @@ class DynamicSkipLSTMCell(LSTMCell):
 
     def _project_policy(self, inputs, training):
         # The policy reads the same dropped-out input as the gates.
-        if training and self.dropout > 0.0 and self.implementation != 1:
-            step = inputs if len(inputs.shape) == 2 else inputs[0]
-            inputs = inputs * self.get_dropout_mask(step)
+        inputs = self._dropped_out(inputs, training)
         kernel = self.policy_kernel[: inputs.shape[-1]]
         return dense(ops.stop_gradient(inputs), kernel) + self.policy_bias
 
@@ -245,10 +235,7 @@ class DynamicSkipLSTMCell(LSTMCell):
         """
         if self.num_actions == 1:
             return super().step(projected_t, states, training=training)
-        h_tm1, c_tm1, past_h, past_c, count = states
-        slots_h = stack_slots(h_tm1, past_h)
-        slots_c = stack_slots(c_tm1, past_c)
-        count = wide(count)[:, 0]
+        slots_h, slots_c, count = self._slots(states)
         logits = policy.restrict(
             self.logits(projected_t["policy"], self.observe(slots_h, count)),
             policy.selectable(count, self.num_actions, self.empty_slots),
@@ -258,20 +245,9 @@ class DynamicSkipLSTMCell(LSTMCell):
         actions = ops.argmax(logits + noise, axis=-1)
         chosen = weights(logits, noise, actions)
         read = policy.slot_weights(chosen, count, self.empty_slots)
-        read = ops.cast(read, slots_h.dtype)[:, :, None]
-        h_t, c_t = self._advance(
-            projected_t["gates"],
-            steps.mix(ops.sum(read * slots_h, 1), h_tm1, self.skip_weight),
-            steps.mix(ops.sum(read * slots_c, 1), c_tm1, self.skip_weight),
-            training,
+        h_t, states = self._connect(
+            projected_t["gates"], states, (slots_h, slots_c), read, training
         )
-        states = [
-            h_t,
-            c_t,
-            flatten_slots(slots_h[:, :-1]),
-            flatten_slots(slots_c[:, :-1]),
-            states[4] + 1,
-        ]
         extras = policy_record(logits, actions, count, self.empty_slots)
         return h_t, states, extras
 
@@ -331,7 +307,6 @@ class DynamicSkipLSTMCell(LSTMCell):
         return {
             **super().get_config(),
             "num_actions": self.num_actions,
-            "skip_weight": self.skip_weight,
             "policy_units": self.policy_units,
             "observation": self.observation,
             "empty_slots": self.empty_slots,
@@ -379,13 +354,3 @@ def policy_record(logits, actions, count, empty_slots):
             actions, count, logits.shape[-1], empty_slots
         ),
     }
-
-
-def wide_dtype(dtype):
-    """The dtype in which probabilities are computed: float32 or wider."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
-
-
-def wide(x):
-    """Casts half precision to float32."""
-    return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))

@@ -6,19 +6,15 @@ import keras
 from keras import ops
 
 from dsl import loops, policy
-from dsl.cells.dynamic_skip_lstm import (
-    DynamicSkipLSTMCell,
-    policy_record,
-    wide,
-    wide_dtype,
-)
+from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
+from dsl.cells.past_states import wide, wide_dtype
 from dsl.choices import ESTIMATORS, check_choice, check_count
-from dsl.layers.lstm import LSTM
-from dsl.slots import join_slots, split_slots
+from dsl.layers.past_states import PastStatesLSTM
+from dsl.slots import split_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class DynamicSkipLSTM(LSTM):
+class DynamicSkipLSTM(PastStatesLSTM):
     """A drop-in for `keras.layers.LSTM` that learns where to connect.
 
     See `dsl.cells.DynamicSkipLSTMCell` for the equations, and
@@ -136,9 +132,9 @@ class DynamicSkipLSTM(LSTM):
         )
         if not self.return_policy:
             return result
-        if not self.return_state:
-            result = (result,)
-        return (*result, extras or _no_choice(sequences, mask, num_rollouts))
+        return self._with_extras(
+            result, extras or _no_choice(sequences, mask, num_rollouts)
+        )
 
     def _forced(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
@@ -160,26 +156,6 @@ class DynamicSkipLSTM(LSTM):
         if self.go_backwards:
             look_back = ops.flip(look_back, axis=0)
         return ops.tile(look_back, [1, num_rollouts])
-
-    def _starting_states(self, sequences, initial_state):
-        if (
-            isinstance(initial_state, (list, tuple))
-            and len(initial_state) == 2
-            and self.num_actions > 1
-        ):
-            empty = self.get_initial_state(ops.shape(sequences)[0])
-            initial_state = [*initial_state, *empty[2:]]
-        return super()._starting_states(sequences, initial_state)
-
-    def _counts(self, states, keep, length):
-        """Steps taken before each step, float `(time, batch)`."""
-        start = wide(states[4])[:, 0]
-        if keep is None:
-            taken = ops.arange(length, dtype=start.dtype)[:, None]
-        else:
-            kept = wide(keep)[:, :, 0]
-            taken = ops.cumsum(kept, axis=0) - kept
-        return start[None] + taken
 
     def _noise(self, count, forced, drawn):
         """What is added to the logits: a draw, a forced action, or zeros."""
@@ -257,9 +233,7 @@ class DynamicSkipLSTM(LSTM):
                 key: x * ops.cast(keep[:, :, 0], x.dtype)
                 for key, x in extras.items()
             }
-        taken = length if keep is None else ops.sum(keep, axis=0)
-        count_last = states[4] + ops.cast(taken, states[4].dtype)
-        return outputs, [*join_slots(last), count_last], extras
+        return outputs, self._last_states(last, states, keep, length), extras
 
     def _choose(self, projected, count, noise, allowed, slots, keep):
         cell = self.cell
@@ -294,25 +268,15 @@ class DynamicSkipLSTM(LSTM):
             *fixed, self.skip_weight, self.observation == "mean"
         )
 
-    def compute_output_spec(self, sequences, *args, **kwargs):
-        batch, length = sequences.shape[:2]
-        if batch is not None:
-            batch = batch * kwargs.get("num_rollouts", 1)
-        shapes = self.compute_output_shape((batch, *sequences.shape[1:]))
-        if not self.return_state:
-            shapes = (shapes,)
-        result = tuple(
-            keras.KerasTensor(shape, self.compute_dtype) for shape in shapes
-        )
+    def _extras_spec(self, batch, length):
         if not self.return_policy:
-            return result if self.return_state else result[0]
+            return {}
         dtype = wide_dtype(self.compute_dtype)
-        chosen = {
+        return {
             "log_prob": keras.KerasTensor((batch, length), dtype),
             "entropy": keras.KerasTensor((batch, length), dtype),
             "look_back": keras.KerasTensor((batch, length), "int32"),
         }
-        return (*result, chosen)
 
     def get_config(self):
         return {

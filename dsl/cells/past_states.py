@@ -1,0 +1,140 @@
+"""The buffer of past states that several cells read from."""
+
+import keras
+from keras import ops
+
+from dsl import steps
+from dsl.cells.lstm import LSTMCell
+from dsl.choices import check_number
+from dsl.seeds import spread
+from dsl.slots import flatten_slots, stack_slots
+
+
+class PastStatesLSTMCell(LSTMCell):
+    """An LSTM cell that reads a weighted sum of its K most recent states.
+
+        h~ = lambda * sum_k w_tk h_{t-k} + (1 - lambda) * h_{t-1}
+        c~ = lambda * sum_k w_tk c_{t-k} + (1 - lambda) * c_{t-1}
+        (i, f, g, o) = W x_t + U h~ + b
+        c_t = sigm(f + b_f) * c~ + sigm(i) * tanh(g)
+        h_t = sigm(o) * tanh(c_t)
+
+    The buffer and these equations are here; where the weights w_tk come from
+    is what a subclass adds, in `step`. With K = 1 there is nothing to read
+    but the previous state, and the cell is `dsl.cells.LSTMCell`.
+
+    States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
+    hidden and cell states s_{t-2}, s_{t-3}, ... (`(K - 1) * units` each,
+    nearest first); the count of steps taken (1). The state that a sequence
+    starts from serves its first step as previous state, and is not kept as a
+    past state. With K = 1 only h_{t-1} and c_{t-1}.
+
+    Args:
+        units: H, the size of h and c.
+        num_states: K, how many past states are stored.
+        skip_weight: lambda in [0, 1], the share of what was read.
+        **kwargs: As for `dsl.cells.LSTMCell`.
+    """
+
+    def __init__(self, units, num_states, skip_weight=1.0, **kwargs):
+        check_number(
+            "skip_weight", skip_weight, "the share of the chosen state", 0, 1
+        )
+        super().__init__(units, **kwargs)
+        self.num_states = num_states
+        self.skip_weight = float(skip_weight)
+        if num_states > 1:
+            past = (num_states - 1) * units
+            self.state_size = [units, units, past, past, 1]
+
+    def _slots(self, states):
+        """The stored states, one axis a distance.
+
+        Args:
+            states: States of the cell.
+
+        Returns:
+            Hidden states at distances 1 to K, `(batch, K, units)`; cell
+            states, the same; and the count of steps taken, `(batch,)`.
+        """
+        h_tm1, c_tm1, past_h, past_c, count = states
+        return (
+            stack_slots(h_tm1, past_h),
+            stack_slots(c_tm1, past_c),
+            wide(count)[:, 0],
+        )
+
+    def _connect(self, gates, states, slots, read, training):
+        """Reads the slots, advances, and stores the new state.
+
+        Args:
+            gates: x_t W + b, float `(batch, 4 * units)`.
+            states: States of the cell.
+            slots: Hidden and cell states as `_slots` gives them.
+            read: w_t, the weights of the slots, float `(batch, K)`.
+            training: Whether dropout is applied.
+
+        Returns:
+            h_t, and the list of next states.
+        """
+        h_tm1, c_tm1, _, _, count = states
+        slots_h, slots_c = slots
+        read = ops.cast(read, slots_h.dtype)[:, :, None]
+        h_t, c_t = self._advance(
+            gates,
+            steps.mix(ops.sum(read * slots_h, 1), h_tm1, self.skip_weight),
+            steps.mix(ops.sum(read * slots_c, 1), c_tm1, self.skip_weight),
+            training,
+        )
+        return h_t, [
+            h_t,
+            c_t,
+            flatten_slots(slots_h[:, :-1]),
+            flatten_slots(slots_c[:, :-1]),
+            count + 1,
+        ]
+
+    def _dropped_out(self, inputs, training):
+        """The input with the dropout that the gates see, if it is one."""
+        if training and self.dropout > 0.0 and self.implementation != 1:
+            step = inputs if len(inputs.shape) == 2 else inputs[0]
+            inputs = inputs * self.get_dropout_mask(step)
+        return inputs
+
+    def get_config(self):
+        return {**super().get_config(), "skip_weight": self.skip_weight}
+
+
+def network_initializers(seed, kernel=None, output_kernel=None, bias=None):
+    """Initializers of the small network that looks at input and past.
+
+    N(0, 0.3) and 0.1, where nothing else is given, are the published code's.
+
+    Args:
+        seed: Of the two default draws, or None.
+        kernel: For the hidden layer.
+        output_kernel: For the output layer.
+        bias: For both biases.
+
+    Returns:
+        Three Keras initializers.
+    """
+    inner, outer = (
+        keras.initializers.RandomNormal(stddev=0.3, seed=one)
+        for one in spread(seed, 2)
+    )
+    return (
+        keras.initializers.get(kernel or inner),
+        keras.initializers.get(output_kernel or outer),
+        keras.initializers.get(bias or keras.initializers.Constant(0.1)),
+    )
+
+
+def wide_dtype(dtype):
+    """The dtype in which probabilities are computed: float32 or wider."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def wide(x):
+    """Casts half precision to float32."""
+    return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))
