@@ -379,9 +379,13 @@ def test_constant_distance_one_is_the_plain_lstm():
 
 
 @FAST_AND_AUTODIFF
-def test_one_action_reports_a_policy_without_choice(autodiff):
-    inputs, mask = cases.random_inputs(), cases.MASKS["holes"]
-    found = cases.call(cases.dynamic(1, autodiff=autodiff), inputs, mask=mask)
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_one_action_reports_a_policy_without_choice(go_backwards, autodiff):
+    inputs, mask = cases.random_inputs(), cases.MASKS["right"]
+    layer = cases.dynamic(1, autodiff=autodiff, go_backwards=go_backwards)
+    found = cases.call(layer, inputs, mask=mask)
+    if go_backwards:
+        inputs, mask = inputs[:, ::-1], mask[:, ::-1]
     expected = reference.dynamic_skip_lstm(
         inputs, cases.random_weights(1), num_actions=1, mask=mask
     )

@@ -7,7 +7,7 @@ from keras import ops
 
 from dsl import loops, policy
 from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
-from dsl.cells.past_states import wide, wide_dtype
+from dsl.cells.past_states import wide_dtype
 from dsl.choices import ESTIMATORS, check_choice, check_count
 from dsl.layers.past_states import PastStatesLSTM
 from dsl.slots import split_slots
@@ -133,8 +133,19 @@ class DynamicSkipLSTM(PastStatesLSTM):
         if not self.return_policy:
             return result
         return self._with_extras(
-            result, extras or _no_choice(sequences, mask, num_rollouts)
+            result, extras or self._no_choice(sequences, mask, num_rollouts)
         )
+
+    def _no_choice(self, sequences, mask, num_rollouts):
+        """The extras of a layer with a single action."""
+        taken = self._taken(sequences, mask)
+        taken = ops.tile(taken, [num_rollouts, 1])
+        certain = ops.zeros_like(taken)
+        return {
+            "log_prob": certain,
+            "entropy": certain,
+            "look_back": ops.cast(taken, "int32"),
+        }
 
     def _forced(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
@@ -285,16 +296,3 @@ class DynamicSkipLSTM(PastStatesLSTM):
             "temperature": self.temperature,
             "return_policy": self.return_policy,
         }
-
-
-def _no_choice(sequences, mask, num_rollouts):
-    """The extras of a layer with a single action."""
-    certain = ops.zeros_like(wide(sequences[:, :, 0]))
-    taken = ops.ones_like(certain) if mask is None else mask
-    certain = ops.tile(certain, [num_rollouts, 1])
-    taken = ops.tile(taken, [num_rollouts, 1])
-    return {
-        "log_prob": certain,
-        "entropy": certain,
-        "look_back": ops.cast(taken, "int32"),
-    }

@@ -48,6 +48,14 @@ class PastStatesLSTM(LSTM):
             result = (result,)
         return (*result, extras)
 
+    def _taken(self, sequences, mask):
+        """1, or 0 at masked steps, `(batch, time)` in order of execution."""
+        ones = ops.ones_like(wide(sequences[:, :, 0]))
+        if mask is None:
+            return ones
+        taken = ops.cast(mask, ones.dtype)
+        return ops.flip(taken, axis=1) if self.go_backwards else taken
+
     def _extras_spec(self, batch, length):
         """Symbolic tensors of the extras by name, empty if not returned."""
         return {}
