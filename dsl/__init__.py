@@ -5,6 +5,8 @@ import importlib
 _HOMES = {
     "DynamicSkipLSTM": "dsl.layers",
     "DynamicSkipLSTMCell": "dsl.cells",
+    "FixedSkipLSTM": "dsl.layers",
+    "FixedSkipLSTMCell": "dsl.cells",
     "LSTM": "dsl.layers",
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",

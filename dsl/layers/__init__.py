@@ -1,7 +1,13 @@
 """Sequence layers over the cells."""
 
 from dsl.layers.dynamic_skip_lstm import DynamicSkipLSTM
+from dsl.layers.fixed_skip_lstm import FixedSkipLSTM
 from dsl.layers.lstm import LSTM
 from dsl.layers.recurrent import Recurrent
 
-__all__ = ["LSTM", "DynamicSkipLSTM", "Recurrent"]
+__all__ = [
+    "LSTM",
+    "DynamicSkipLSTM",
+    "FixedSkipLSTM",
+    "Recurrent",
+]

@@ -4,7 +4,8 @@ Two passes share the work. `choose` runs the recurrence once, without any
 gradient, and writes down what was chosen and computed. `connect` returns that
 run's outputs and attaches to them the derivative with respect to everything
 that the task's loss may reach. The policy is evaluated between the two, for
-all steps at once: its own inputs carry no gradient.
+all steps at once: its own inputs carry no gradient. Where the weights of the
+slots are known beforehand, `follow` takes the place of `choose`.
 
 States are kept as K tensors `[h ; c]` of shape `(batch, 2 * units)`, the
 nearest first: pushing a state renames tensors and copies nothing.
@@ -56,24 +57,10 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
         scores = ops.cast(logits, inputs["noise"].dtype) + inputs["noise"]
         action = ops.argmax(scores, axis=-1)
         selected = _select(slots, action, inputs)
-        mixed = steps.mix(selected, slots[0], skip_weight)
-        h_mixed, c_mixed = ops.split(mixed, 2, axis=-1)
-        z = inputs["gates"] + ops.matmul(h_mixed, weights["recurrent_kernel"])
-        gates = steps.lstm_gates(z)
-        h_t, c_t, tanh_c = steps.lstm_state(gates, c_mixed)
-        pushed = [ops.concatenate([h_t, c_t], axis=-1), *slots[:-1]]
-        if "keep" in inputs:
-            pushed = [
-                ops.where(inputs["keep"] > 0, new, old)
-                for new, old in zip(pushed, slots, strict=True)
-            ]
-        saved = {
-            "state": pushed[0],
-            "action": action,
-            "gates": gates,
-            "tanh_c": tanh_c,
-            "mixed": mixed,
-        }
+        pushed, saved = _advance(
+            slots, selected, inputs, weights["recurrent_kernel"], skip_weight
+        )
+        saved["action"] = action
         if observe_mean:
             saved["observed"] = observed
         return pushed, saved
@@ -82,6 +69,36 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
     if not observe_mean:
         before = shifted(saved["state"], slots[0])
         saved["observed"] = ops.split(before, 2, axis=-1)[0]
+    return saved, last
+
+
+def follow(inputs, recurrent_kernel, slots, skip_weight):
+    """Runs the recurrence, reading the slots by weights that are given.
+
+        s~ = lambda * sum_k w_tk s_{t-k} + (1 - lambda) * s_{t-1}
+
+    Args:
+        inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
+            (x_t W + b, 4 * units), `read` (w_t, K), and optionally `keep`
+            (1; 0 where the step is skipped).
+        recurrent_kernel: U, `(units, 4 * units)`.
+        slots: List of the K states before the first step, nearest first,
+            each `(batch, 2 * units)`.
+        skip_weight: lambda.
+
+    Returns:
+        Dict of `(time, batch, ...)` tensors: `state` (2 * units), `gates`,
+        `tanh_c`, `mixed` (2 * units); and the list of K states after the
+        last step.
+    """
+
+    def step(slots, inputs):
+        selected = sum(
+            inputs["read"][:, k : k + 1] * slot for k, slot in enumerate(slots)
+        )
+        return _advance(slots, selected, inputs, recurrent_kernel, skip_weight)
+
+    last, saved = scan(step, list(slots), inputs)
     return saved, last
 
 
@@ -104,7 +121,7 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
         recurrent_kernel: U, `(units, 4 * units)`.
         read: w, `(time, batch, K)`. Its value must be what the run chose.
         slots: The K states before the first step, `(batch, 2 * units)`.
-        run: What `choose` returned for these inputs.
+        run: What `choose` or `follow` returned for these inputs.
         skip_weight: lambda.
         keep: Optional float `(time, batch, 1)`, 0 where a step was skipped.
 
@@ -136,6 +153,27 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
 
     outputs, *states = attach(gates, recurrent_kernel, read, *slots)
     return outputs, states
+
+
+def _advance(slots, selected, inputs, recurrent_kernel, skip_weight):
+    """Slots after a step that reads `selected`, and what it computed."""
+    mixed = steps.mix(selected, slots[0], skip_weight)
+    h_mixed, c_mixed = ops.split(mixed, 2, axis=-1)
+    z = inputs["gates"] + ops.matmul(h_mixed, recurrent_kernel)
+    gates = steps.lstm_gates(z)
+    h_t, c_t, tanh_c = steps.lstm_state(gates, c_mixed)
+    pushed = [ops.concatenate([h_t, c_t], axis=-1), *slots[:-1]]
+    if "keep" in inputs:
+        pushed = [
+            ops.where(inputs["keep"] > 0, new, old)
+            for new, old in zip(pushed, slots, strict=True)
+        ]
+    return pushed, {
+        "state": pushed[0],
+        "gates": gates,
+        "tanh_c": tanh_c,
+        "mixed": mixed,
+    }
 
 
 def _observe(slots, inputs, observe_mean):
