@@ -3,6 +3,8 @@
 import importlib
 
 _HOMES = {
+    "AttentionLSTM": "dsl.layers",
+    "AttentionLSTMCell": "dsl.cells",
     "DynamicSkipLSTM": "dsl.layers",
     "DynamicSkipLSTMCell": "dsl.cells",
     "FixedSkipLSTM": "dsl.layers",

@@ -392,6 +392,139 @@ def dynamic_skip_lstm(
     return result
 
 
+def read_past_states(
+    inputs, weights, state, read, num_states, skip_weight, mask, forget_bias
+):
+    """An LSTM over a batch that reads something of its past states.
+
+        s~ = lambda read(...) + (1 - lambda) s[t-1],  s_t = LSTM(x_t, s~)
+
+    Args:
+        inputs: `(B, T, D)`.
+        weights: Those of `lstm_step`.
+        state: Initial state as in the module's docstring; zeros if None.
+        read: Function of x_t, s[t-1], the list of s[t-2], s[t-3], ... and
+            the count of steps taken, that returns what is read, `(h, c)`,
+            and a dictionary of numbers and arrays to record.
+        num_states: K.
+        skip_weight: lambda.
+        mask: Boolean `(B, T)` or None.
+        forget_bias: Constant added to f.
+
+    Returns:
+        A dictionary: `outputs` (B, T, H), `states` (flat), and what was
+        recorded, each (B, T, ...), zeros where nothing was.
+    """
+    batch, steps, _ = inputs.shape
+    units = weights["recurrent_kernel"].shape[0]
+    result = {"outputs": np.zeros((batch, steps, units))}
+    rows = []
+    for b in range(batch):
+        previous, past, count = unpack_state(state, b, num_states, units)
+        output = np.zeros(units)
+        for t in range(steps):
+            if mask is not None and not mask[b, t]:
+                result["outputs"][b, t] = output
+                continue
+            selected, record = read(inputs[b, t], previous, past, count)
+            h, c = mix(selected, previous, skip_weight)
+            output, c = lstm_step(inputs[b, t], h, c, weights, forget_bias)
+            past = remember(previous, past, count, num_states)
+            previous, count = (output, c), count + 1
+            result["outputs"][b, t] = output
+            for name, value in record.items():
+                blank = np.zeros((batch, steps, *np.shape(value)))
+                result.setdefault(name, blank)[b, t] = value
+        rows.append((previous, past, count))
+    result["states"] = pack_states(rows, num_states, units)
+    return result
+
+
+def fixed_skip_lstm(
+    inputs,
+    weights,
+    state=None,
+    *,
+    skip,
+    skip_weight=1.0,
+    mask=None,
+    forget_bias=0.0,
+):
+    """The LSTM that reads s[t-skip] once `skip` steps are done, else s[t-1].
+
+    Arguments and results as in `read_past_states`, K = skip.
+    """
+
+    def read(x, previous, past, count):
+        del x
+        if skip == 1 or count < skip:
+            return previous, {}
+        return past[skip - 2], {}
+
+    return read_past_states(
+        inputs, weights, state, read, skip, skip_weight, mask, forget_bias
+    )
+
+
+def attention_scores(x, previous, past, weights, scoring):
+    """l_k for the distances k = 1, 2, ... of the states that exist.
+
+    location:  l_k = (V tanh(A [x ; h[t-1]] + a) + v)_k
+    content:   l_k = v . tanh(A [x ; h[t-k]] + a)
+    """
+    scores = []
+    for k, (h, _) in enumerate([previous] + past):
+        seen = previous[0] if scoring == "location" else h
+        hidden = np.tanh(
+            np.concatenate([x, seen]) @ weights["attention_kernel"]
+            + weights["attention_bias"]
+        )
+        score = hidden @ weights["attention_output_kernel"]
+        if scoring == "location":
+            scores.append(score[k] + weights["attention_output_bias"][k])
+        else:
+            scores.append(score[0])
+    return np.array(scores)
+
+
+def attention_lstm(
+    inputs,
+    weights,
+    state=None,
+    *,
+    num_states,
+    scoring="location",
+    skip_weight=1.0,
+    mask=None,
+    forget_bias=0.0,
+):
+    """The LSTM that reads sum_k w_k s[t-k], w = softmax(l).
+
+    The sum is over the states that exist. Arguments and results as in
+    `read_past_states`, beside the weights `attention_kernel` (D+H, P),
+    `attention_bias` (P,), `attention_output_kernel` (P, K) or (P, 1) and,
+    with "location", `attention_output_bias` (K,); `attention` (B, T, K) and
+    `entropy` (B, T) are recorded.
+    """
+
+    def read(x, previous, past, count):
+        del count
+        attention = np.ones(1)
+        if num_states > 1:
+            attention = softmax(
+                attention_scores(x, previous, past, weights, scoring)
+            )
+        record = {
+            "attention": np.pad(attention, (0, num_states - len(attention))),
+            "entropy": entropy_of(np.log(attention)),
+        }
+        return weighted_state(attention, previous, past), record
+
+    return read_past_states(
+        inputs, weights, state, read, num_states, skip_weight, mask, forget_bias
+    )
+
+
 def soft_selection(observations, allowed, weights, noise, temperature):
     """y = softmax((l + noise) / temperature) over the allowed distances.
 

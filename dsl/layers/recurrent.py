@@ -109,7 +109,7 @@ class Recurrent(keras.layers.RNN):
         result = self._output(outputs, keep)
         if self.return_state:
             result = (result, *states)
-        return result, {key: ops.transpose(x) for key, x in extras.items()}
+        return result, {key: ops.swapaxes(x, 0, 1) for key, x in extras.items()}
 
     def _prepare(self, sequences, states, mask, training, num_rollouts):
         """Projections, states and mask, time-major and once a rollout."""
@@ -188,8 +188,8 @@ class Recurrent(keras.layers.RNN):
 
         Returns:
             Outputs `(time, batch, units)`, repeated at masked steps; final
-            states; and a dict of extras, each `(time, batch)` and 0 at masked
-            steps.
+            states; and a dict of extras, each `(time, batch, ...)` and 0 at
+            masked steps.
         """
         per_step, constant = self._step_arguments(
             projected, states, keep, **options
@@ -218,8 +218,7 @@ class Recurrent(keras.layers.RNN):
                 ]
                 output = ops.where(kept, output, last_output)
                 extras = {
-                    key: x * ops.cast(kept[:, 0], x.dtype)
-                    for key, x in extras.items()
+                    key: _zero_unless(kept, x) for key, x in extras.items()
                 }
             return (list(new_states), output), (output, extras)
 
@@ -240,6 +239,12 @@ class Recurrent(keras.layers.RNN):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def _zero_unless(kept, x):
+    """Zeros in the rows of `x` where `kept`, bool `(batch, 1)`, is False."""
+    kept = ops.reshape(kept, (-1, *[1] * (len(x.shape) - 1)))
+    return x * ops.cast(kept, x.dtype)
 
 
 def _time_major_mask(mask, dtype):

@@ -14,6 +14,11 @@ def check_layers(layers):
                 "each layer needs return_sequences=True and "
                 f"return_state=True. Received: {layer.name!r} without"
             )
+        if getattr(layer, "return_attention", False):
+            raise ValueError(
+                "a model has no use for the weights of an attention. "
+                f"Received: return_attention=True in {layer.name!r}"
+            )
         if chooses and n + 1 < len(layers):
             raise ValueError(
                 "only the last layer may return its policy. "

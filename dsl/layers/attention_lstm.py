@@ -1,0 +1,115 @@
+"""The attention LSTM layer."""
+
+import keras
+from keras import ops
+
+from dsl.cells.attention_lstm import AttentionLSTMCell
+from dsl.cells.past_states import wide_dtype
+from dsl.layers.past_states import PastStatesLSTM
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class AttentionLSTM(PastStatesLSTM):
+    """An LSTM that attends to its K most recent states.
+
+    See `dsl.cells.AttentionLSTMCell` for the equations. The derivative is the
+    framework's.
+
+    Args:
+        units: H, the size of h and c.
+        num_states: K, how many past states are attended to; 1 is
+            `keras.layers.LSTM`.
+        skip_weight: lambda in [0, 1], the share of their weighted sum.
+        attention_units: Width of the network that scores them.
+        scoring: "location" or "content".
+        return_attention: Whether to return, last, a dict of `attention`, the
+            weights of the states, nearest first, float32 or wider
+            `(batch, time, num_states)`, and `entropy`, theirs in nats,
+            `(batch, time)`; both 0 at masked steps, and in the order of
+            execution. Not for use inside of `keras.layers.Bidirectional`,
+            which drops it.
+        **kwargs: All other arguments of `dsl.cells.AttentionLSTMCell` and
+            `keras.layers.LSTM`.
+
+    Call arguments:
+        sequences: Float `(batch, time, features)`.
+        initial_state: Optional h and c, each `(batch, units)`, or all states
+            that `return_state` returned.
+        mask: Optional bool `(batch, time)`; a masked step counts as none.
+        training: Whether dropout is applied.
+
+    Returns:
+        Output `(batch, units)` or, with `return_sequences`,
+        `(batch, time, units)`; then the states with `return_state` (see the
+        cell); then the dict with `return_attention`.
+
+    Raises:
+        ValueError: If an argument is outside of its range or unknown.
+
+    Example:
+        >>> x = keras.ops.ones((2, 7, 3))
+        >>> layer = AttentionLSTM(4, num_states=3, return_attention=True)
+        >>> output, read = layer(x)
+        >>> tuple(output.shape), tuple(read["attention"].shape)
+        ((2, 4), (2, 7, 3))
+
+    Reference: Gui et al., AAAI 2019, https://arxiv.org/abs/1811.03873
+    """
+
+    cell_class = AttentionLSTMCell
+
+    def __init__(
+        self,
+        units,
+        num_states=5,
+        skip_weight=1.0,
+        attention_units=50,
+        scoring="location",
+        return_attention=False,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            num_states=num_states,
+            skip_weight=skip_weight,
+            attention_units=attention_units,
+            scoring=scoring,
+            **kwargs,
+        )
+        self.return_attention = return_attention
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        result, extras = self._run(sequences, initial_state, mask, training)
+        if not self.return_attention:
+            return result
+        return self._with_extras(
+            result, extras or self._no_choice(sequences, mask)
+        )
+
+    def _no_choice(self, sequences, mask):
+        """The extras of a layer with a single state."""
+        taken = self._taken(sequences, mask)
+        return {
+            "attention": taken[:, :, None],
+            "entropy": ops.zeros_like(taken),
+        }
+
+    def _is_derived(self, training):
+        return self.num_states == 1 and super()._is_derived(training)
+
+    def _extras_spec(self, batch, length):
+        if not self.return_attention:
+            return {}
+        dtype = wide_dtype(self.compute_dtype)
+        return {
+            "attention": keras.KerasTensor(
+                (batch, length, self.num_states), dtype
+            ),
+            "entropy": keras.KerasTensor((batch, length), dtype),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "return_attention": self.return_attention,
+        }
