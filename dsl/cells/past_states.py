@@ -95,7 +95,7 @@ class PastStatesLSTMCell(LSTMCell):
         ]
 
     def _dropped_out(self, inputs, training):
-        """The input with the dropout that the gates see, if it is one."""
+        """The input as the gates read it, if all of them read the same."""
         if training and self.dropout > 0.0 and self.implementation != 1:
             step = inputs if len(inputs.shape) == 2 else inputs[0]
             inputs = inputs * self.get_dropout_mask(step)
