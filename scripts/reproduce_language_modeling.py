@@ -4,23 +4,21 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
-import signal
+import functools
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import keep  # noqa: E402
-from comparing import tables  # noqa: E402
-
-from dsl import messages, results  # noqa: E402
+from dsl import results  # noqa: E402
 from language_modeling import settings  # noqa: E402
-from scripts import command_line  # noqa: E402
+from scripts import reproduction  # noqa: E402
 
+PROG = "reproduce_language_modeling.py"
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
+TASK = reproduction.Task("language_modeling", SCRIPT, settings)
 # {shares} stands for the distances that the agents of the table have learned.
 MODELS = {
     "lstm": "--model lstm",
@@ -45,47 +43,18 @@ TABLES = {
 
 
 def make_parser():
-    parser = command_line.Parser(
-        description=__doc__.splitlines()[0],
-        epilog="Exit codes: 0 all runs of the table are kept, 2 usage; else "
-        "that of the run that failed or was interrupted.",
-        allow_abbrev=False,
+    return TASK.make_parser(
+        __doc__.splitlines()[0],
+        TABLES,
+        "runs of the table, MODEL-SEED (default: all)",
     )
-    parser.add_argument("table", choices=list(TABLES))
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        metavar="NAME",
-        help="runs of the table, MODEL-SEED (default: all)",
-    )
-    parser.add_argument(
-        "--train_dir",
-        type=command_line.name,
-        default="runs",
-        metavar="DIR",
-        help="where the run folders go (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--results",
-        type=command_line.name,
-        default=str(ROOT / "results" / "language_modeling"),
-        metavar="DIR",
-        help="where runs are kept, in a folder of the table's name (default: "
-        "results/language_modeling)",
-    )
-    return parser
 
 
 def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
     known = [name for name, _ in plan(args.table)]
-    unknown = [name for name in args.only or [] if name not in known]
-    if unknown:
-        parser.error(
-            f"argument --only: must be among {', '.join(known)}. "
-            f"Received: {unknown[0]!r}"
-        )
+    reproduction.check_names(parser, "--only", args.only, known)
     return args
 
 
@@ -100,66 +69,20 @@ def plan(table):
 
 
 def main(args):
-    try:
-        for name, flags in plan(args.table):
-            if args.only and name not in args.only:
-                continue
-            code = reproduce(args, name, flags)
-            if code != 0:
-                return code
-    except results.ResultError as error:
-        return fail(error)
-    except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}.")
-    return 0
+    works = [
+        functools.partial(reproduce, args, name, flags)
+        for name, flags in plan(args.table)
+        if not args.only or name in args.only
+    ]
+    return reproduction.run_all(PROG, works)
 
 
 def reproduce(args, name, flags):
-    """Trains, or goes on with, one run and keeps it.
-
-    Returns:
-        The exit code of the training, 0 for a run that was kept already.
-    """
-    folder = Path(args.results) / args.table
+    """One run, with the distances that were learned where it needs them."""
     if "{shares}" in flags:
-        shares = learned_shares(folder, args.table)
+        shares = learned_shares(Path(args.results) / args.table, args.table)
         flags = [shares if flag == "{shares}" else flag for flag in flags]
-    if (folder / name / results.FILE_NAME).exists():
-        check_settings(folder / name, flags)
-        print(f"{name}: kept in {folder / name}", flush=True)
-        return 0
-    run = Path(args.train_dir) / f"{args.table}-{name}"
-    if not (run / results.FILE_NAME).exists():
-        place = ["--train_dir", args.train_dir, "--name", run.name]
-        resume = ["--resume"] * run.exists()
-        code = call([sys.executable, str(SCRIPT), *place, *flags, *resume])
-        if code != 0:
-            return code
-    check_settings(run, flags)
-    keep.keep(run, folder / name)
-    return 0
-
-
-def call(command):
-    """Runs a command to its end; Ctrl-C and SIGTERM are passed on to it.
-
-    Returns:
-        Its exit code, above 128 if a signal ended it.
-    """
-    # In a session of its own it hears Ctrl-C once, from here.
-    with subprocess.Popen(command, start_new_session=True) as process:
-        before = {
-            number: signal.signal(
-                number, lambda number, frame: process.send_signal(number)
-            )
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            code = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
+    return TASK.reproduce(args, name, flags)
 
 
 def learned_shares(folder, table):
@@ -181,27 +104,6 @@ def learned_shares(folder, table):
             ) from error
     means = map(statistics.fmean, zip(*histograms, strict=True))
     return ",".join(f"{mean:.3f}" for mean in means)
-
-
-def check_settings(run, flags):
-    """Raises ResultError unless a run has the settings of the table."""
-    wanted = settings.effective(settings.of_run(settings.parse_args(flags)))
-    found = settings.effective(results.load_config(run)["settings"])
-    differing = [
-        f"--{key} {found.get(key)!r}, here {value!r}"
-        for key, value in wanted.items()
-        if key not in tables.IGNORED and found.get(key) != value
-    ]
-    if differing:
-        raise results.ResultError(
-            f"{run}: was made with other settings: {'; '.join(differing)}."
-        )
-
-
-def fail(message):
-    line = messages.one_line(message)
-    print(f"reproduce_language_modeling.py: {line}", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -1,9 +1,6 @@
 """A table of runs: each once, in order, from wherever it stopped."""
 
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +14,9 @@ import reproduce_language_modeling as reproduce
 from comparing import tables
 
 from language_modeling import settings
+from scripts import reproduction
 
 pytestmark = pytest.mark.backend
-ROOT = str(reproduce.ROOT)
-SCRIPTS = f"{ROOT}/scripts"
 
 SMALL = ["lstm-1", "reinforce-1", "straight_through-1", "random-1"]
 
@@ -45,7 +41,7 @@ def trainings(tmp_path, monkeypatch):
         finish(run, args)
         return 0
 
-    monkeypatch.setattr(reproduce, "call", call)
+    monkeypatch.setattr(reproduction, "call", call)
     return calls, codes
 
 
@@ -138,41 +134,6 @@ def test_seeds_of_every_model_pool(tmp_path, trainings):
     random = results.load_config(kept[0].with_name("random-2"))["settings"]
     # Means over the seeds 1, 2 and 3.
     assert random["look_back_shares"] == [0.75, 0.25]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_is_passed_on_and_waited_for(tmp_path, number):
-    """The training takes its time to save, and its exit code counts."""
-    child = (
-        "import pathlib, signal, sys, time\n"
-        "asked = []\n"
-        "for number in (signal.SIGINT, signal.SIGTERM):\n"
-        "    signal.signal(number, lambda *_: asked.append(1))\n"
-        "pathlib.Path('ready').touch()\n"
-        "while not asked: time.sleep(0.01)\n"
-        "time.sleep(1)\n"
-        "pathlib.Path('saved').touch()\n"
-        "sys.exit(130)\n"
-    )
-    parent = (
-        f"import sys; sys.path[:0] = {[SCRIPTS, ROOT]}\n"
-        "import reproduce_language_modeling as reproduce\n"
-        f"sys.exit(reproduce.call([sys.executable, '-c', {child!r}]))"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", parent], cwd=tmp_path
-    ) as process:
-        while not (tmp_path / "ready").exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(number)
-        assert process.wait() == 130
-    assert (tmp_path / "saved").exists()
-
-
-def test_a_killed_training_has_an_exit_code():
-    kill = "import os; os.kill(os.getpid(), 9)"
-    assert reproduce.call([sys.executable, "-c", kill]) == 137
 
 
 def test_a_control_without_its_learned_run_is_one_line(

@@ -25,7 +25,7 @@ SHELL = sorted(filter(is_bash, ROOT.glob("scripts/*")))
 PYTHON = sorted(
     path
     for path in ROOT.glob("scripts/*.py")
-    if path.name not in ("__init__.py", "command_line.py")
+    if '__name__ == "__main__"' in path.read_text()
 ) + [
     ROOT / "language_modeling" / "RL_train.py",
     ROOT / "number_prediction" / "produce_data.py",
