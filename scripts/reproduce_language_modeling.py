@@ -13,12 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dsl import results  # noqa: E402
-from language_modeling import settings  # noqa: E402
 from scripts import reproduction  # noqa: E402
 
 PROG = "reproduce_language_modeling.py"
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
-TASK = reproduction.Task("language_modeling", SCRIPT, settings)
+TASK = reproduction.Task("language_modeling", SCRIPT)
 # {shares} stands for the distances that the agents of the table have learned.
 MODELS = {
     "lstm": "--model lstm",

@@ -4,6 +4,7 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
+import importlib
 import signal
 import subprocess
 import sys
@@ -20,16 +21,19 @@ class Task:
     """A task whose tables are run.
 
     Args:
-        name: Name of its folder.
+        name: Name of its folder, in which a module `settings` has
+            `parse_args`, `of_run` and `effective`.
         script: Path of the program that trains.
-        settings: Its module of settings, with `parse_args`, `of_run` and
-            `effective`.
     """
 
-    def __init__(self, name, script, settings):
+    def __init__(self, name, script):
         self.name = name
         self.script = script
-        self.settings = settings
+
+    @property
+    def settings(self):
+        """The module of its settings, loaded late: it may need NumPy."""
+        return importlib.import_module(f"{self.name}.settings")
 
     def make_parser(self, description, choices, only):
         """The parser of the flags that every table has.
@@ -82,7 +86,7 @@ class Task:
         """
         copy = Path(args.results) / args.table / name
         if (copy / results.FILE_NAME).exists():
-            self.check_settings(copy, flags)
+            check_settings(copy, flags, self.settings)
             print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
             return 0
         run = Path(args.train_dir) / f"{args.table}-{name}"
@@ -93,25 +97,31 @@ class Task:
             code = call(words)
             if code != 0:
                 return code
-        self.check_settings(run, flags)
+        check_settings(run, flags, self.settings)
         keep.keep(run, copy)
         return 0
 
-    def check_settings(self, run, flags):
-        """Raises ResultError unless a run has the settings of its flags."""
-        settings = self.settings
-        args = settings.parse_args(flags)
-        wanted = settings.effective(settings.of_run(args))
-        found = settings.effective(results.load_config(run)["settings"])
-        differing = [
-            f"--{key} {found.get(key)!r}, here {value!r}"
-            for key, value in wanted.items()
-            if key not in tables.IGNORED and found.get(key) != value
-        ]
-        if differing:
-            raise results.ResultError(
-                f"{run}: was made with other settings: {'; '.join(differing)}."
-            )
+
+def check_settings(run, flags, settings):
+    """Raises ResultError unless a run has the settings of its flags.
+
+    Args:
+        run: Path of the run.
+        flags: List of flags.
+        settings: The module of the task's settings, see `Task`.
+    """
+    args = settings.parse_args(flags)
+    wanted = settings.effective(settings.of_run(args))
+    found = settings.effective(results.load_config(run)["settings"])
+    differing = [
+        f"--{key} {found.get(key)!r}, here {value!r}"
+        for key, value in wanted.items()
+        if key not in tables.IGNORED and found.get(key) != value
+    ]
+    if differing:
+        raise results.ResultError(
+            f"{run}: was made with other settings: {'; '.join(differing)}."
+        )
 
 
 def check_names(parser, flag, names, known):
