@@ -56,6 +56,15 @@ _SCORES = {
     "sentence": ("an integer for each token, ascending from 0", "iu"),
 }
 
+# Of an epoch, where there are such: at least 0.
+_OF_EPOCHS = (
+    "train_perplexity",
+    "valid_perplexity",
+    "train_accuracy",
+    "valid_accuracy",
+    "seconds",
+)
+
 Record = Mapping[str, object]
 
 
@@ -277,7 +286,7 @@ def _check_epoch(entry, before, where):
             f"{where}: `epoch` must be an integer above {last}. "
             f"Received: {short(epoch)}"
         )
-    for key in ("train_perplexity", "valid_perplexity", "seconds"):
+    for key in _OF_EPOCHS:
         value = entry.get(key, 0)
         if not is_finite(value) or value < 0:
             raise ResultError(

@@ -1,5 +1,6 @@
 """Run records as tables: measured beside published."""
 
+import statistics
 from collections.abc import Callable, Sequence
 
 from dsl.messages import printable
@@ -43,6 +44,52 @@ def table(records: Sequence[Record], columns: Columns) -> str:
     return "\n".join(map(line, [headings, rules, *rows]))
 
 
+def number(record: Record, part: str, key: str) -> int | float | None:
+    """Looks up `record[part][key]`: a finite number, or None if absent.
+
+    Args:
+        record: A record, as `load` returns it.
+        part: Name of one of its dicts.
+        key: Name of the figure there.
+
+    Raises:
+        ResultError: If it is something else.
+    """
+    value = (record.get(part) or {}).get(key)
+    if value is None:
+        return None
+    if not is_finite(value):
+        raise ResultError(
+            f"{record.get('run_folder', 'record')}: `{part}.{key}` must be a "
+            f"finite number. Received: {short(value)}"
+        )
+    return value
+
+
+def accuracy(records: Sequence[Record], part: str, key: str) -> str:
+    """The cell of an accuracy in per cent, or "-" where a record has none.
+
+    Args:
+        records: Those of the seeds of one model, at least one.
+        part: Name of one of their dicts.
+        key: Name of the figure there, a share.
+
+    Returns:
+        The mean, and with several records their standard deviation, of a
+        sample (n - 1).
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    values = [number(record, part, key) for record in records]
+    if None in values:
+        return "-"
+    mean = f"{100 * statistics.fmean(values):.2f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ± {100 * statistics.stdev(values):.2f}"
+
+
 def greedy_perplexity(record: Record) -> str:
     """The cell of a record's test perplexity with greedy actions, or "-".
 
@@ -52,7 +99,7 @@ def greedy_perplexity(record: Record) -> str:
     Raises:
         ResultError: If the figure is not a number.
     """
-    value = _number(record, "test", "perplexity")
+    value = number(record, "test", "perplexity")
     return "-" if value is None else f"{value:.2f}"
 
 
@@ -65,8 +112,8 @@ def sampled_perplexity(record: Record) -> str:
     Raises:
         ResultError: If a figure is not a number.
     """
-    mean = _number(record, "test", "perplexity_sampled_mean")
-    deviation = _number(record, "test", "perplexity_sampled_std")
+    mean = number(record, "test", "perplexity_sampled_mean")
+    deviation = number(record, "test", "perplexity_sampled_std")
     if mean is None:
         return "-"
     if deviation is None:
@@ -109,25 +156,12 @@ def sources(records: Sequence[Record]) -> list[str]:
     return list(found)
 
 
-def _number(record, part, key):
-    """Looks up `record[part][key]`: a finite number, or None if absent."""
-    value = (record.get(part) or {}).get(key)
-    if value is None:
-        return None
-    if not is_finite(value):
-        raise ResultError(
-            f"{record.get('run_folder', 'record')}: `{part}.{key}` must be a "
-            f"finite number. Received: {short(value)}"
-        )
-    return value
-
-
 def _reference(record):
     """The true perplexity where it is known, else the published one."""
-    value = _number(record, "true_perplexity", "test")
+    value = number(record, "true_perplexity", "test")
     if value is not None:
         return f"{value:.2f} true"
-    value = _number(record, "published", "test_perplexity")
+    value = number(record, "published", "test_perplexity")
     return "-" if value is None else f"{value:g} published"
 
 
@@ -169,12 +203,12 @@ def model_in_words(record: Record) -> str:
 
 
 def _published(record):
-    value = _number(record, "published", "test_perplexity")
+    value = number(record, "published", "test_perplexity")
     return "-" if value is None else f"{value:g}"
 
 
 def _valid(record):
-    value = _number(record, "valid", "perplexity")
+    value = number(record, "valid", "perplexity")
     return "-" if value is None else f"{value:.2f}"
 
 

@@ -1,4 +1,4 @@
-"""Compares runs: settings that differ, perplexities, and how sure they are."""
+"""Compares runs: settings that differ, measurements, how sure they are."""
 
 import importlib.util
 import sys
@@ -6,10 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from comparing import tables
-
 from dsl import messages, results
 from scripts import command_line
+from scripts.comparing import accuracies, tables
 
 
 def make_parser():
@@ -64,19 +63,28 @@ def main(args):
     try:
         runs = tables.load(args.runs)
         groups = tables.pooled(runs) if args.pool_seeds else runs
-        parts = [
-            tables.overview(runs),
-            tables.intervals(groups, args.samples, args.level),
-        ]
+        parts = [tables.overview(runs), together(args, groups)]
     except (results.ResultError, OSError) as error:
         return fail(error)
     print("\n\n".join(filter(None, parts)))
     return draw(runs, args.figure) if args.figure else 0
 
 
-def draw(runs, path):
-    from comparing import figure
+def together(args, groups):
+    """What is said of runs, or seeds taken together, beside each other."""
+    if not tables.by_accuracy(groups):
+        return tables.intervals(groups, args.samples, args.level)
+    return accuracies.pooled(groups) if args.pool_seeds else ""
 
+
+def draw(runs, path):
+    from scripts.comparing import figure
+
+    if tables.by_accuracy(runs):
+        return fail(
+            f"{path}: not written, --figure draws perplexities; accuracies "
+            "are drawn by scripts/reproduce_number_prediction TABLE --figures."
+        )
     drawn = figure.draw([(run["name"], run["epochs"]) for run in runs])
     if not drawn.axes[0].lines:
         return fail(f"{path}: not written, no epoch has a perplexity yet.")

@@ -3,8 +3,9 @@
 python scripts/keep.py runs/NAME results/language_modeling/small/NAME
 
 The copy is a run folder that scripts/compare reads: config.json,
-metrics.jsonl, result.json and a small test_scores.npz, in which each token has
-the mean of its sentence. An interval over sentences asks for no more.
+metrics.jsonl, result.json and, of a language model, a small test_scores.npz, in
+which each token has the mean of its sentence. An interval over sentences asks
+for no more.
 """
 
 import json
@@ -15,10 +16,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from comparing import tables
-
 from dsl import messages, results
 from scripts import command_line
+from scripts.comparing import tables
+
+# Tasks whose runs leave a score of each token.
+SCORED = ("language_modeling",)
+# What makes the data tells nothing of a machine: part of the command.
+UNTOLD = tables.IGNORED - {"produce"}
 
 
 def make_parser():
@@ -65,7 +70,9 @@ def keep(run, folder):
     record = results.load(run)
     config = results.load_config(run)
     epochs = results.load_metrics(run)
-    scores = by_sentence(results.load_scores(run))
+    scores = None
+    if record["task"] in SCORED:
+        scores = by_sentence(results.load_scores(run))
     del record["run_folder"]
     for one in (record, config):
         one["settings"] = {
@@ -74,7 +81,7 @@ def keep(run, folder):
             if key not in tables.IGNORED
         }
     try:
-        record["command"] = without(record["command"], tables.IGNORED)
+        record["command"] = without(record["command"], UNTOLD)
     except ValueError as error:
         raise results.ResultError(
             f"{run / results.FILE_NAME}: `command` must be that of a shell: "
@@ -86,7 +93,8 @@ def keep(run, folder):
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as new:
         copy = Path(new) / folder.name
         copy.mkdir()
-        np.savez_compressed(copy / results.SCORES_NAME, **scores)
+        if scores is not None:
+            np.savez_compressed(copy / results.SCORES_NAME, **scores)
         lines = [f"{json.dumps(entry)}\n" for entry in epochs]
         (copy / results.METRICS_NAME).write_text("".join(lines))
         results.save(config, copy / results.CONFIG_NAME)

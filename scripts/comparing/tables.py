@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dsl import results
 from dsl import tables as rendered
+from scripts.comparing import accuracies
 
 # Where a run reads and writes, and what it prints: no part of a comparison.
 IGNORED = {
@@ -15,12 +16,13 @@ IGNORED = {
     "load_model",
     "data_dir",
     "download",
+    "produce",
     "print_every",
     "resume",
     "tensorboard",
     "checkpoint_every",
 }
-_NO_SEED = {*IGNORED, "seed"}
+_NO_SEED = {*IGNORED, "seed", "data_seed"}
 
 
 def load(folders):
@@ -63,7 +65,7 @@ def load(folders):
 
 
 def overview(runs):
-    """Renders what was run, how far it got, and its perplexities.
+    """Renders what was run, how far it got, and how well it did.
 
     Args:
         runs: What `load` returns.
@@ -73,13 +75,35 @@ def overview(runs):
         between the runs; "-" stands where a run has no such figure.
 
     Raises:
-        ResultError: If a figure is not a number.
+        ResultError: If a figure is not a number, or the runs are of tasks
+            that are measured in different ways.
     """
+    figures = _ACCURACIES if by_accuracy(runs) else _PERPLEXITIES
     settings = [
         (key, lambda run, key=key: _setting(run["config"]["settings"], key))
         for key in differing([run["config"]["settings"] for run in runs])
     ]
-    return rendered.table(runs, [_NAME, *settings, *_FIGURES])
+    return rendered.table(
+        runs, [_NAME, *settings, *_REACHED, *figures, _SECONDS]
+    )
+
+
+def by_accuracy(runs):
+    """Whether runs are measured by their accuracy, not their perplexity.
+
+    Raises:
+        ResultError: If some are and some are not.
+    """
+    first, *others = runs
+    found = [run["config"].get("task") in accuracies.TASKS for run in runs]
+    for run, other in zip(others, found[1:], strict=True):
+        if other != found[0]:
+            raise results.ResultError(
+                f"{run['name']} is of {run['config'].get('task')} and cannot "
+                f"be compared with {first['name']} of "
+                f"{first['config'].get('task')}."
+            )
+    return found[0]
 
 
 def differing(settings):
@@ -353,11 +377,18 @@ _EACH = (
     lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
 )
 _NAME = ("run", lambda run: _cell(run["name"]))
-_FIGURES = (
+_REACHED = (
     ("state", _state),
     ("epochs", lambda run: str(len(run["epochs"]))),
+)
+_PERPLEXITIES = (
     ("best valid perplexity", _best_valid),
     ("test perplexity, greedy", _of_record(rendered.greedy_perplexity)),
     ("test, sampled mean ± sd", _of_record(rendered.sampled_perplexity)),
-    ("training seconds", _train_seconds),
 )
+_ACCURACIES = (
+    ("best valid accuracy, %", accuracies.best_valid),
+    ("test accuracy, greedy", _of_record(accuracies.test)),
+    ("test, sampled mean ± sd", _of_record(accuracies.sampled)),
+)
+_SECONDS = ("training seconds", _train_seconds)

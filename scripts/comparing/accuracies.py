@@ -1,0 +1,64 @@
+"""What a comparison shows of runs that are measured by their accuracy."""
+
+from dsl import tables
+from dsl.results import Record
+
+# Tasks of such runs.
+TASKS = ("number_prediction",)
+
+
+def best_valid(run):
+    """The best accuracy on the validation examples so far, in per cent."""
+    found = [
+        entry["valid_accuracy"]
+        for entry in run["epochs"]
+        if "valid_accuracy" in entry
+    ]
+    return f"{100 * max(found):.2f}" if found else "-"
+
+
+def test(record: Record) -> str:
+    """The cell of a record's test accuracy with greedy actions."""
+    return tables.accuracy([record], "test", "accuracy")
+
+
+def sampled(record: Record) -> str:
+    """The cell of its mean and deviation over draws of sampled actions."""
+    mean = tables.accuracy([record], "test", "accuracy_sampled_mean")
+    deviation = tables.number(record, "test", "accuracy_sampled_std")
+    return mean if deviation is None else f"{mean} ± {100 * deviation:.2f}"
+
+
+def pooled(groups):
+    """Renders the test accuracies of groups of seeds.
+
+    Args:
+        groups: What `comparing.tables.pooled` returns.
+
+    Returns:
+        A `dsl.tables.table` of those groups whose runs are all finished; an
+        empty string if there are none.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    rows = [
+        {**group, "records": [run["record"] for run in group["runs"]]}
+        for group in groups
+        if all(run["record"] is not None for run in group["runs"])
+    ]
+    if not rows:
+        return ""
+
+    def cell(key):
+        return lambda row: tables.accuracy(row["records"], "test", key)
+
+    return tables.table(
+        rows,
+        [
+            ("run", lambda row: row["name"].replace("|", "\\|")),
+            ("seeds", lambda row: str(row["seeds"])),
+            ("test accuracy, %, mean ± sd", cell("accuracy")),
+            ("sampled", cell("accuracy_sampled_mean")),
+        ],
+    )
