@@ -226,6 +226,28 @@ def _add_evaluation_flags(group):
     )
 
 
+def unread(model):
+    """The names of the settings that a model does not read.
+
+    Args:
+        model: One of the choices of `--model`.
+    """
+    if model == "dynamic_skip":
+        return {"skip"}
+    parser = command_line.Parser(add_help=False)
+    _add_agent_flags(parser)
+    _add_evaluation_flags(parser)
+    names = set(vars(parser.parse_args([])))
+    names |= {"previous_bias", "observation", "empty_slots"}
+    if model != "attention":
+        names |= {"n_actions", "policy_units"}
+    if model != "fixed_skip":
+        names.add("skip")
+    if model == "lstm":
+        names.add("lamda")
+    return names
+
+
 def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
     settings = data.Settings(args.length, args.index_from, args.symbols)

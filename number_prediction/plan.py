@@ -1,0 +1,74 @@
+"""The tables of number prediction: their rows, and the seeds of each."""
+
+# Flags of a model that has nothing but its own time to learn, and of one
+# whose agent learns too.
+PATIENT = "--epoch 60 --patience 5"
+MODELS = {
+    "lstm": f"--model lstm {PATIENT}",
+    "attention": f"--model attention {PATIENT}",
+    "fixed_skip": f"--model fixed_skip --skip 5 {PATIENT}",
+    "dynamic-1": "--lamda 1",
+    "dynamic-0.5": "--lamda 0.5",
+    "straight_through-1": "--estimator straight_through --lamda 1",
+    "straight_through-0.5": "--estimator straight_through --lamda 0.5",
+    "paper-1": "--recipe paper --lamda 1",
+    "paper-0.5": "--recipe paper --lamda 0.5",
+    # It has no lambda.
+    "published_code": "--recipe published_code --lamda 1 --epoch 20",
+    "oracle-1": "--policy oracle --lamda 1 --epoch 2",
+    "uniform-1": "--policy uniform --lamda 1 --epoch 20 --patience 5",
+}
+# Five seeds where the paper has a table, three beyond it.
+PUBLISHED, BEYOND = (1, 2, 3, 4, 5), (1, 2, 3)
+
+
+def _only(*names):
+    return {name: MODELS[name] for name in names}
+
+
+# Flags of all rows, seeds, and flags of each row.
+TABLES = {
+    "T11": ("--length 10", PUBLISHED, MODELS),
+    "T21": ("--length 20", PUBLISHED, MODELS),
+    "T21_start": (
+        "--length 20 --index_from start",
+        BEYOND,
+        {
+            **_only("lstm", "dynamic-1"),
+            "dynamic-1-K20": "--lamda 1 --n_actions 20",
+        },
+    ),
+    "T51": (
+        "--length 50 --symbols 50 --n_actions 50 --index_from start",
+        BEYOND,
+        _only("lstm", "dynamic-1"),
+    ),
+    "T101": ("--length 100", BEYOND, _only("lstm", "dynamic-1")),
+}
+
+
+def runs(table):
+    """The runs of a table: every row of a seed before the next seed.
+
+    Args:
+        table: Its name.
+
+    Returns:
+        List of triples `(row, seed, flags)`.
+    """
+    _, seeds, rows = TABLES[table]
+    return [
+        (row, seed, flags(table, row, seed)) for seed in seeds for row in rows
+    ]
+
+
+def flags(table, row, seed):
+    """The list of flags of one run, on data that only its seed shares."""
+    common, _, rows = TABLES[table]
+    seeds = f"--produce --data_seed {seed} --seed {seed}"
+    return f"{common} {rows[row]} {seeds}".split()
+
+
+def run_name(row, seed):
+    """The name of a run in its table."""
+    return f"{row}-{seed}"

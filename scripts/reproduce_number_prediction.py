@@ -1,0 +1,122 @@
+"""Runs a table of number prediction, and keeps each run as it is done.
+
+A run that is kept already is passed over, one that was stopped goes on: the
+same command again continues wherever it was. The rows are those of
+number_prediction/plan.py; all rows of a seed read the same examples, and each
+seed has its own.
+"""
+
+import functools
+import importlib.util
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from dsl import messages, results  # noqa: E402
+from number_prediction import plan  # noqa: E402
+from scripts import command_line, reproduction  # noqa: E402
+
+PROG = "reproduce_number_prediction.py"
+SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
+TASK = reproduction.Task("number_prediction", SCRIPT)
+
+
+def make_parser():
+    parser = TASK.make_parser(
+        __doc__.splitlines()[0],
+        plan.TABLES,
+        "rows of the table, ROW, or runs, ROW-SEED (default: all)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=command_line.seed,
+        nargs="+",
+        metavar="N",
+        help="some of the table's seeds (default: all)",
+    )
+    parser.add_argument(
+        "--data_dir",
+        type=command_line.name,
+        default="data/number_prediction",
+        metavar="DIR",
+        help="where examples are made, in TABLE/seed-N (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--figures",
+        type=command_line.name,
+        metavar="DIR",
+        help="train nothing, and draw the runs that are kept: accuracy.png "
+        "and, if an agent has learned, policy.png",
+    )
+    return parser
+
+
+def parse_args(arguments=None):
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    _, seeds, rows = plan.TABLES[args.table]
+    names = [plan.run_name(row, seed) for row, seed, _ in plan.runs(args.table)]
+    reproduction.check_names(parser, "--only", args.only, [*rows, *names])
+    reproduction.check_names(parser, "--seeds", args.seeds, seeds)
+    if args.figures and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--figures needs matplotlib: pip install '.[plots]'")
+    return args
+
+
+def main(args):
+    if args.figures:
+        works = [functools.partial(draw, args)]
+    else:
+        works = [
+            functools.partial(reproduce, args, *run)
+            for run in plan.runs(args.table)
+            if wanted(args, *run[:2])
+        ]
+    return reproduction.run_all(PROG, works)
+
+
+def wanted(args, row, seed):
+    """Whether a run is among those that were asked for."""
+    named = not args.only or {row, plan.run_name(row, seed)} & {*args.only}
+    return bool(named) and (not args.seeds or seed in args.seeds)
+
+
+def reproduce(args, row, seed, flags):
+    """One run, on the examples of its seed."""
+    # The names of the files hold no more of a table than its length.
+    folder = Path(args.data_dir) / args.table / f"seed-{seed}"
+    places = ["--data_dir", str(folder)]
+    return TASK.reproduce(args, plan.run_name(row, seed), flags, places)
+
+
+def draw(args):
+    """The pictures of a table."""
+    from number_prediction import figures, kept
+
+    rows = kept.load(
+        Path(args.results) / args.table,
+        args.table,
+        functools.partial(wanted, args),
+    )
+    pictures = {
+        "accuracy.png": figures.accuracy(rows),
+        "policy.png": figures.policies(rows),
+    }
+    if pictures["accuracy.png"] is None:
+        raise results.ResultError(
+            f"{args.results}: no run of {args.table} is kept there that was "
+            "asked for."
+        )
+    folder = Path(args.figures)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in pictures.items():
+        if figure is not None:
+            figure.savefig(folder / name, dpi=figures.DPI)
+            print(messages.one_line(f"Figure: {folder / name}"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(parse_args()))
