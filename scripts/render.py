@@ -11,10 +11,15 @@ sys.path.insert(0, str(ROOT))
 from dsl import atomic, messages, results, tables  # noqa: E402
 from scripts import command_line  # noqa: E402
 
-PAGES = ("README.md", "language_modeling/README.md", "results/RESULTS.md")
+PAGES = (
+    "README.md",
+    "language_modeling/README.md",
+    "number_prediction/README.md",
+    "results/RESULTS.md",
+)
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 BLOCK = re.compile(
-    r"(<!-- (?P<kind>results|intervals): (?P<name>[\w/-]+) -->\n)"
+    r"(<!-- (?P<kind>results|intervals|numbers): (?P<name>[\w/-]+) -->\n)"
     r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -49,7 +54,7 @@ def main(args):
 def refresh(page, check):
     """Renders the blocks of a page; returns whether it was up to date."""
     old = page.read_text(encoding="utf-8")
-    begun = len(re.findall("<!-- (?:results|intervals): ", old))
+    begun = len(re.findall("<!-- (?:results|intervals|numbers): ", old))
     if begun != len(BLOCK.findall(old)):
         raise results.ResultError(
             f"{page}: every block of results must have an end before the next."
@@ -74,6 +79,8 @@ def render(kind, name):
             )
         )
     folder = ROOT / "results" / name
+    if kind == "numbers":
+        return numbers(folder)
     runs = sorted(path.parent for path in folder.glob("*/result.json"))
     if not runs:
         raise results.ResultError(f"{folder}: no run is kept there.")
@@ -84,11 +91,23 @@ def render(kind, name):
 
 def intervals(runs, samples=10_000, level=0.95):
     """The runs beside the first of them, seeds taken together."""
-    from comparing import report
-    from comparing import tables as compared
+    from scripts.comparing import report
+    from scripts.comparing import tables as compared
 
     groups = compared.pooled(compared.load(runs))
     return report.render(compared.rows(groups, samples, level), level)
+
+
+def numbers(folder):
+    """A table of number prediction, of which nothing need be kept."""
+    from number_prediction import kept, plan, report
+
+    if folder.name not in plan.TABLES:
+        raise results.ResultError(
+            f"{folder}: must be a table of number prediction, "
+            f"{', '.join(plan.TABLES)}."
+        )
+    return report.table(kept.load(folder, folder.name))
 
 
 def benchmark(wanted):

@@ -1,0 +1,177 @@
+"""The runs of number prediction as tables for a page."""
+
+import statistics
+
+from dsl import tables
+from dsl.results import ResultError, is_finite
+
+
+def table(rows):
+    """Renders accuracies in per cent, the seeds of a row together.
+
+    Args:
+        rows: List of `kept.Row`.
+
+    Returns:
+        A `dsl.tables.table`: mean and standard deviation over seeds, of
+        those that are kept; "not run" where there are none.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    return tables.table(
+        rows,
+        [
+            ("row", lambda row: row.name),
+            ("model", lambda row: in_words(row.settings)),
+            ("published test", _published("test_accuracy")),
+            ("test, %", _of_runs(_accuracy("test", "accuracy"), "not run")),
+            ("worst seed", _of_runs(_worst)),
+            (
+                "test, sampled actions",
+                _of_runs(_accuracy("test", "accuracy_sampled_mean")),
+            ),
+            ("published dev", _published("valid_accuracy")),
+            ("dev", _of_runs(_accuracy("valid", "accuracy"))),
+            ("seeds", lambda row: f"{len(row.records)}/{len(row.seeds)}"),
+            ("epochs run", _of_runs(_epochs)),
+            ("best epoch", _of_runs(_best_epoch)),
+            ("wall time a run", _of_runs(_minutes)),
+            ("command of a seed", _of_runs(_command)),
+        ],
+    )
+
+
+def in_words(settings):
+    """The model of settings, and how its agent learned.
+
+    Args:
+        settings: Dict of settings, as a run keeps them.
+    """
+    weight = f"λ={settings['lamda']:g}"
+    if settings["model"] == "lstm":
+        return "LSTM"
+    if settings["model"] == "attention":
+        return f"LSTM with attention, K={settings['n_actions']}, {weight}"
+    if settings["model"] == "fixed_skip":
+        return f"LSTM with fixed skip {settings['skip']}, {weight}"
+    parts = [f"dynamic skip, K={settings['n_actions']}", weight]
+    if settings["policy"] != "learned":
+        parts.append(f"{settings['policy']} policy")
+    elif settings["estimator"] == "straight_through":
+        parts.append("straight-through")
+    else:
+        words = {"paper": "the paper's", "published_code": "published code's"}
+        recipe = words.get(settings["recipe"], "our")
+        parts.append(f"{recipe} recipe")
+    return ", ".join(parts)
+
+
+def _of_runs(cell, otherwise="-"):
+    """A cell of the records of a row, where there are any."""
+    return lambda row: cell(row.records) if row.records else otherwise
+
+
+def _accuracy(part, key):
+    return lambda records: tables.accuracy(records, part, key)
+
+
+def _published(key):
+    def cell(row):
+        share = row.published.get(key)
+        return "-" if share is None else f"{100 * share:.1f}"
+
+    return cell
+
+
+def _worst(records):
+    worst = min(records, key=lambda record: _figure(record, "test", "accuracy"))
+    return tables.accuracy([worst], "test", "accuracy")
+
+
+def _epochs(records):
+    runs = [len(record.get("epochs") or []) for record in records]
+    return f"{statistics.fmean(runs):.1f}"
+
+
+def _best_epoch(records):
+    epochs = [_figure(record, "valid", "epoch") for record in records]
+    return f"{statistics.fmean(epochs):.1f}"
+
+
+def _minutes(records):
+    seconds = statistics.fmean(record["seconds"] for record in records)
+    return f"{seconds / 60:.1f} min"
+
+
+def _command(records):
+    return f"`{records[0]['command']}`".replace("|", "\\|")
+
+
+def _figure(record, part, key):
+    """A figure that every run has."""
+    value = tables.number(record, part, key)
+    if value is None:
+        raise ResultError(f"{record['run_folder']}: `{part}.{key}` is missing.")
+    return value
+
+
+def curve(record):
+    """The accuracy on the dev set after each epoch of a run.
+
+    Args:
+        record: Its record.
+
+    Returns:
+        Dict from the epoch to the share.
+
+    Raises:
+        ResultError: If the record holds no such figures.
+    """
+    found = {}
+    for entry in record.get("epochs") or []:
+        try:
+            epoch, share = entry["epoch"], entry["valid_accuracy"]
+        except (KeyError, TypeError):
+            epoch = share = None
+        if type(epoch) is not int or not is_finite(share):
+            raise ResultError(
+                f"{record['run_folder']}: each of `epochs` must have an "
+                "`epoch` and its `valid_accuracy`."
+            )
+        found[epoch] = share
+    return found
+
+
+def policy(record):
+    """How often each distance was chosen, by the pointer.
+
+    Args:
+        record: A record.
+
+    Returns:
+        A list for each symbol, of the shares of the distances 1..K; None of a
+        run without an agent that learned.
+
+    Raises:
+        ResultError: If the record holds something else.
+    """
+    found = record["test"].get("policy")
+    if found is None:
+        return None
+    shape = (
+        record["settings"].get("symbols"),
+        record["settings"].get("n_actions"),
+    )
+    fits = (
+        isinstance(found, list)
+        and len(found) == shape[0]
+        and all(isinstance(row, list) and len(row) == shape[1] for row in found)
+        and all(is_finite(share) for row in found for share in row)
+    )
+    if not fits:
+        raise ResultError(
+            f"{record['run_folder']}: `test.policy` must hold a share for "
+            "each symbol and distance."
+        )
+    return found
