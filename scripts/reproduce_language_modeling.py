@@ -15,7 +15,6 @@ sys.path.insert(0, str(ROOT))
 from dsl import results  # noqa: E402
 from scripts import reproduction  # noqa: E402
 
-PROG = "reproduce_language_modeling.py"
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 TASK = reproduction.Task("language_modeling", SCRIPT)
 # {shares} stands for the distances that the agents of the table have learned.
@@ -73,7 +72,7 @@ def main(args):
         for name, flags in plan(args.table)
         if not args.only or name in args.only
     ]
-    return reproduction.run_all(PROG, works)
+    return reproduction.run_all(TASK.program, works)
 
 
 def reproduce(args, name, flags):

@@ -18,7 +18,6 @@ from dsl import messages, results  # noqa: E402
 from number_prediction import plan  # noqa: E402
 from scripts import command_line, reproduction  # noqa: E402
 
-PROG = "reproduce_number_prediction.py"
 SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
 TASK = reproduction.Task("number_prediction", SCRIPT)
 
@@ -74,7 +73,7 @@ def main(args):
             for run in plan.runs(args.table)
             if wanted(args, *run[:2])
         ]
-    return reproduction.run_all(PROG, works)
+    return reproduction.run_all(TASK.program, works)
 
 
 def wanted(args, row, seed):

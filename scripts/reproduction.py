@@ -24,11 +24,15 @@ class Task:
         name: Name of its folder, in which a module `settings` has
             `parse_args`, `of_run` and `effective`.
         script: Path of the program that trains.
+
+    Attributes:
+        program: Name of the program that runs its tables.
     """
 
     def __init__(self, name, script):
         self.name = name
         self.script = script
+        self.program = f"reproduce_{name}.py"
 
     @property
     def settings(self):
@@ -44,6 +48,7 @@ class Task:
             only: Help of `--only`.
         """
         parser = command_line.Parser(
+            prog=self.program,
             description=description,
             epilog="Exit codes: 0 all runs of the table are kept, 1 a run "
             "cannot be kept, 2 usage; else that of the run that failed or was "

@@ -78,6 +78,54 @@ def make_run(
     return folder
 
 
+def make_number_run(folder, settings, shares, *, valid=(0.5, 0.7), policy=None):
+    """A finished run of number prediction.
+
+    Args:
+        folder: Its folder, made here.
+        settings: Dict of its settings.
+        shares: Accuracy on the test examples, greedy and, if any, sampled.
+        valid: Accuracy on the dev set after each epoch.
+        policy: As records have it.
+    """
+    folder.mkdir(parents=True)
+    config = {"task": "number_prediction", "settings": settings}
+    results.save(config, folder / results.CONFIG_NAME)
+    epochs = [
+        {
+            "epoch": epoch,
+            "train_accuracy": share,
+            "valid_accuracy": share,
+            "seconds": 20.0,
+        }
+        for epoch, share in enumerate(valid, start=1)
+    ]
+    lines = "".join(f"{json.dumps(entry)}\n" for entry in epochs)
+    (folder / results.METRICS_NAME).write_text(lines)
+    test = {"accuracy": shares[0], "loss": 1.0, "examples": 1000}
+    if len(shares) > 1:
+        test["accuracy_sampled_mean"] = shares[1]
+        test["accuracy_sampled_std"] = 0.002
+        test["sampled_n"] = 5
+    if policy is not None:
+        test["policy"] = policy
+    record = make_record(
+        task="number_prediction",
+        model=settings["model"],
+        corpus="number_prediction",
+        settings=settings,
+        command="python number_prediction/train_RL10_1.py --train_dir '/some "
+        f"where' --data_dir /x --produce --seed {settings['seed']}",
+        seconds=90.0,
+        epochs=epochs,
+        valid={"accuracy": max(valid), "epoch": 1 + valid.index(max(valid))},
+        test=test,
+        published={},
+    )
+    results.save(record, folder / results.FILE_NAME)
+    return folder
+
+
 def write_scores(folder, nll, sentence, changes=()):
     look_back = np.ones(len(nll), np.int32)
     arrays = {"nll": nll, "look_back": look_back, "sentence": sentence}

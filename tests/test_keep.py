@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import make_run, make_text
+from run_folders import make_number_run, make_run, make_text
 
 from dsl import results
 
@@ -73,6 +73,36 @@ def test_nothing_of_the_machine_is_kept(tmp_path):
     )
     record = json.loads((copy / "result.json").read_text())
     assert "run_folder" not in record
+
+
+def test_a_run_of_number_prediction_is_kept_without_scores(tmp_path, capsys):
+    settings = {
+        "data_dir": "/some where",
+        "train_dir": "/some where",
+        "produce": True,
+        "data_seed": 2,
+        "seed": 2,
+        "model": "lstm",
+    }
+    one = make_number_run(tmp_path / "a", settings, (0.9, 0.8))
+    copy = tmp_path / "kept/x"
+    assert run(one, copy) == 0
+    assert sorted(path.name for path in copy.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "result.json",
+    ]
+    text = "".join(path.read_text() for path in copy.iterdir())
+    assert "some where" not in text
+    record = results.load(copy)
+    # Which examples were drawn belongs to a run, not where they lie.
+    assert record["settings"] == {"data_seed": 2, "seed": 2, "model": "lstm"}
+    assert record["command"].endswith("train_RL10_1.py --produce --seed 2")
+    overviews = [tables.overview(tables.load([x])) for x in (one, copy)]
+    assert (
+        overviews[1].splitlines()[2].split("|")[2:]
+        == (overviews[0].splitlines()[2].split("|")[2:])
+    )
 
 
 @pytest.mark.parametrize(
