@@ -11,6 +11,7 @@ import pytest
 import small_files
 from run_folders import (
     cells,
+    make_number_run,
     make_record,
     make_run,
     make_text,
@@ -1068,3 +1069,83 @@ def test_nothing_to_draw(figure, tmp_path, capsys):
     other = make_run(tmp_path / "b", epochs=0, finished=False)
     (other / "metrics.jsonl").write_text('{"epoch": 1}\n')
     assert run_script(capsys, other, "--figure", path)[0] == 1
+
+
+# Number prediction, which has accuracies.
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """Two seeds of one model, and one of another with sampled actions."""
+    return [
+        make_number_run(
+            tmp_path / name,
+            {"seed": seed, "data_seed": seed, "model": model},
+            shares,
+        )
+        for name, seed, model, shares in (
+            ("a", 1, "lstm", (0.5,)),
+            ("b", 2, "lstm", (0.6,)),
+            ("c", 1, "dynamic_skip", (0.9, 0.8)),
+        )
+    ]
+
+
+def test_accuracies_beside_each_other(numbers, capsys):
+    code, out, err = run_script(capsys, *numbers)
+    assert (code, err) == (0, "")
+    header, *rows = cells(out)
+    assert header[-4:-1] == [
+        "best valid accuracy, %",
+        "test accuracy, greedy",
+        "test, sampled mean ± sd",
+    ]
+    assert "perplexity" not in out
+    assert [row[-4:-1] for row in rows] == [
+        ["70.00", "50.00", "-"],
+        ["70.00", "60.00", "-"],
+        ["70.00", "90.00", "80.00 ± 0.20"],
+    ]
+
+
+def test_accuracies_of_seeds_together(numbers, capsys):
+    code, out, err = run_script(capsys, *numbers, "--pool_seeds")
+    assert (code, err) == (0, "")
+    _, *rows = cells(out.split("\n\n")[1])
+    assert rows == [
+        ["a and 1 more", "2", "55.00 ± 7.07", "-"],
+        ["c", "1", "90.00", "80.00"],
+    ]
+    for one in numbers:
+        (one / "result.json").unlink()
+    code, out, err = run_script(capsys, *numbers, "--pool_seeds")
+    assert (code, err) == (0, "")
+    assert out.count("running or interrupted") == 3
+
+
+def test_accuracies_and_perplexities_are_one_line(numbers, tmp_path, capsys):
+    other = make_run(tmp_path / "words")
+    for options in ([], ["--pool_seeds"]):
+        code, out, err = run_script(capsys, numbers[0], other, *options)
+        assert (code, out) == (1, "")
+        assert err == (
+            "compare: words is of language_modeling and cannot be compared "
+            "with a of number_prediction.\n"
+        )
+
+
+def test_accuracies_are_drawn_elsewhere(figure, numbers, tmp_path, capsys):
+    path = tmp_path / "x.png"
+    code, _, err = run_script(capsys, *numbers, "--figure", path)
+    assert code == 1 and not path.exists()
+    assert err.startswith(f"compare: {path}: not written, ")
+    assert "reproduce_number_prediction" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", ["x", -0.5, None, 1e999])
+def test_a_wrong_accuracy_of_an_epoch_is_one_line(numbers, capsys, value):
+    line = json.dumps({"epoch": 1, "valid_accuracy": value})
+    (numbers[1] / "metrics.jsonl").write_text(f"{line}\n")
+    code, out, err = run_script(capsys, *numbers)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "metrics.jsonl: line 1: `valid_accuracy` must be" in err

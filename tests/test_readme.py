@@ -5,10 +5,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_folders import make_run, make_text
+from run_folders import cells, make_number_run, make_run, make_text
+
+from number_prediction import plan, settings
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "language_modeling/README.md", "data/README.md")
+PAGES = (
+    "README.md",
+    "language_modeling/README.md",
+    "number_prediction/README.md",
+    "data/README.md",
+)
 
 
 @pytest.fixture
@@ -88,6 +95,24 @@ def flags_in(text):
 def test_every_flag_in_the_pages_exists(known_flags):
     text = (ROOT / "language_modeling" / "README.md").read_text("utf-8")
     assert flags_in(text) <= set().union(*known_flags.values())
+
+
+def test_every_flag_in_the_page_of_number_prediction_exists(load):
+    from number_prediction import flags, produce_data
+
+    parsers = (
+        flags.make_parser("x", 10),
+        produce_data.make_parser(),
+        load("compare").make_parser(),
+        load("reproduce_number_prediction").make_parser(),
+    )
+    known = {
+        flag for parser in parsers for flag in parser._option_string_actions
+    }
+    text = (ROOT / "number_prediction" / "README.md").read_text("utf-8")
+    lines = [x for x in text.splitlines() if not x.startswith("|")]
+    found = flags_in("\n".join(lines))
+    assert found and found <= known
 
 
 def test_every_example_has_the_flags_of_its_program(known_flags):
@@ -199,3 +224,43 @@ def test_a_folder_without_runs_is_one_line(render, project, capsys):
     assert capsys.readouterr().err == (
         f"render: {run.parent.parent / 'large'}: no run is kept there.\n"
     )
+
+
+# A table of number prediction.
+
+
+def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
+    page, _ = project
+    text = "<!-- numbers: number_prediction/T51 -->\n<!-- end -->\n"
+    page.write_text(text, "utf-8")
+    assert render.main(render.parse_args([])) == 0
+    assert page.read_text("utf-8").count("| not run |") == 2
+    flags = plan.flags("T51", "lstm", 2)
+    folder = page.parent / "results/number_prediction/T51"
+    run = make_number_run(
+        folder / "lstm-2", settings.of_run(settings.parse_args(flags)), (0.9,)
+    )
+    assert render.main(render.parse_args(["--check"])) == 1
+    assert render.main(render.parse_args([])) == 0
+    _, lstm, dynamic = cells(page.read_text("utf-8").split("<!-- ")[1])[1:]
+    assert lstm[3] == "90.00" and dynamic[3] == "not run"
+    # A run of another row.
+    run.rename(folder / "dynamic-1-2")
+    capsys.readouterr()
+    assert render.main(render.parse_args([])) == 1
+    error = capsys.readouterr().err
+    assert "dynamic-1-2: was made with other settings: --model" in error
+    assert error.count("\n") == 1
+
+
+def test_an_unknown_table_of_number_prediction_is_one_line(
+    render, project, capsys
+):
+    page, _ = project
+    text = "<!-- numbers: number_prediction/T12 -->\n<!-- end -->\n"
+    page.write_text(text, "utf-8")
+    assert render.main(render.parse_args([])) == 1
+    error = capsys.readouterr().err
+    assert "T12: must be a table of number prediction, T11, T21" in error
+    assert error.count("\n") == 1
+    assert page.read_text("utf-8") == text
