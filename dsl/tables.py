@@ -122,21 +122,29 @@ def sampled_perplexity(record: Record) -> str:
 
 
 def comparison(records: Sequence[Record]) -> str:
-    """Renders perplexities on the test split beside what they are held to.
+    """Renders what was measured on the test split beside what it is held to.
 
     Args:
-        records: Language-model records, as `load` returns them.
+        records: Records of any task, as `load` returns them.
 
     Returns:
-        A `table`: measured with greedy actions; mean and standard deviation
-        over evaluations with sampled actions; the published perplexity, or
-        for a generated corpus the exact one of its distribution. "-" stands
-        where a record has no such figure.
+        A `table` of those that are measured by their perplexity, and one of
+        those by their accuracy: with greedy actions; mean and standard
+        deviation over evaluations with sampled actions; the published figure,
+        or for a generated corpus the exact one of its distribution. "-"
+        stands where a record has no such figure.
 
     Raises:
         ResultError: If a figure is not a number.
     """
-    return table(records, _COMPARISON)
+    accurate = [r for r in records if "accuracy" in r["test"]]
+    others = [r for r in records if "accuracy" not in r["test"]]
+    rendered = []
+    if others:
+        rendered.append(table(others, _COMPARISON))
+    if accurate:
+        rendered.append(table(accurate, _ACCURACIES))
+    return "\n\n".join(rendered)
 
 
 def sources(records: Sequence[Record]) -> list[str]:
@@ -151,7 +159,9 @@ def sources(records: Sequence[Record]) -> list[str]:
     found = {}
     for record in records:
         published = record.get("published") or {}
-        if published.get("test_perplexity") and published.get("source"):
+        figures = ("test_perplexity", "test_accuracy")
+        given = any(published.get(key) for key in figures)
+        if given and published.get("source"):
             found[printable(str(published["source"]))] = None
     return list(found)
 
@@ -177,6 +187,43 @@ _COMPARISON: Columns = (
 )
 
 
+def sampled_accuracy(record: Record) -> str:
+    """The cell of an accuracy's mean and deviation with sampled actions.
+
+    Args:
+        record: A record, as `load` returns it.
+
+    Returns:
+        Per cent, or "-" where the record has none.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    mean = accuracy([record], "test", "accuracy_sampled_mean")
+    deviation = number(record, "test", "accuracy_sampled_std")
+    return mean if deviation is None else f"{mean} ± {100 * deviation:.2f}"
+
+
+def _published_accuracy(record):
+    value = number(record, "published", "test_accuracy")
+    return "-" if value is None else f"{100 * value:.1f} published"
+
+
+_ACCURACIES: Columns = (
+    ("model", lambda record: model_in_words(record)),
+    ("corpus", lambda record: record["corpus"]),
+    ("parameters", lambda record: f"{record['parameters']:,}"),
+    (
+        "test accuracy, %",
+        lambda record: accuracy([record], "test", "accuracy"),
+    ),
+    ("sampled mean ± sd", sampled_accuracy),
+    ("to compare", _published_accuracy),
+    ("seconds", lambda record: f"{record['seconds']:.0f}"),
+    ("run folder", lambda record: record.get("run_folder", "-")),
+)
+
+
 def model_in_words(record: Record) -> str:
     """The model of a record, and how its agent learned.
 
@@ -191,8 +238,8 @@ def model_in_words(record: Record) -> str:
         shares = settings.get("look_back_shares")
         words = "uniform" if shares is None else " ".join(map(str, shares))
         parts.append(f"random distances, shares {words}")
-    elif settings.get("policy") == "frozen":
-        parts.append("frozen policy")
+    elif settings.get("policy") not in (None, "learned"):
+        parts.append(f"{settings['policy']} policy")
     else:
         parts.append(str(settings.get("estimator")).replace("_", "-"))
     if settings.get("rollouts") not in (None, 1):

@@ -1,4 +1,4 @@
-"""Renders run records as a table: measured perplexity beside published."""
+"""Renders run records as tables: measured beside published."""
 
 import sys
 from pathlib import Path

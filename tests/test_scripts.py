@@ -281,7 +281,8 @@ folder = pathlib.Path(value("--train_dir"), value("--name"))
 folder.mkdir(parents=True)
 (folder / "arguments.json").write_text(json.dumps(arguments))
 record = json.loads(pathlib.Path(__file__).with_name("r.json").read_text())
-record["model"] = value("--model")
+if "--model" in arguments:
+    record["model"] = value("--model")
 (folder / "result.json").write_text(json.dumps(record))
 assert os.environ["KERAS_BACKEND"] == "tensorflow"
 """
@@ -290,26 +291,47 @@ assert os.environ["KERAS_BACKEND"] == "tensorflow"
 @pytest.fixture
 def demo(copy):
     copy.python("python3", GOOD_PYTHON)
-    task = copy.root / "language_modeling"
-    task.mkdir()
-    (task / "RL_train.py").write_text(FAKE_TRAINER)
-    (task / "r.json").write_text(json.dumps(make_record()))
+    numbers = make_record(
+        task="number_prediction",
+        test={"accuracy": 0.99951, "accuracy_sampled_mean": 0.98},
+        published={"test_accuracy": 0.805, "source": "A paper, table 9"},
+    )
+    for script, record in (
+        ("language_modeling/RL_train.py", make_record()),
+        ("number_prediction/train_RL10_1.py", numbers),
+    ):
+        path = copy.root / script
+        path.parent.mkdir()
+        path.write_text(FAKE_TRAINER)
+        path.with_name("r.json").write_text(json.dumps(record))
     for script in ("table.py", "command_line.py"):
         shutil.copy(ROOT / "scripts" / script, copy.root / "scripts")
     shutil.copytree(ROOT / "dsl", copy.root / "dsl")
     return copy
 
 
-def test_demo_trains_both_models_and_prints_one_table(demo):
+def test_demo_trains_all_models_and_prints_a_table_of_each_task(demo):
     for _ in range(2):
         done = demo.call("demo", "--max_steps", "2", "--data_dir", "a b")
         assert done.returncode == 0, done.stderr
-        models = re.findall(r"^\| (\S+)", done.stdout, flags=re.MULTILINE)
-        assert models[:1] + models[2:] == ["model", "lstm", "dynamic_skip"]
+        words, numbers = done.stdout.split("\n\n")[:2]
+        for shown, expected in (
+            (words, ["model", "lstm", "dynamic_skip"]),
+            (numbers, ["model", "dynamic_skip"]),
+        ):
+            models = re.findall(r"^\| (\S+)", shown, flags=re.MULTILINE)
+            assert models[:1] + models[2:] == expected
+        assert " 99.95 |" in numbers and " 80.5 published |" in numbers
+        assert "Published: A paper, table 9" in done.stdout
     written = sorted(demo.root.glob("runs/demo-*/demo-*/arguments.json"))
-    assert len(written) == 4
+    assert len(written) == 6
     for path in written:
         arguments = json.loads(path.read_text())
+        if "numbers" in path.parent.name:
+            assert arguments[:3] == ["--produce", "--epoch", "1"]
+            data = arguments[arguments.index("--data_dir") + 1]
+            assert data == str(demo.root / "data" / "number_prediction")
+            continue
         assert arguments[:2] == ["--preset", "quick"]
         assert arguments[-4:] == ["--max_steps", "2", "--data_dir", "a b"]
 
@@ -318,7 +340,7 @@ def test_demo_writes_where_it_is_told(demo, tmp_path):
     demo.pretend_setup()
     done = demo.call("demo", "--train_dir", tmp_path / "my runs")
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("my runs/demo-*/result.json"))) == 2
+    assert len(list(tmp_path.glob("my runs/demo-*/result.json"))) == 3
     assert not (demo.root / "runs").exists()
 
 

@@ -22,13 +22,6 @@ def test(record: Record) -> str:
     return tables.accuracy([record], "test", "accuracy")
 
 
-def sampled(record: Record) -> str:
-    """The cell of its mean and deviation over draws of sampled actions."""
-    mean = tables.accuracy([record], "test", "accuracy_sampled_mean")
-    deviation = tables.number(record, "test", "accuracy_sampled_std")
-    return mean if deviation is None else f"{mean} ± {100 * deviation:.2f}"
-
-
 def pooled(groups):
     """Renders the test accuracies of groups of seeds.
 

@@ -389,6 +389,6 @@ _PERPLEXITIES = (
 _ACCURACIES = (
     ("best valid accuracy, %", accuracies.best_valid),
     ("test accuracy, greedy", _of_record(accuracies.test)),
-    ("test, sampled mean ± sd", _of_record(accuracies.sampled)),
+    ("test, sampled mean ± sd", _of_record(rendered.sampled_accuracy)),
 )
 _SECONDS = ("training seconds", _train_seconds)
