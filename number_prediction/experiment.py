@@ -76,6 +76,7 @@ def _layer(args, options):
         policy_units=args.policy_units,
         observation=args.observation,
         empty_slots=args.empty_slots,
+        policy_positions=args.policy_positions,
         previous_bias=args.previous_bias,
         # Without a signal and a gradient the agent stays as it is.
         estimator=args.estimator if learns(args) else "reinforce",

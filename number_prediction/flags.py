@@ -191,6 +191,14 @@ def _add_agent_flags(group):
         help="learned (paper); uniform: any distance; oracle: the one that "
         "leads to the digit pointed to",
     )
+    add(
+        "--policy_positions",
+        type=command_line.number(int, 0),
+        default=0,
+        metavar="N",
+        help="how many steps the agent tells apart; 0: it sees no step count "
+        "(paper)",
+    )
     shared_flags.add_signal_flags(add)
     add(
         "--credit",

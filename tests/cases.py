@@ -29,7 +29,9 @@ MASKS = {
 }
 
 
-def random_weights(num_actions, seed=0, features=FEATURES, units=UNITS):
+def random_weights(
+    num_actions, seed=0, features=FEATURES, units=UNITS, positions=0
+):
     """The weights of a dynamic skip LSTM, by their names."""
     rng = np.random.default_rng(seed)
     shapes = {
@@ -42,6 +44,8 @@ def random_weights(num_actions, seed=0, features=FEATURES, units=UNITS):
         shapes["policy_bias"] = (POLICY_UNITS,)
         shapes["policy_output_kernel"] = (POLICY_UNITS, num_actions)
         shapes["policy_output_bias"] = (num_actions,)
+    if positions:
+        shapes["policy_position_kernel"] = (positions, POLICY_UNITS)
     weights = {
         name: rng.normal(scale=0.8, size=shape)
         for name, shape in shapes.items()
@@ -163,7 +167,11 @@ def dynamic(num_actions, weights=None, features=FEATURES, **options):
     layer = dsl.DynamicSkipLSTM(UNITS, num_actions, **options)
     layer.build((None, None, features))
     if weights is None:
-        weights = random_weights(num_actions, features=features)
+        weights = random_weights(
+            num_actions,
+            features=features,
+            positions=options.get("policy_positions", 0),
+        )
     set_weights(layer, weights)
     return layer
 

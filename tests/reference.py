@@ -170,13 +170,15 @@ def observe(x, previous, past, count, num_actions, observation="previous"):
     return np.concatenate([x, total / num_actions])
 
 
-def policy_logits(observation, weights):
-    """l = tanh(e W1 + b1) W2 + b2, shape `(K,)`."""
-    hidden = np.tanh(
-        observation @ weights["policy_kernel"] + weights["policy_bias"]
-    )
+def policy_logits(observation, weights, count=0):
+    """l = tanh(e W1 + b1 + P[n]) W2 + b2, shape `(K,)`; P only if given."""
+    inside = observation @ weights["policy_kernel"] + weights["policy_bias"]
+    if "policy_position_kernel" in weights:
+        positions = weights["policy_position_kernel"]
+        inside = inside + positions[min(count, len(positions) - 1)]
     return (
-        hidden @ weights["policy_output_kernel"] + weights["policy_output_bias"]
+        np.tanh(inside) @ weights["policy_output_kernel"]
+        + weights["policy_output_bias"]
     )
 
 
@@ -277,7 +279,7 @@ def agent_step(
     seen = frozen
     if seen is None:
         seen = observe(x, previous, past, count, num_actions, observation)
-    logits = policy_logits(seen, weights)
+    logits = policy_logits(seen, weights, count)
     allowed = selectable_distances(count, num_actions, empty_slots)
     log_policy = log_softmax(np.where(allowed, logits, -np.inf))
     k = choose(allowed, logits, forced, noise)

@@ -100,6 +100,20 @@ def test_options_and_draws_equal_the_oracle(
     assert_equals(found, expected)
 
 
+def test_positions_equal_the_oracle():
+    weights = cases.random_weights(3, positions=4)
+    inputs, state = cases.random_inputs(), cases.random_state(3)
+    layer = build(3, weights, policy_positions=4, skip_weight=0.3)
+    found = layer(
+        *cases.cast([inputs], "float32"),
+        initial_state=cases.cast(state, "float32"),
+    )
+    expected = reference.dynamic_skip_lstm(
+        inputs, weights, state, num_actions=3, skip_weight=0.3
+    )
+    assert_equals(found, expected)
+
+
 def test_one_call_is_one_step():
     weights, x = cases.random_weights(3), cases.random_inputs()
     state = cases.random_state(3)

@@ -79,6 +79,7 @@ GRADIENT_CASES = {
     "zeros": {"num_actions": 5, "empty_slots": "zeros", "state": True},
     "previous": {"num_actions": 5, "empty_slots": "previous", "state": True},
     "mean": {"num_actions": 5, "observation": "mean", "mask": "left"},
+    "positions": {"num_actions": 3, "policy_positions": 4, "mask": "left"},
     "published": {
         "num_actions": 5,
         "empty_slots": "zeros",

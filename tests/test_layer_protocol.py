@@ -338,6 +338,7 @@ BAD_ARGUMENTS = [
     ({"num_actions": 0}, "`num_actions`.*Received: num_actions=0"),
     ({"num_actions": 2.5}, "`num_actions`.*Received"),
     ({"policy_units": 0}, "`policy_units`.*Received: policy_units=0"),
+    ({"policy_positions": -1}, "`policy_positions`.*positions=-1"),
     ({"skip_weight": -0.1}, "`skip_weight`.*Received: skip_weight=-0.1"),
     ({"skip_weight": 1.1}, "`skip_weight`.*Received"),
     ({"skip_weight": float("nan")}, "`skip_weight`.*Received"),

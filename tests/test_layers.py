@@ -119,6 +119,23 @@ def test_options_equal_the_oracle(empty_slots, observation, forced, autodiff):
     cases.assert_agrees(result, expected)
 
 
+@FAST_AND_AUTODIFF
+@pytest.mark.parametrize("mask", ["none", "holes"])
+def test_positions_equal_the_oracle(mask, autodiff):
+    """What was taken before the sequence counts, masked steps do not."""
+    weights = cases.random_weights(3, seed=14, positions=4)
+    inputs, mask = cases.random_inputs(15), cases.MASKS[mask]
+    state = cases.random_state(3, 16, counts=(0, 2, 9))
+    layer = cases.dynamic(3, weights, autodiff=autodiff, policy_positions=4)
+    result = cases.call(layer, inputs, state, mask=mask)
+    arguments = {"num_actions": 3, "skip_weight": 0.3, "mask": mask}
+    expected = reference.dynamic_skip_lstm(inputs, weights, state, **arguments)
+    cases.assert_agrees(result, expected)
+    del weights["policy_position_kernel"]
+    blind = reference.dynamic_skip_lstm(inputs, weights, state, **arguments)
+    assert np.abs(blind["entropy"] - expected["entropy"]).max() > 1e-2
+
+
 @pytest.mark.skipif(
     cases.EXACT_DTYPE != "float64", reason="float64 is off by default"
 )

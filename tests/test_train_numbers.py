@@ -92,6 +92,7 @@ WRONG = [
     ("--data_seed x", "argument --data_seed: must be an integer"),
     ("--resume", "argument --resume: needs --name"),
     ("--baseline leave_one_out", "needs --rollouts of at least 2"),
+    ("--policy_positions -1", "argument --policy_positions: must be"),
     ("--policy oracle --model lstm", "is one of --model dynamic_skip"),
     ("--policy oracle --n_actions 9", "reach every digit pointed to, 10"),
     ("--entropy_steps 5", "needs --final_entropy_weight"),
@@ -353,7 +354,7 @@ CHOICES = [
     "--policy oracle",
     "--estimator straight_through",
     "--rollouts 2 --baseline leave_one_out --credit all",
-    "--baseline value",
+    "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
 ]
 

@@ -17,6 +17,7 @@ from dsl.choices import (
     OBSERVATIONS,
     check_choice,
     check_count,
+    check_number,
 )
 
 
@@ -62,6 +63,9 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             the previous state.
         action_selection: "sampled", "greedy", or "auto": sampled in training
             and greedy otherwise.
+        policy_positions: N, how many steps the policy tells apart: where it
+            is above 0, a learned vector P[min(n, N - 1)] for n steps taken,
+            zero at first, is added inside of its tanh. Not in the paper.
         previous_bias: Initial value of the policy's output bias for the
             previous state, added to what the initializer gives.
         policy_kernel_initializer: For A.
@@ -107,6 +111,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         observation="previous",
         empty_slots="mask",
         action_selection="auto",
+        policy_positions=0,
         previous_bias=0.0,
         policy_kernel_initializer=None,
         policy_output_kernel_initializer=None,
@@ -124,6 +129,10 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         self.observation = observation
         self.empty_slots = empty_slots
         self.action_selection = action_selection
+        check_number(
+            "policy_positions", policy_positions, "a number of steps", 0, 10**6
+        )
+        self.policy_positions = int(policy_positions)
         self.previous_bias = previous_bias
         (
             self.policy_kernel_initializer,
@@ -151,6 +160,12 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             name="policy_bias",
             initializer=self.policy_bias_initializer,
         )
+        if self.policy_positions > 0:
+            self.policy_position_kernel = self.add_weight(
+                shape=(self.policy_positions, self.policy_units),
+                name="policy_position_kernel",
+                initializer="zeros",
+            )
         self.policy_output_kernel = self.add_weight(
             shape=(self.policy_units, self.num_actions),
             name="policy_output_kernel",
@@ -183,6 +198,26 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         inputs = self._dropped_out(inputs, training)
         kernel = self.policy_kernel[: inputs.shape[-1]]
         return dense(ops.stop_gradient(inputs), kernel) + self.policy_bias
+
+    def locate(self, policy_projected, count):
+        """Adds what the policy knows of the steps that have been taken.
+
+        Args:
+            policy_projected: x_t A_x + a, float `(..., policy_units)`.
+            count: Steps taken, float `(...)`, or of a shape that broadcasts.
+
+        Returns:
+            Float `(..., policy_units)`.
+        """
+        if self.policy_positions == 0:
+            return policy_projected
+        step = ops.minimum(count, self.policy_positions - 1)
+        kernel = self.policy_position_kernel
+        one_hot = ops.one_hot(
+            ops.cast(step, "int32"), self.policy_positions, dtype=kernel.dtype
+        )
+        located = ops.cast(dense(one_hot, kernel), policy_projected.dtype)
+        return policy_projected + located
 
     def logits(self, policy_projected, h_observed):
         """Logits of the policy, before empty slots are ruled out.
@@ -236,8 +271,9 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         if self.num_actions == 1:
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
+        projected = self.locate(projected_t["policy"], count)
         logits = policy.restrict(
-            self.logits(projected_t["policy"], self.observe(slots_h, count)),
+            self.logits(projected, self.observe(slots_h, count)),
             policy.selectable(count, self.num_actions, self.empty_slots),
         )
         if noise is None:
@@ -311,6 +347,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             "observation": self.observation,
             "empty_slots": self.empty_slots,
             "action_selection": self.action_selection,
+            "policy_positions": self.policy_positions,
             "previous_bias": self.previous_bias,
             "policy_kernel_initializer": serialize(
                 self.policy_kernel_initializer

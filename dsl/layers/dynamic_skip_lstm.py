@@ -216,6 +216,10 @@ class DynamicSkipLSTM(PastStatesLSTM):
         cell = self.cell
         length = ops.shape(projected["policy"])[0]
         count = self._counts(states, keep, length)
+        projected = {
+            **projected,
+            "policy": cell.locate(projected["policy"], count),
+        }
         noise = self._noise(count, forced, drawn)
         allowed = policy.selectable(count, self.num_actions, self.empty_slots)
         slots = split_slots(states[:4])
