@@ -14,6 +14,8 @@ SCORINGS = ("location", "content")
 EMPTY_SLOTS = ("mask", "zeros", "previous")
 ACTION_SELECTIONS = ("auto", "sampled", "greedy")
 INDEX_FROM = ("last10", "start")
+MOST_LENGTH = 1000  # Symbols of a sequence of number prediction.
+MOST_SYMBOLS = 256  # A number is one byte.
 PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from dsl import credit as crediting
 from dsl import policy
 from dsl.choices import (
     BASELINES,
@@ -41,7 +42,7 @@ class PolicySignal(keras.layers.Layer):
             sequence inside of the reward; 1 in the paper.
         credit: "all": every choice earns what follows it; "path": only
             choices through which the last state is reached, see
-            `dsl.policy.path_weight`.
+            `dsl.credit.path_weight`.
         probability_offset: See `dsl.policy.offset_log_prob`; 1 in the
             published number-prediction code, by mistake.
         value_units: Width of the hidden layer of V.
@@ -153,7 +154,7 @@ class PolicySignal(keras.layers.Layer):
             return loss
         reward_t = policy.reward(self.reward, nll_t, correct_t)
         reward_t = policy.soft_reward(
-            policy.at_end(reward_t, chosen["log_prob"].shape[-1]),
+            crediting.at_end(reward_t, chosen["log_prob"].shape[-1]),
             chosen["log_prob"],
             self.sequence_entropy_weight,
         )
@@ -167,7 +168,7 @@ class PolicySignal(keras.layers.Layer):
             chosen["log_prob"], self.probability_offset
         )
         if self.credit == "path":
-            on_path = policy.path_weight(chosen["look_back"])
+            on_path = crediting.path_weight(chosen["look_back"])
             weight_t = on_path if weight_t is None else weight_t * on_path
         return (
             loss

@@ -344,9 +344,8 @@ def check_finite(model):
     for variable in model.trainable_variables:
         if not np.isfinite(ops.convert_to_numpy(variable)).all():
             raise DivergedError(
-                "the weights must stay finite; lower the learning rate or "
-                f"the clipping norm. Received: {variable.path} with NaN or "
-                "infinity"
+                "the weights must stay finite; a lower learning rate may "
+                f"help. Received: {variable.path} with NaN or infinity"
             )
 
 

@@ -231,9 +231,13 @@ def model_in_words(record: Record) -> str:
         record: A record, as `load` returns it.
     """
     settings = record["settings"]
+    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
+    if record["model"] == "attention":
+        return f"attention ({', '.join(parts)})"
+    if record["model"] == "fixed_skip":
+        return f"fixed_skip ({settings.get('skip')}, {parts[1]})"
     if record["model"] != "dynamic_skip":
         return str(record["model"])
-    parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
     if settings.get("policy") == "random":
         shares = settings.get("look_back_shares")
         words = "uniform" if shares is None else " ".join(map(str, shares))
@@ -246,6 +250,8 @@ def model_in_words(record: Record) -> str:
         parts.append(f"{settings['rollouts']} rollouts")
         if settings.get("task_rollouts") not in (None, settings["rollouts"]):
             parts.append(f"words from {settings['task_rollouts']}")
+    if settings.get("recipe") not in (None, "best"):
+        parts.append(f"recipe {settings['recipe']}")
     return f"{record['model']} ({', '.join(parts)})"
 
 

@@ -210,8 +210,8 @@ def _train(trainer, data, steps, progress, after_step, asked):
         loss = float(trainer.train_on_batch(x, y))
         if not math.isfinite(loss):
             raise DivergedError(
-                "the loss must stay finite; lower the learning rate or the "
-                f"clipping norm. Received: loss={loss} at step "
+                "the loss must stay finite; a lower learning rate may help. "
+                f"Received: loss={loss} at step "
                 f"{progress.step + 1} of epoch {progress.epoch}"
             )
         progress.step += 1
@@ -240,7 +240,7 @@ def _check_finite(entry):
     for key, value in entry.items():
         if not np.isfinite(value).all():
             raise DivergedError(
-                f"the {key.replace('_', ' ')} must stay finite; lower the "
-                f"learning rate or the clipping norm. Received: {value} after "
-                f"epoch {entry['epoch']}"
+                f"the {key.replace('_', ' ')} must stay finite; a lower "
+                f"learning rate may help. Received: {value} after epoch "
+                f" {entry['epoch']}"
             )

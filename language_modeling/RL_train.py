@@ -3,7 +3,6 @@
 python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -118,23 +117,16 @@ def check_lengths(args, corpus):
 
 def check_size(args, words):
     """Raises a RunError if weights and past states exceed the memory."""
-    from dsl import runs
-
     units, policy = args.rnn_size, args.policy_units
     weights = 2 * words * units + args.rnn_layers * 8 * units**2
     states = args.batch_size * units * (args.n_actions + args.rnn_layers)
     if args.model == "dynamic_skip":
         weights += policy * (2 * units + args.n_actions)
     # Each weight and its gradient, and h beside c, in float32.
-    needed = 4 * (2 * weights + 2 * states)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
-        raise runs.RunError(
-            "a model of --rnn_size, --rnn_layers, --n_actions and "
-            f"--policy_units must fit into {memory / 2**30:.0f} GiB of "
-            f"memory. Received: {units}, {args.rnn_layers}, {args.n_actions} "
-            f"and {policy}, at least {needed / 2**30:.0f} GiB"
-        )
+    program.check_memory(
+        4 * (2 * weights + 2 * states),
+        "--rnn_size, --rnn_layers, --n_actions and --policy_units",
+    )
 
 
 def inspect(args, corpus):

@@ -11,6 +11,7 @@ import dsl
 from dsl import (
     classifier_evaluation,
     classifier_trainer,
+    initializers,
     provenance,
     schedules,
     training,
@@ -28,7 +29,7 @@ def build_model(args):
     seeds = spread(args.seed, 6)
     options = {
         "kernel_initializer": keras.initializers.GlorotUniform(seeds[0]),
-        "recurrent_initializer": keras.initializers.Orthogonal(seed=seeds[1]),
+        "recurrent_initializer": initializers.GateOrthogonal(seeds[1]),
         "unit_forget_bias": False,
         "forget_bias": args.forget_bias,
         "return_sequences": True,
@@ -154,7 +155,7 @@ def imposer(args):
 
     def oracle(symbols, seed):
         symbols = ops.cast(symbols, "int32")
-        last = args.length - task.first - symbols[:, -1:]
+        last = task.distance(symbols[:, -1:])
         before = ops.ones_like(symbols[:, :-1])
         return ops.concatenate([before, last], axis=1)
 
@@ -198,11 +199,24 @@ def epoch_data(args, examples):
     return batches
 
 
-def evaluate(args, classifier, examples, actions="greedy", copies=1):
-    """Scores examples; what it returns: `dsl.classifier_evaluation.score`."""
+def evaluate(args, classifier, examples, actions="greedy", copies=1, draw=0):
+    """Scores examples.
+
+    Args:
+        args: The settings.
+        classifier: The classifier.
+        examples: The `dsl.datasets.number_prediction.Examples`.
+        actions: "greedy" or "sampled".
+        copies: Passes with draws of their own.
+        draw: Number of the draw of a uniform policy.
+
+    Returns:
+        See `dsl.classifier_evaluation.score`.
+    """
     look_back = None
     if chooses(args) and args.policy != "learned":
-        seed = keras.random.SeedGenerator(spread(args.seed, 6)[5])
+        first = spread(args.seed, 6)[5]
+        seed = keras.random.SeedGenerator(spread(first, draw + 1)[draw])
         symbols = ops.convert_to_tensor(examples.inputs)
         look_back = ops.convert_to_numpy(imposer(args)(symbols, seed))
     return classifier_evaluation.score(
@@ -305,25 +319,39 @@ def measure(args, classifier, examples):
     """Accuracy on examples, by each way to act where there is a choice.
 
     Returns:
-        Dict of `accuracy` (greedy actions, a share), `loss` (nats) and, where
-        there is a learned choice, `accuracy_sampled_mean`, `_std` over
-        `sampled_n` passes, and the `policy`: for each last symbol how often
+        Dict of `accuracy` (greedy actions, a share; where there are none, the
+        mean of the sampled passes), `loss` (nats) and, where actions are
+        drawn, `accuracy_sampled_mean` and `_std` over `sampled_n` passes; of
+        a learned choice also the `policy`: for each last symbol how often
         each distance 1..K was chosen, in the sampled passes.
     """
     started = time.perf_counter()
-    greedy = evaluate(args, classifier, examples)
+    copies = args.eval_samples
+    if chooses(args) and args.policy == "uniform":
+        passes = [
+            evaluate(args, classifier, examples, draw=n) for n in range(copies)
+        ]
+        sampled = {
+            key: np.concatenate([one[key] for one in passes])
+            for key in passes[0]
+        }
+        greedy = sampled
+    else:
+        greedy = evaluate(args, classifier, examples)
+        sampled = None
     result = {
         "accuracy": float(greedy["correct"].mean()),
         "loss": float(greedy["nll"].mean()),
         "examples": len(examples),
     }
     if learns(args):
-        copies = args.eval_samples
         sampled = evaluate(args, classifier, examples, "sampled", copies)
+    if sampled is not None:
         each = sampled["correct"].mean(axis=1)
         result["accuracy_sampled_mean"] = float(each.mean())
         result["accuracy_sampled_std"] = float(each.std(ddof=1))
         result["sampled_n"] = copies
+    if learns(args):
         result["policy"] = classifier_evaluation.choices_by_symbol(
             examples.inputs[:, -1],
             sampled["look_back"],
@@ -346,6 +374,16 @@ def in_words(measured):
     )
 
 
+def corpus(args):
+    """The data in words."""
+    words = f"T={args.length + 1}"
+    if args.symbols != 10:
+        words += f", {args.symbols} symbols"
+    if args.index_from == "start" and args.length > args.symbols:
+        words += ", index from the start"
+    return words
+
+
 def record(args, classifier, data_sha256, epochs, measured, context):
     """The run record that `result.json` holds."""
     best = min(epochs, key=lambda entry: entry["valid_error"])
@@ -354,7 +392,7 @@ def record(args, classifier, data_sha256, epochs, measured, context):
     return {
         "task": "number_prediction",
         "model": args.model,
-        "corpus": "number_prediction",
+        "corpus": corpus(args),
         "settings": settings.of_run(args),
         "command": context["command"],
         "parameters": int(classifier.count_params()),

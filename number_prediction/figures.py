@@ -240,7 +240,7 @@ def _distances(settings):
     task = data.Settings(
         settings["length"], settings["index_from"], settings["symbols"]
     )
-    return [task.length - task.first - b for b in range(task.pointers)]
+    return [task.distance(b) for b in range(task.pointers)]
 
 
 def _mean_policy(records):

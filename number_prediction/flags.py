@@ -3,7 +3,6 @@
 import argparse
 
 from dsl import choices
-from dsl.datasets import number_prediction as data
 from number_prediction import recipes
 from scripts import command_line, shared_flags
 
@@ -47,7 +46,7 @@ def _add_data_flags(group, length):
     )
     add(
         "--length",
-        type=command_line.number(int, 1, data.MOST_LENGTH),
+        type=command_line.number(int, 1, choices.MOST_LENGTH),
         default=length,
         metavar="N",
         help="free digits; T = N + 1 (paper: 10 and 20)",
@@ -60,7 +59,7 @@ def _add_data_flags(group, length):
     )
     add(
         "--symbols",
-        type=command_line.number(int, 2, data.MOST_SYMBOLS),
+        type=command_line.number(int, 2, choices.MOST_SYMBOLS),
         default=10,
         metavar="N",
         help="size of the alphabet",
@@ -258,8 +257,9 @@ def unread(model):
 
 def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
-    settings = data.Settings(args.length, args.index_from, args.symbols)
-    farthest = args.length - settings.first
+    # As `dsl.datasets.number_prediction.Settings` has it.
+    whole = args.index_from == "start"
+    farthest = args.length if whole else min(args.symbols, args.length)
     shared_flags.check_together(parser, args)
     shared_flags.check(
         parser,

@@ -35,7 +35,7 @@ def make_parser():
     add = parser.add_argument
     add(
         "--length",
-        type=command_line.number(int, 1, 1000),
+        type=command_line.number(int, 1, choices.MOST_LENGTH),
         default=10,
         metavar="N",
         help="digits before the pointer; paper: 10 and 20 (T = 11 and 21)",
@@ -51,7 +51,7 @@ def make_parser():
     )
     add(
         "--symbols",
-        type=command_line.number(int, 2, 256),
+        type=command_line.number(int, 2, choices.MOST_SYMBOLS),
         default=10,
         metavar="N",
         help="size of the alphabet; published code: 10",
@@ -66,12 +66,12 @@ def make_parser():
             type=command_line.count,
             default=count,
             metavar="N",
-            # The paper's text was not at hand.
+            # As secondary sources report it.
             help=f"{split} examples; paper, by report: {count:,}{published}",
         )
     add(
         "--seed",
-        type=command_line.number(int, 0, 2**31 - 1),
+        type=command_line.seed,
         default=3435,
         help="seed of all examples",
     )

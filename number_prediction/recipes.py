@@ -1,7 +1,7 @@
 """Recipes of number prediction, and what they are held to."""
 
 RECIPES = {
-    # What was found to solve the task; see README.md.
+    # This project's; see README.md.
     "best": {
         "reward": "log_likelihood",
         "baseline": "running_mean",
@@ -20,13 +20,14 @@ RECIPES = {
         "agent_learning_rate": 1e-3,
         "epoch": 20,
     },
-    # The published code, its mistakes included.
+    # The published code, its mistakes included; its patience speaks and does
+    # not act. Its policy loss is a mean over the steps, which is a weight of
+    # 1 / length: see `settings.parse_args`.
     "published_code": {
         "reward": "correct",
         "baseline": "none",
         "credit": "all",
         "entropy_weight": 0.0,
-        "policy_weight": 0.1,
         "probability_offset": 1.0,
         "task_weight": 0.1,
         "observation": "mean",
@@ -36,7 +37,6 @@ RECIPES = {
         "shuffle": False,
         "eval_actions": "sampled",
         "epoch": 200,
-        "patience": 4,
     },
 }
 
@@ -59,4 +59,6 @@ PUBLISHED = {
     (20, "dynamic_skip", 1.0): (77.6, 77.7),
     (20, "dynamic_skip", 0.5): (87.7, 88.5),
 }
+# Of these sizes are the paper's data, as secondary sources report it.
+COUNTS = {"train": 100_000, "valid": 10_000, "test": 10_000}
 SOURCE = "Gui et al. 2019, number-prediction table"

@@ -23,7 +23,7 @@ def table(rows):
         rows,
         [
             ("row", lambda row: row.name),
-            ("model", lambda row: in_words(row.settings)),
+            ("model", _model),
             ("published test", _published("test_accuracy")),
             ("test, %", _of_runs(_accuracy("test", "accuracy"), "not run")),
             ("worst seed", _of_runs(_worst)),
@@ -34,7 +34,7 @@ def table(rows):
             ("published dev", _published("valid_accuracy")),
             ("dev", _of_runs(_accuracy("valid", "accuracy"))),
             ("seeds", lambda row: f"{len(row.records)}/{len(row.seeds)}"),
-            ("epochs run", _of_runs(_epochs)),
+            ("epochs run (published code: 200)", _of_runs(_epochs)),
             ("best epoch", _of_runs(_best_epoch)),
             ("wall time a run", _of_runs(_minutes)),
             ("command of a seed", _of_runs(_command)),
@@ -42,29 +42,9 @@ def table(rows):
     )
 
 
-def in_words(settings):
-    """The model of settings, and how its agent learned.
-
-    Args:
-        settings: Dict of settings, as a run keeps them.
-    """
-    weight = f"λ={settings['lamda']:g}"
-    if settings["model"] == "lstm":
-        return "LSTM"
-    if settings["model"] == "attention":
-        return f"LSTM with attention, K={settings['n_actions']}, {weight}"
-    if settings["model"] == "fixed_skip":
-        return f"LSTM with fixed skip {settings['skip']}, {weight}"
-    parts = [f"dynamic skip, K={settings['n_actions']}", weight]
-    if settings["policy"] != "learned":
-        parts.append(f"{settings['policy']} policy")
-    elif settings["estimator"] == "straight_through":
-        parts.append("straight-through")
-    else:
-        words = {"paper": "the paper's", "published_code": "published code's"}
-        recipe = words.get(settings["recipe"], "our")
-        parts.append(f"{recipe} recipe")
-    return ", ".join(parts)
+def _model(row):
+    model = {"model": row.settings["model"], "settings": row.settings}
+    return tables.model_in_words(model)
 
 
 def _of_runs(cell, otherwise="-"):

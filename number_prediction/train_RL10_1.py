@@ -3,6 +3,7 @@
 python number_prediction/train_RL10_1.py --produce --model dynamic_skip
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -10,13 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from number_prediction import settings  # noqa: E402
+from number_prediction import recipes, settings  # noqa: E402
 from scripts import program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
 TASK = "number_prediction"
-# The paper's, for --produce.
-COUNTS = {"train": 100_000, "valid": 10_000, "test": 10_000}
 
 
 def main(args, script=__file__):
@@ -31,8 +30,10 @@ def work(training, args):
     splits = load(args)
     stamp = time.strftime("%Y%m%d-%H%M%S")
     name = args.name or f"numbers-{args.model}-T{args.length + 1}-{stamp}"
+    check_size(args)
     if args.seeds is None:
         return train(training, args, name, splits)
+    check_names(args, [f"{name}-seed{seed}" for seed in args.seeds])
     for seed in args.seeds:
         say(f"Seed {seed}")
         of_seed = settings.of_seed(args, seed)
@@ -40,6 +41,36 @@ def work(training, args):
         if code != 0:
             return code
     return 0
+
+
+def check_size(args):
+    """Raises a RunError if weights and past states exceed the memory."""
+    units, states = args.rnn_size, args.n_actions
+    if args.model == "fixed_skip":
+        states = args.skip
+    weights = 4 * units * (units + args.symbols)
+    weights += args.policy_units * (units + args.symbols + states)
+    rows = args.rollouts * args.batch_size
+    buffers = rows * units * (states + args.length)
+    # Each weight, its gradient and two moments; h beside c; in float32.
+    program.check_memory(
+        4 * (4 * weights + 2 * buffers),
+        "--rnn_size, --n_actions, --skip, --policy_units, --batch_size and "
+        "--rollouts",
+    )
+
+
+def check_names(args, names):
+    """Raises a RunError if a run of several would need a taken folder."""
+    from dsl import runs
+
+    for name in names:
+        path = Path(args.train_dir) / name
+        if not args.resume and os.path.lexists(path):
+            raise runs.RunError(
+                f"{path}: exists already; a run needs a new folder, and "
+                "--resume goes on with an old one."
+            )
 
 
 def load(args):
@@ -61,6 +92,12 @@ def load(args):
     }
     for split, examples in splits.items():
         found = examples.settings.seed
+        if args.produce and len(examples) != recipes.COUNTS[split]:
+            raise DataError(
+                f"{folder / number_prediction.file_name(wanted, split)} is "
+                f"there and must hold {recipes.COUNTS[split]:,} examples with "
+                f"--produce. Received: {len(examples):,}"
+            )
         if args.data_seed not in (None, found):
             raise DataError(
                 f"{folder / number_prediction.file_name(wanted, split)} must "
@@ -80,7 +117,7 @@ def produce(wanted, folder):
     from dsl.datasets import number_prediction
 
     folder.mkdir(parents=True, exist_ok=True)
-    for split, count in COUNTS.items():
+    for split, count in recipes.COUNTS.items():
         path = folder / number_prediction.file_name(wanted, split)
         if not path.exists():
             examples = number_prediction.draw(wanted, split, count)
@@ -131,9 +168,10 @@ def train_in(training, run, args, splits, sha256):
     last_weights = provenance.weights_sha256(classifier)
     run.load_best(classifier)
     measured = experiment.measure(args, classifier, splits["test"])
+    counts = {split: len(examples) for split, examples in splits.items()}
     context = {
         "command": training.command(),
-        "published": settings.published(args),
+        "published": settings.published(args, counts),
         "commit": program.commits(run),
         "last_weights_sha256": last_weights,
     }

@@ -7,6 +7,7 @@ interrupted.
 """
 
 import importlib.util
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -57,6 +58,8 @@ class Program:
             return self.fail(2, error)
         except (results.ResultError, OSError) as error:
             return self.fail(1, in_words(error))
+        except MemoryError:
+            return self.fail(1, "more memory is needed than there is.")
         except KeyboardInterrupt:
             return self.fail(130, "interrupted.")
 
@@ -143,6 +146,23 @@ def need(flag, package, extra):
             2,
             f"{flag} needs the package {package}: .venv/bin/pip install "
             f"'.[{extra}]'",
+        )
+
+
+def check_memory(needed, what):
+    """Raises a RunError if more memory is needed than the machine has.
+
+    Args:
+        needed: Bytes, at least.
+        what: The flags that it depends on, in words.
+    """
+    from dsl import runs
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > memory:
+        raise runs.RunError(
+            f"a model of {what} must fit into {memory / 2**30:.0f} GiB of "
+            f"memory. Received: what needs at least {needed / 2**30:.0f} GiB"
         )
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from dsl import interrupts, messages, results
-from scripts import command_line, keep
+from scripts import command_line, keep, program
 from scripts.comparing import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +158,7 @@ def run_all(prog, works):
     except results.ResultError as error:
         return fail(prog, error)
     except OSError as error:
-        return fail(prog, f"{error.filename}: {error.strerror}.")
+        return fail(prog, f"{program.in_words(error)}.")
     except KeyboardInterrupt:
         return fail(prog, "interrupted.", 130)
     return 0

@@ -148,7 +148,7 @@ def add_signal_flags(add):
         default=1.0,
         metavar="W",
         help="weight of the policy loss (published code: 0.3/35 in language "
-        "modeling, 0.1 in number prediction)",
+        "modeling, 1/length in number prediction)",
     )
     add(
         "--entropy_weight",

@@ -1113,8 +1113,8 @@ def test_accuracies_of_seeds_together(numbers, capsys):
     assert (code, err) == (0, "")
     _, *rows = cells(out.split("\n\n")[1])
     assert rows == [
-        ["a and 1 more", "2", "55.00 ± 7.07", "-"],
-        ["c", "1", "90.00", "80.00"],
+        ["a and 1 more", "2 of 2", "55.00 ± 7.07", "-"],
+        ["c", "1 of 1", "90.00", "80.00"],
     ]
     for one in numbers:
         (one / "result.json").unlink()

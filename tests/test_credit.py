@@ -7,7 +7,7 @@ import reference
 from gradients import gradients
 from keras import ops
 
-from dsl import policy
+from dsl import credit, policy
 from dsl.policy_signal import PolicySignal
 
 pytestmark = pytest.mark.backend
@@ -33,7 +33,7 @@ def test_the_path_leads_back_from_the_end():
     rng = np.random.default_rng(0)
     look_back = rng.integers(1, 6, (50, 9))
     look_back[:5, 3] = 0  # a masked step
-    found = cases.to_numpy(policy.path_weight(ops.array(look_back)))
+    found = cases.to_numpy(credit.path_weight(ops.array(look_back)))
     expected = [path_of(row) for row in look_back]
     assert 0.2 < np.mean(expected) < 0.8
     np.testing.assert_array_equal(found, expected)
@@ -78,7 +78,7 @@ def test_choices_off_the_path_are_noise_alone():
     def along(weight):
         def loss():
             found = chosen()
-            path = policy.path_weight(found["look_back"])
+            path = credit.path_weight(found["look_back"])
             path = path if weight is None else weight * ops.ones_like(path)
             return policy.reinforce_loss(
                 ops.cast(found["log_prob"], cases.EXACT_DTYPE),
@@ -102,10 +102,10 @@ def test_choices_off_the_path_are_noise_alone():
 
 
 def test_rewards_at_the_end_are_zeros_before():
-    found = policy.at_end(ops.array([[3.0, 4.0], [5.0, 6.0]]), 4)
+    found = credit.at_end(ops.array([[3.0, 4.0], [5.0, 6.0]]), 4)
     np.testing.assert_array_equal(found, [[0, 0, 3, 4], [0, 0, 5, 6]])
     whole = ops.array([[1.0, 2.0]])
-    np.testing.assert_array_equal(policy.at_end(whole, 2), whole)
+    np.testing.assert_array_equal(credit.at_end(whole, 2), whole)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.3, 1.0])
@@ -122,8 +122,8 @@ def test_an_offset_damps_the_score(offset):
 
 
 @pytest.mark.parametrize("reward", ["log_likelihood", "correct"])
-@pytest.mark.parametrize("credit", ["all", "path"])
-def test_the_signal_of_an_episode(reward, credit):
+@pytest.mark.parametrize("kind", ["all", "path"])
+def test_the_signal_of_an_episode(reward, kind):
     """-mean over rows of sum over credited t of log(pi + eps) (R - b)."""
     rng = np.random.default_rng(9)
     nll = rng.uniform(0.1, 3.0, (3, 1))
@@ -137,7 +137,7 @@ def test_the_signal_of_an_episode(reward, credit):
     signal = PolicySignal(
         reward=reward,
         baseline="batch_mean",
-        credit=credit,
+        credit=kind,
         probability_offset=0.5,
         policy_weight=0.1,
     )
@@ -151,7 +151,7 @@ def test_the_signal_of_an_episode(reward, credit):
     earned = -nll if reward == "log_likelihood" else 2.0 * correct - 1.0
     earned = earned - earned.mean()
     path = [path_of(row) for row in chosen["look_back"]]
-    weight = np.array(path) if credit == "path" else 1.0
+    weight = np.array(path) if kind == "path" else 1.0
     score = weight * np.log(np.exp(chosen["log_prob"]) + 0.5)
     np.testing.assert_allclose(
         found, -0.1 * (score * earned).sum(1).mean(), rtol=1e-5

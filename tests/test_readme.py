@@ -100,19 +100,30 @@ def test_every_flag_in_the_pages_exists(known_flags):
 def test_every_flag_in_the_page_of_number_prediction_exists(load):
     from number_prediction import flags, produce_data
 
-    parsers = (
-        flags.make_parser("x", 10),
-        produce_data.make_parser(),
-        load("compare").make_parser(),
-        load("reproduce_number_prediction").make_parser(),
-    )
+    trainer = flags.make_parser("x", 10)
+    parsers = {
+        "train_RL10_1.py": trainer,
+        "train_RL20_1.py": trainer,
+        "produce_data.py": produce_data.make_parser(),
+        "compare": load("compare").make_parser(),
+        "reproduce_number_prediction": load(
+            "reproduce_number_prediction"
+        ).make_parser(),
+    }
     known = {
-        flag for parser in parsers for flag in parser._option_string_actions
+        name: set(parser._option_string_actions)
+        for name, parser in parsers.items()
     }
     text = (ROOT / "number_prediction" / "README.md").read_text("utf-8")
     lines = [x for x in text.splitlines() if not x.startswith("|")]
     found = flags_in("\n".join(lines))
-    assert found and found <= known
+    assert found and found <= set().union(*known.values())
+    examples = re.findall(
+        r"^    (?:python )?\w+/(\S+)(.*)$", text, re.MULTILINE
+    )
+    assert {name for name, _ in examples} >= set(known)
+    for name, line in examples:
+        assert name == "benchmark.py" or flags_in(line) <= known[name], line
 
 
 def test_every_example_has_the_flags_of_its_program(known_flags):

@@ -28,7 +28,10 @@ PYTHON = sorted(
     if '__name__ == "__main__"' in path.read_text()
 ) + [
     ROOT / "language_modeling" / "RL_train.py",
-    ROOT / "number_prediction" / "produce_data.py",
+    *(
+        ROOT / "number_prediction" / f"{name}.py"
+        for name in ("produce_data", "train_RL10_1", "train_RL20_1")
+    ),
 ]
 
 

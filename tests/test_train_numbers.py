@@ -58,13 +58,67 @@ def test_a_recipe_is_where_settings_start_from():
     assert (args.reward, args.policy_weight) == ("probability", 0.1)
     assert (args.n_actions, args.policy_units, args.rnn_size) == (10, 10, 200)
     assert (args.batch_size, args.learning_rate) == (100, 1e-3)
-    for name, recipe in recipes.RECIPES.items():
-        found = vars(parse("--recipe", name))
-        assert {key: found[key] for key in recipe} == recipe
+    long = parse("--recipe", "published_code", "--length", "20")
+    assert long.policy_weight == 0.05
     assert parse().recipe == "best"
     assert parse("--entropy_weight", "0.5").entropy_weight == 0.5
     for flags in ("--estimator straight_through", "--policy uniform"):
         assert parse(*flags.split()).baseline == "none"
+
+
+# What the specification of the published code, and the poster, say.
+RECIPES = {
+    "published_code": {
+        "reward": "correct",
+        "baseline": "none",
+        "credit": "all",
+        "entropy_weight": 0.0,
+        "sequence_entropy_weight": 0.0,
+        "policy_weight": 0.1,
+        "task_weight": 0.1,
+        "probability_offset": 1.0,
+        "observation": "mean",
+        "empty_slots": "zeros",
+        "agent_learning_rate": 1e-3,
+        "learning_rate": 1e-3,
+        "adam_epsilon": 1e-8,
+        "forget_bias": 1.0,
+        "shuffle": False,
+        "eval_actions": "sampled",
+        "epoch": 200,
+        "patience": None,
+    },
+    "paper": {
+        "reward": "log_likelihood",
+        "baseline": "none",
+        "credit": "all",
+        "entropy_weight": 0.0,
+        "sequence_entropy_weight": 1.0,
+        "policy_weight": 1.0,
+        "task_weight": 1.0,
+        "probability_offset": 0.0,
+        "observation": "previous",
+        "empty_slots": "mask",
+    },
+    "best": {
+        "reward": "log_likelihood",
+        "baseline": "running_mean",
+        "credit": "path",
+        "entropy_weight": 0.03,
+        "sequence_entropy_weight": 0.0,
+        "agent_learning_rate": 3e-3,
+        "epoch": 6,
+        "shuffle": True,
+        "eval_actions": "greedy",
+    },
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes(name):
+    found = vars(parse("--recipe", name))
+    assert {key: found[key] for key in RECIPES[name]} == RECIPES[name]
+    assert set(RECIPES) == set(recipes.RECIPES)
 
 
 WRONG = [
@@ -88,6 +142,7 @@ WRONG = [
     ("--credit some", "argument --credit: invalid choice: 'some'"),
     ("--seeds", "argument --seeds: expected at least one argument"),
     ("--seeds 1 1", "argument --seeds: must be different seeds"),
+    ("--seeds 1 2 --seed 3", "--seeds: takes the place of --seed"),
     ("--seeds 1 -2", "argument --seeds: must be an integer at least 0"),
     ("--data_seed x", "argument --data_seed: must be an integer"),
     ("--resume", "argument --resume: needs --name"),
@@ -115,14 +170,31 @@ def test_what_a_run_is_held_to():
     assert found["valid_accuracy"] == 0.904
     long = parse("--length", "20", "--model", "lstm")
     assert settings.published(long)["test_accuracy"] == 0.264
+    for flags, accuracy in (
+        ("--length 10 --model lstm", 0.704),
+        ("--length 10 --model lstm --n_actions 3", 0.704),
+        ("--length 10 --model attention", 0.725),
+        ("--length 10 --index_from start", 0.805),
+        ("--length 20 --model attention", 0.269),
+        ("--length 20", 0.777),
+        ("--length 20 --lamda 0.5 --recipe paper", 0.885),
+    ):
+        found = settings.published(parse(*flags.split()))
+        assert found["test_accuracy"] == accuracy
     for flags in (
         "--lamda 0.7",
         "--length 12",
         "--index_from start --length 20",
         "--policy uniform",
+        "--estimator straight_through",
         "--n_actions 5",
+        "--rnn_size 100",
+        "--max_steps 5",
+        "--model fixed_skip",
+        "--model attention --lamda 0.5",
     ):
         assert settings.published(parse(*flags.split())) == {}
+    assert settings.published(parse(), COUNTS) == {}
 
 
 def test_the_twin_is_the_same_program_for_twenty_digits():
@@ -130,15 +202,14 @@ def test_the_twin_is_the_same_program_for_twenty_digits():
         [
             sys.executable,
             ROOT / "number_prediction" / "train_RL20_1.py",
-            *"--data_dir nowhere --lamda 2".split(),
+            *"--data_dir nowhere".split(),
         ],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert done.returncode == 2
-    assert done.stderr.startswith("train_RL20_1.py: error: argument --lamda")
-    assert settings.parse_args([], length=20).length == 20
+    assert done.returncode == 3
+    assert done.stderr.startswith("train_RL20_1.py: nowhere/num_train20_1.npz")
 
 
 # Data.
@@ -178,7 +249,7 @@ def test_fewer_examples_than_a_batch(here, capsys):
 
 
 def test_data_is_made_where_it_is_asked_for(here, capsys, monkeypatch):
-    monkeypatch.setattr(train_RL10_1, "COUNTS", COUNTS)
+    monkeypatch.setattr(recipes, "COUNTS", COUNTS)
     flags = ["--produce", "--data_dir", "a/b", "--data_seed", "7"]
     flags += ["--max_steps", "1", "--model", "lstm"]
     assert here(*TINY, *flags, "--name", "a") == 0
@@ -189,6 +260,12 @@ def test_data_is_made_where_it_is_asked_for(here, capsys, monkeypatch):
     assert here(*TINY, *flags, "--name", "b") == 0
     assert "made" not in capsys.readouterr().out
     assert os.stat("a/b/num_test5_1.npz").st_mtime_ns == before
+    monkeypatch.setattr(recipes, "COUNTS", {**COUNTS, "valid": 21})
+    capsys.readouterr()
+    assert here(*TINY, *flags, "--name", "c") == 3
+    assert "must hold 21 examples with --produce. Received: 20" in one_line(
+        capsys
+    )
 
 
 def test_batches_are_another_order_each_epoch():
@@ -297,10 +374,26 @@ def test_what_a_run_leaves_behind(here, capsys):
     assert again.splitlines()[-1] == said.splitlines()[-1]
 
 
+def test_models_beyond_the_memory_are_refused(here, capsys):
+    for flags in ("--rnn_size 2000000000", "--n_actions 2000000000"):
+        assert here(*TINY, *flags.split()) == 2
+        assert "GiB of memory. Received: what needs" in one_line(capsys)
+    assert not os.path.exists("runs")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "",
+        "--recipe published_code --baseline value --epoch 2 --patience 1",
+        "--policy uniform --lamda 0.5",
+    ],
+)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
-    here, capsys, monkeypatch
+    flags, here, capsys, monkeypatch
 ):
-    assert here(*TINY, "--name", "unbroken") == 0
+    tiny = [*TINY, *flags.split()]
+    assert here(*tiny, "--name", "unbroken") == 0
     train = classifier_trainer.ClassifierTrainer.train_on_batch
     count, stops = [0], {4: signal.SIGTERM, 9: signal.SIGINT}
 
@@ -314,23 +407,27 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         classifier_trainer.ClassifierTrainer, "train_on_batch", train_on_batch
     )
     capsys.readouterr()
-    assert here(*TINY, "--name", "broken") == 130
+    assert here(*tiny, "--name", "broken") == 130
     assert "the checkpoint of epoch 1, step 4 is kept" in one_line(capsys)
-    assert here(*TINY, "--name", "broken", "--resume") == 130
+    assert here(*tiny, "--name", "broken", "--resume") == 130
     assert "the checkpoint of epoch 2, step 3 is kept" in one_line(capsys)
-    assert here(*TINY, "--name", "broken", "--resume") == 0
+    assert here(*tiny, "--name", "broken", "--resume") == 0
     assert count[0] == 12
     assert outcome("broken") == outcome("unbroken")
     capsys.readouterr()
-    changed = ["--resume", "--lamda", "0.5", "--credit", "all"]
+    changed = ["--resume", "--forget_bias", "0.5", "--rnn_size", "7"]
     Path("runs/broken/result.json").unlink()
-    assert here(*TINY, "--name", "broken", *changed) == 2
-    assert "--lamda 1.0, now 0.5; --credit" in one_line(capsys)
+    assert here(*tiny, "--name", "broken", *changed) == 2
+    message = one_line(capsys)
+    assert "--rnn_size 6, now 7; --forget_bias 1.0, now 0.5" in message
 
 
 def test_several_seeds_are_several_runs(here, capsys):
     flags = [*TINY, "--name", "a", "--model", "lstm", "--max_steps", "2"]
     assert here(*flags, "--seeds", "4") == 0
+    assert here(*flags, "--seeds", "6", "4") == 2
+    assert "a-seed4: exists already" in one_line(capsys)
+    assert not os.path.exists("runs/a-seed6")
     assert here(*flags, "--seeds", "4", "5", "--resume") == 0
     said = capsys.readouterr().out
     assert said.count("finished already") == 1
@@ -380,7 +477,9 @@ def test_every_choice_trains(flags, tmp_path):
         args.jit = False
         measured = experiment.measure(args, classifier, examples)
     assert 0.0 <= measured["accuracy"] <= 1.0
-    assert ("sampled_n" in measured) == learns
+    drawn = learns or args.policy == "uniform" and args.model != "lstm"
+    assert ("sampled_n" in measured) == drawn
+    assert ("policy" in measured) == learns
 
 
 def test_flags_reach_the_signal():
@@ -427,7 +526,7 @@ def test_six_numbers_are_learned(tmp_path, monkeypatch):
     assert train_RL10_1.main(settings.parse_args(flags.split())) == 0
     seconds = time.perf_counter() - started
     record = results.load("runs/a")
-    assert record["test"]["accuracy"] == 1.0
+    assert record["test"]["accuracy"] >= 0.998
     assert record["test"]["accuracy_sampled_mean"] > 0.98
     policy = np.array(record["test"]["policy"])
     # Digit b of five is 5 - b steps back.

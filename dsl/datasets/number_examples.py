@@ -12,8 +12,6 @@ from dsl import choices
 from dsl.datasets.corpus import SPLITS
 
 FORMAT = 1  # Of what is kept of the examples.
-MOST_LENGTH = 1000
-MOST_SYMBOLS = 256  # A number is one byte.
 
 _DIGITS, _POINTERS = 0, 1  # Two streams of random numbers a split.
 _CHUNK = 1 << 20  # numbers
@@ -49,8 +47,8 @@ class Settings:
     def __post_init__(self):
         choices.check_choice("index_from", self.index_from, choices.INDEX_FROM)
         for name, low, high in (
-            ("length", 1, MOST_LENGTH),
-            ("symbols", 2, MOST_SYMBOLS),
+            ("length", 1, choices.MOST_LENGTH),
+            ("symbols", 2, choices.MOST_SYMBOLS),
             ("seed", 0, 2**31 - 1),
         ):
             value = getattr(self, name)
@@ -69,6 +67,16 @@ class Settings:
     def first(self) -> int:
         """The position that pointer 0 points to."""
         return 0 if self.index_from == "start" else self.length - self.pointers
+
+    def distance(self, pointer):
+        """How far back from the last step the digit pointed to was read.
+
+            k = length - (first + b)
+
+        Args:
+            pointer: b, an integer or an array of integers.
+        """
+        return self.length - self.first - pointer
 
     def bytes_of(self, count: int) -> int:
         """How many bytes `count` examples take."""

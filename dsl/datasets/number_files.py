@@ -103,7 +103,7 @@ def load(path: str | os.PathLike, split: str, expected: Settings) -> Examples:
     """
     choices.check_choice("split", split, SPLITS)
     path = Path(path)
-    if path.suffix != ".npz":
+    if path.suffix != ".npz" or path.is_dir():
         path = path / file_name(expected, split)
     if not os.path.lexists(path):
         raise DataError(

@@ -8,8 +8,6 @@ See `data/README.md` for the files and where each convention comes from.
 """
 
 from dsl.datasets.number_examples import (
-    MOST_LENGTH,
-    MOST_SYMBOLS,
     Examples,
     Settings,
     draw,
@@ -26,8 +24,6 @@ from dsl.datasets.number_files import (
 
 __all__ = [
     "MOST_BYTES",
-    "MOST_LENGTH",
-    "MOST_SYMBOLS",
     "Examples",
     "Settings",
     "command",

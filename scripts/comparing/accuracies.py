@@ -29,17 +29,18 @@ def pooled(groups):
         groups: What `comparing.tables.pooled` returns.
 
     Returns:
-        A `dsl.tables.table` of those groups whose runs are all finished; an
-        empty string if there are none.
+        A `dsl.tables.table` of the finished runs of each group; an empty
+        string if there are none.
 
     Raises:
         ResultError: If a figure is not a number.
     """
-    rows = [
-        {**group, "records": [run["record"] for run in group["runs"]]}
-        for group in groups
-        if all(run["record"] is not None for run in group["runs"])
-    ]
+    rows = []
+    for group in groups:
+        records = [run["record"] for run in group["runs"]]
+        done = [record for record in records if record is not None]
+        if done:
+            rows.append({**group, "records": done})
     if not rows:
         return ""
 
@@ -50,7 +51,10 @@ def pooled(groups):
         rows,
         [
             ("run", lambda row: row["name"].replace("|", "\\|")),
-            ("seeds", lambda row: str(row["seeds"])),
+            (
+                "runs finished",
+                lambda row: f"{len(row['records'])} of {len(row['runs'])}",
+            ),
             ("test accuracy, %, mean ± sd", cell("accuracy")),
             ("sampled", cell("accuracy_sampled_mean")),
         ],

@@ -1,0 +1,51 @@
+"""Initial weights that Keras does not have."""
+
+import keras
+from keras import ops
+
+from dsl.seeds import spread
+
+
+@keras.saving.register_keras_serializable(package="dsl")
+class GateOrthogonal(keras.initializers.Initializer):
+    """A recurrent kernel whose block for each gate is orthogonal.
+
+        U = [U_1, ..., U_n],  U_i U_i^T = I
+
+    `keras.initializers.Orthogonal` makes the kernel as a whole orthogonal,
+    which leaves each block of an LSTM with half of the norm and no block
+    orthogonal. One block a gate is the published number-prediction code's.
+
+    Args:
+        seed: Integer, or None.
+
+    Raises:
+        ValueError: When called for a shape other than `(units, n * units)`.
+
+    Example:
+        >>> kernel = GateOrthogonal(seed=1)((3, 12))
+        >>> block = kernel[:, 3:6]
+        >>> bool(abs(keras.ops.norm(block) ** 2 - 3.0) < 1e-5)
+        True
+
+    Reference: Saxe et al. 2014, arXiv:1312.6120.
+    """
+
+    def __init__(self, seed=None):
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        if len(shape) != 2 or shape[1] % shape[0]:
+            raise ValueError(
+                "a kernel of gates has the shape (units, n * units). "
+                f"Received: shape={tuple(shape)}"
+            )
+        units, width = shape
+        blocks = [
+            keras.initializers.Orthogonal(seed=one)((units, units), dtype)
+            for one in spread(self.seed, width // units)
+        ]
+        return ops.concatenate(blocks, axis=1)
+
+    def get_config(self):
+        return {"seed": self.seed}
