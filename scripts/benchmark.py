@@ -1,9 +1,10 @@
-"""Times the training step of language models, ours beside others'.
+"""Times training steps, ours beside others'.
 
-Each step is the whole of it: forward, backward, clipping and update. All
-implementations take turns, on the processor, in one process for each number
-of cores. KERAS_BACKEND chooses tensorflow (default) or jax. PyTorch takes part
-where it is installed.
+Of language models, and of number prediction. Each step is the whole of it:
+forward, backward, clipping where there is any, and update. All
+implementations of a table take turns, on the processor, in one process for
+each number of cores. KERAS_BACKEND chooses tensorflow (default) or jax.
+PyTorch takes part where it is installed.
 """
 
 import argparse
@@ -36,7 +37,8 @@ def make_parser():
         nargs="+",
         choices=list(plan.SIZES),
         default=list(plan.SIZES),
-        help="2x200, 20 steps; 2x650, 35 steps, dropout 0.5 (default: both)",
+        help="language models: 2x200, 20 steps; 2x650, 35 steps, dropout 0.5; "
+        "number prediction: 1x200, 11 steps (default: all)",
     )
     parser.add_argument(
         "--rounds",
@@ -56,7 +58,8 @@ def make_parser():
         "--growth",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="also time growing K and T, at the last of the sizes",
+        help="also time growing K and T, at the last language model of the "
+        "sizes, and of number prediction",
     )
     parser.add_argument(
         "--out",
@@ -93,6 +96,8 @@ def main(args):
         rounds=args.rounds,
         with_growth=args.growth,
         with_torch=importlib.util.find_spec("torch") is not None,
+        # Without XLA, Keras runs JAX one operation at a time.
+        with_uncompiled=args.backend != "jax",
     )
     return run(args, jobs)
 

@@ -18,6 +18,16 @@ PAGES = (
     "results/RESULTS.md",
 )
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
+# Blocks of the benchmark: which tables stand in them.
+BENCHMARKS = {
+    "benchmark": lambda model, kind, size: model == "language_model",
+    "benchmark_medium": lambda model, kind, size: (
+        model == "language_model"
+        and kind == "step"
+        and size["name"] == "medium"
+    ),
+    "benchmark_numbers": lambda model, kind, size: model == "number_prediction",
+}
 BLOCK = re.compile(
     r"(<!-- (?P<kind>results|intervals|numbers): (?P<name>[\w/-]+) -->\n)"
     r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
@@ -70,14 +80,8 @@ def refresh(page, check):
 
 def render(kind, name):
     """The tables of one name: of the benchmark, or of a folder of runs."""
-    if name == "benchmark":
-        return benchmark(lambda table: True)
-    if name == "benchmark_medium":
-        return benchmark(
-            lambda table: (
-                table["table"] == "step" and table["size"]["name"] == "medium"
-            )
-        )
+    if name in BENCHMARKS:
+        return benchmark(BENCHMARKS[name])
     folder = ROOT / "results" / name
     if kind == "numbers":
         return numbers(folder)
@@ -111,13 +115,23 @@ def numbers(folder):
 
 
 def benchmark(wanted):
-    """The benchmark's tables that are wanted, below a second heading."""
+    """The benchmark's tables that are wanted, below a second heading.
+
+    Args:
+        wanted: Function of a table's model, kind and size that tells.
+    """
     from benchmarking import report
 
     path = ROOT / "results" / "benchmark.json"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        tables = [table for table in record["tables"] if wanted(table)]
+        tables = [
+            table
+            for table in record["tables"]
+            if wanted(report.model(table), table["table"], table["size"])
+        ]
+        if not tables:
+            return "not measured"
         text = report.render({**record, "tables": tables})
     except UNREADABLE as error:
         raise results.ResultError(

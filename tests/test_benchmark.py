@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import benchmark
+import render
 from benchmarking import operations, plan, report, timing
 
 TINY = plan.Size(
@@ -19,7 +21,18 @@ TINY = plan.Size(
     vocabulary=11,
     policy_units=4,
 )
-NAMED = {contender.name: contender for contender in plan.STEP}
+TINY_NUMBERS = plan.NumberSize(
+    "tiny numbers", units=6, steps=7, batch=3, symbols=5, policy_units=4
+)
+
+
+def named(model):
+    """The contenders of the table of steps of a model, by name."""
+    return {contender.name: contender for contender in plan.STEP[model]}
+
+
+NAMED = named("language_model")
+NUMBERS = named("number_prediction")
 
 
 # The operation count.
@@ -46,6 +59,18 @@ def test_flops_of_the_agent():
     assert dynamic == plain + 2 * agent
 
 
+@pytest.mark.backend
+def test_flops_of_the_classifier():
+    # One-hot symbols have no gradient; the readout is of the last step alone.
+    layer = 21 * (2 * 5 * 24 + 3 * 6 * 24)
+    plain = 2 * (layer + 3 * 3 * 6 * 5)
+    for name in ("ours plain", "keras plain", "keras plain, not compiled"):
+        assert operations.step_flops(NUMBERS[name], TINY_NUMBERS) == plain
+    agent = 21 * (2 * 5 * 4 + 3 * 6 * 4 + 4 * 4 * 10) + 3 * 7 * 7
+    dynamic = operations.step_flops(NUMBERS["ours dynamic"], TINY_NUMBERS)
+    assert dynamic == plain + 2 * agent
+
+
 def graph_flops(graph, steps):
     """Counts the products of a TensorFlow graph that any result needs."""
     needed, found = set(), [x.op for x in graph.outputs] + graph.control_outputs
@@ -69,27 +94,32 @@ def graph_flops(graph, steps):
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("size", "name"),
     [
-        "ours dynamic",
-        "ours dynamic, straight-through",
-        "ours dynamic, two rollouts",
-        "ours plain",
-        "keras plain",
+        (TINY, "ours dynamic"),
+        (TINY, "ours dynamic, straight-through"),
+        (TINY, "ours dynamic, two rollouts"),
+        (TINY, "ours plain"),
+        (TINY, "keras plain"),
+        (TINY_NUMBERS, "ours dynamic"),
+        (TINY_NUMBERS, "ours plain"),
+        (TINY_NUMBERS, "keras plain"),
     ],
 )
-def test_flops_are_those_of_the_graph_that_runs(name):
+def test_flops_are_those_of_the_graph_that_runs(size, name):
     tf = pytest.importorskip("tensorflow")
     from benchmarking import contenders
 
-    trainer = contenders.keras_trainer(NAMED[name], TINY)
-    trainer.build((TINY.batch, TINY.steps))
-    trainer.optimizer.build(trainer.trainable_variables)
-    words = tf.zeros((TINY.batch, TINY.steps), "int32")
+    contender = named(size.model)[name]
+    trainer = contenders.keras_trainer(contender, size)
+    if not trainer.built:
+        trainer.build((size.batch, size.steps))
+        trainer.optimizer.build(trainer.trainable_variables)
+    x, y = (tf.constant(each) for each in contenders.batch(size))
     traced = tf.function(trainer.train_step, autograph=False)
-    graph = traced.get_concrete_function((words, words)).graph
-    counted = graph_flops(graph, TINY.steps)
-    assert counted == operations.step_flops(NAMED[name], TINY)
+    graph = traced.get_concrete_function((x, y)).graph
+    counted = graph_flops(graph, size.steps)
+    assert counted == operations.step_flops(contender, size)
 
 
 # What is timed.
@@ -102,7 +132,7 @@ def test_a_step_trains(kind):
         pytest.importorskip("torch")
     from benchmarking import contenders
 
-    contender = next(c for c in plan.STEP if c.kind == kind)
+    contender = next(c for c in NAMED.values() if c.kind == kind)
     step = contenders.build(contender, TINY, cores=1)
     losses = [step() for _ in range(20)]
     assert losses[0] == pytest.approx(7 * np.log(11), rel=0.1)
@@ -110,8 +140,99 @@ def test_a_step_trains(kind):
 
 
 @pytest.mark.backend
+def test_a_step_of_number_prediction_trains():
+    from benchmarking import contenders
+
+    trainer = contenders.keras_trainer(NUMBERS["ours dynamic"], TINY_NUMBERS)
+    batch = contenders.batch(TINY_NUMBERS)
+
+    def train(count):
+        trainer.begin_epoch()
+        for _ in range(count):
+            trainer.train_on_batch(*batch)
+        return trainer.read_statistics()["loss"]
+
+    first, _, last = (train(40) for _ in range(3))
+    assert 0.0 < last < first
+
+
+@pytest.mark.backend
+def test_the_step_of_number_prediction_is_that_of_its_program():
+    import keras
+    from benchmarking import contenders
+
+    from number_prediction import experiment, settings
+
+    size = plan.SIZES["numbers"]
+    args = settings.parse_args(["--lamda", "1"])
+    program = experiment.build_trainer(args, experiment.build_model(args))
+    found = {
+        name: contenders.keras_trainer(contender, size)
+        for name, contender in NUMBERS.items()
+    }
+    ours = found["ours dynamic"]
+    assert ours.signal.get_config() == program.signal.get_config()
+    for key in ("optimizer", "policy_optimizer"):
+        mine, theirs = (getattr(x.optimizer, key) for x in (ours, program))
+        assert type(mine) is type(theirs) is keras.optimizers.Adam
+        assert float(mine.learning_rate) == float(theirs.learning_rate)
+        assert mine.epsilon == theirs.epsilon
+    layers = [
+        x.classifier.recurrent_layers[0].get_config() for x in (ours, program)
+    ]
+    for key, value in layers[1].items():
+        if "initializer" not in key and key != "seed":
+            assert layers[0][key] == value, key
+    assert (ours.batch_size, args.length) == (program.batch_size, 10)
+    for name, trainer in found.items():
+        assert trainer.jit_compile == ("not compiled" not in name)
+        assert type(trainer) is type(program)
+    layer = found["keras plain"].classifier.recurrent_layers[0]
+    assert type(layer) is keras.layers.LSTM
+    counts = [
+        found[name].classifier.count_params()
+        for name in ("ours plain", "keras plain")
+    ]
+    assert counts[0] == counts[1] == 4 * 200 * (10 + 200 + 1) + 201 * 10
+
+
+@pytest.mark.backend
+def test_jobs_of_number_prediction():
+    sizes = [plan.SIZES["numbers"], plan.SIZES["small"]]
+    jobs = plan.jobs(sizes, [1], 9, with_growth=True)
+    assert [(job.table, job.size.name) for job in jobs] == [
+        ("step", "number prediction"),
+        ("growth", "number prediction"),
+        ("growth", "number prediction"),
+        ("step", "small"),
+        ("growth", "small"),
+    ]
+    assert [(c.kind, c.compiled) for c in jobs[0].contenders] == [
+        ("dynamic", True),
+        ("plain", True),
+        ("keras", True),
+        ("dynamic", False),
+        ("plain", False),
+        ("keras", False),
+    ]
+    assert len({c.name for c in jobs[0].contenders}) == 6
+    grown = [
+        [(c.num_actions, c.resized(job.size).steps) for c in job.contenders]
+        for job in jobs[1:3]
+    ]
+    assert grown == [
+        [(10, 51), (20, 51), (50, 51)],
+        [(10, 11), (10, 21), (10, 51), (10, 101)],
+    ]
+    (step,) = plan.jobs(
+        sizes[:1], [1], 9, with_growth=False, with_uncompiled=False
+    )
+    assert [c.kind for c in step.contenders] == ["dynamic", "plain", "keras"]
+
+
+@pytest.mark.backend
 def test_jobs():
-    sizes = list(plan.SIZES.values())
+    sizes = [plan.SIZES["small"], plan.SIZES["medium"]]
     jobs = plan.jobs(sizes, [1, 2], 9, with_growth=True, with_torch=False)
     assert [(job.table, job.size.name, job.cores) for job in jobs] == [
         ("step", "small", 1),
@@ -129,6 +250,26 @@ def test_jobs():
         for c in jobs[2].contenders
     ]
     assert grown == [(5, 35), (10, 35), (50, 35), (5, 70), (5, 140)]
+
+
+@pytest.mark.backend
+def test_number_prediction_is_measured():
+    job = plan.Job(
+        table="step",
+        size=TINY_NUMBERS,
+        contenders=(NUMBERS["ours plain"], NUMBERS["keras plain"]),
+        cores=1,
+        rounds=2,
+        matmul=(20, 30, 40),
+    )
+    table = timing.measure(job)
+    assert (table["table"], table["model"]) == ("step", "number_prediction")
+    for row, contender in zip(table["rows"], job.contenders, strict=True):
+        assert row["name"] == contender.name and row["compiled"] is True
+        assert row["steps"] == 7 and len(row["seconds"]) == 2
+        assert row["first_seconds"] > min(row["seconds"]) > 0.0
+    text = report.render(make_record(table))
+    assert "## Training step, tiny numbers, 7 steps, 1 core\n" in text
 
 
 @pytest.mark.backend
@@ -173,6 +314,7 @@ def measured(table="step", rows=None):
         "rows": [
             {
                 "name": name,
+                "kind": name.split()[0],
                 "num_actions": 5,
                 "steps": 35,
                 "flops": 4_000_000_000,
@@ -208,6 +350,20 @@ def test_ratios_are_taken_within_a_round():
     assert ours["x_reference"] == 0.625  # of 2 / 4, 5 / 8, 3 / 4
     assert ours["x_first"] == keras["x_reference"] == 1.0
     assert keras["x_first"] == 1.6
+
+
+@pytest.mark.backend
+def test_the_reference_is_the_faster_of_its_rows():
+    rows = {
+        "ours dynamic": [2.0, 4.0, 2.0],
+        "keras plain": [4.0, 8.0, 4.0],
+        "keras plain, not compiled": [1.0, 9.0, 1.0],
+    }
+    found = report.summarize(measured(rows=rows))["rows"]
+    assert [row["x_reference"] for row in found] == [2.0, 4.0, 1.0]
+    del rows["keras plain"], rows["keras plain, not compiled"]
+    (found,) = report.summarize(measured(rows=rows))["rows"]
+    assert found["x_reference"] is None
 
 
 @pytest.mark.backend
@@ -266,6 +422,62 @@ def test_tables_of_growth():
     ]
 
 
+@pytest.mark.backend
+def test_tables_of_number_prediction():
+    table = number_table()
+    text = report.render(make_record(table))
+    assert "## Training step, number prediction, 11 steps, 1 core\n" in text
+    assert (
+        "Classifier of 1 x 200 units, 100 sequences, 10 one-hot symbols, "
+        "agent of 10 units, Adam; median of 3 rounds; "
+    ) in text
+    assert "GFLOP/s. K = 10; compiled with XLA, unless a row says not." in text
+    assert "x keras plain: to the faster of its rows." in text
+    rows = [[row[0], row[3]] for row in table_cells(text)]
+    assert rows[2:] == [["ours dynamic", "0.62"], ["keras plain", "1.00"]]
+    grown = number_table()
+    grown["table"] = "growth"
+    grown["rows"][1]["steps"] = 22
+    text = report.render(make_record(grown))
+    assert "## Growth with T, number prediction, K = 10, 1 core\n" in text
+    assert "Growth with K" not in text
+
+
+def number_table():
+    size = dataclasses.asdict(plan.SIZES["numbers"])
+    table = {**measured(), "model": "number_prediction", "size": size}
+    for row in table["rows"]:
+        row.update(num_actions=10, steps=11)
+    return table
+
+
+@pytest.fixture
+def block(tmp_path, monkeypatch):
+    """Function from tables to what a block of a page renders them to."""
+    monkeypatch.setattr(render, "ROOT", tmp_path)
+    (tmp_path / "results").mkdir()
+
+    def rendered(name, *tables):
+        path = tmp_path / "results" / "benchmark.json"
+        path.write_text(json.dumps(make_record(*tables)), "utf-8")
+        return render.render("results", name)
+
+    return rendered
+
+
+@pytest.mark.backend
+def test_each_block_has_the_tables_of_its_model(block):
+    # As it was kept before there were two models.
+    old, new = measured(), number_table()
+    assert "model" not in old
+    for name in ("benchmark", "benchmark_medium"):
+        text = block(name, old, new)
+        assert text.count("### ") == 1 and "2 x 650 units" in text
+    text = block("benchmark_numbers", old, new)
+    assert text.count("### ") == 1 and "number prediction" in text
+    assert block("benchmark_numbers", old) == "not measured"
+
+
 # The command.
 
 
@@ -316,6 +528,7 @@ def test_a_whole_run_leaves_a_record(tmp_path, capsys):
     assert record["backend"] == args.backend and record["machine"]["cpu"]
     (table,) = record["tables"]
     assert table["size"]["name"] == "tiny" and table["cores"] == 1
+    assert table["model"] == "language_model"
     for row in table["rows"]:
         assert len(row["seconds"]) == 2
         assert min(row["seconds"]) == row["min"] > 0.0

@@ -9,26 +9,44 @@ def product(rows, inner, columns):
 def step_flops(contender, size):
     """Floating-point operations of the matrix products of a training step.
 
-    With N = T B predictions, R rollouts of the top layer, and for each
-    product its forward pass, the gradient of its input and the gradient of
-    its kernel, all three equally large:
+    With N = T B steps in all, for each product its forward pass, the gradient
+    of its input and the gradient of its kernel, all three equally large; what
+    has no gradient is said below. The gradient of the state before the first
+    step is counted: every loop computes it, though nobody reads it. Not
+    counted: word vectors (a look-up), elementwise work, the norm and the
+    update.
+
+    Args:
+        contender: A `plan.Contender`.
+        size: Its `plan.Size` or `plan.NumberSize`.
+
+    Returns:
+        Integer.
+    """
+    task = {
+        "language_model": language_model_flops,
+        "number_prediction": classifier_flops,
+    }[size.model]
+    agent = agent_flops(contender, size) if contender.kind == "dynamic" else 0
+    return task(contender, size) + agent
+
+
+def language_model_flops(contender, size):
+    """Two layers and a softmax at each step, of R rollouts of the top layer.
 
         layer 1, 2      3 * (N, H, 4H)      x_t W
         layer 1         3 * (N, H, 4H)      h_{t-1} U
         layer 2         3 * (R N, H, 4H)    h_{t-1} U
         softmax         3 * (R N, H, V)
 
-    and those of the agent. Rollouts share what depends on the input of their
-    layer alone. The gradient of the state before the first step is counted:
-    every loop computes it, though nobody reads it. Not counted: word vectors
-    (a look-up), elementwise work, the norm and the update.
+    Rollouts share what depends on the input of their layer alone.
 
     Args:
         contender: A `plan.Contender`.
         size: Its `plan.Size`.
 
     Returns:
-        Integer.
+        Integer, without the agent.
     """
     rows = size.steps * size.batch
     rolled = contender.rollouts * rows
@@ -37,31 +55,52 @@ def step_flops(contender, size):
     forward += product(rows, units, 4 * units)
     forward += product(rolled, units, 4 * units)
     forward += product(rolled, units, size.vocabulary)
-    agent = agent_flops(contender, size) if contender.kind == "dynamic" else 0
-    return 3 * forward + agent
+    return 3 * forward
+
+
+def classifier_flops(contender, size):
+    """One layer of R rollouts, and a readout at the last step alone.
+
+        layer           2 * (N, S, 4H)      x_t W: one-hot, no input gradient
+        layer           3 * (R N, H, 4H)    h_{t-1} U
+        readout         3 * (R B, H, S)
+
+    Args:
+        contender: A `plan.Contender`.
+        size: Its `plan.NumberSize`.
+
+    Returns:
+        Integer, without the agent.
+    """
+    rows = size.steps * size.batch
+    units = size.units
+    rolled = product(contender.rollouts * rows, units, 4 * units)
+    rolled += product(contender.rollouts * size.batch, units, size.symbols)
+    return 2 * product(rows, size.symbols, 4 * units) + 3 * rolled
 
 
 def agent_flops(contender, size):
     """The agent's part of `step_flops`.
 
-        2 * (N, H, P)       x_t A_x: once, no input gradient
+        2 * (N, F, P)       x_t A_x: once, no input gradient
         3 * (R N, H, P)     h_{t-1} A_h: twice, no input gradient
         4 * (R N, P, K)     V tanh(...): twice, and both gradients
         1 * (R B, T, T)     discounted rewards to go; REINFORCE only
 
-    It runs once inside of the loop, to choose, and once after it for all
-    steps together, to learn.
+    F is the width of the layer's input, H in a language model. The agent runs
+    once inside of the loop, to choose, and once after it for all steps
+    together, to learn.
 
     Args:
         contender: A `plan.Contender` of the kind "dynamic".
-        size: Its `plan.Size`.
+        size: Its `plan.Size` or `plan.NumberSize`.
 
     Returns:
         Integer.
     """
     rows = size.steps * size.batch
     rolled = contender.rollouts * rows
-    flops = 2 * product(rows, size.units, size.policy_units)
+    flops = 2 * product(rows, size.features, size.policy_units)
     flops += 3 * product(rolled, size.units, size.policy_units)
     flops += 4 * product(rolled, size.policy_units, contender.num_actions)
     if contender.estimator == "reinforce":

@@ -1,6 +1,7 @@
 """What is timed: plain data, read by every other part."""
 
 import dataclasses
+from typing import ClassVar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,6 +18,8 @@ class Size:
         policy_units: P, hidden units of the agent.
     """
 
+    model: ClassVar[str] = "language_model"
+
     name: str
     units: int
     steps: int
@@ -25,6 +28,39 @@ class Size:
     vocabulary: int = 10_000
     policy_units: int = 50
 
+    @property
+    def features(self):
+        """Width of what the agent's layer reads."""
+        return self.units
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberSize:
+    """The classifier of number prediction and one batch of sequences.
+
+    Attributes:
+        name: How tables call it.
+        units: H, width of its one layer.
+        steps: T, length of a sequence.
+        batch: B, number of sequences.
+        symbols: S, size of the alphabet; as many are the classes.
+        policy_units: P, hidden units of the agent.
+    """
+
+    model: ClassVar[str] = "number_prediction"
+
+    name: str
+    units: int = 200
+    steps: int = 11
+    batch: int = 100
+    symbols: int = 10
+    policy_units: int = 10
+
+    @property
+    def features(self):
+        """Width of what the agent's layer reads: one-hot symbols."""
+        return self.symbols
+
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
@@ -32,14 +68,16 @@ class Contender:
 
     Attributes:
         name: How tables call it.
-        kind: "dynamic" (a plain and a dynamic layer of the library), "plain"
-            (two plain layers of the library), "keras" or "torch" (two of
-            theirs).
+        kind: What the layers are: "dynamic" (the top one a dynamic layer of
+            the library, what is below plain), "plain" (plain ones of the
+            library), "keras" or "torch" (theirs).
         num_actions: K, how many past states the agent chooses among.
         estimator: How the agent learns.
         rollouts: R; two or more use the leave-one-out baseline, one the mean
             over the batch.
         steps: T if it differs from the size's, or None.
+        compiled: Whether XLA compiles the step; None leaves it to the
+            backend: JAX does, TensorFlow does not.
     """
 
     name: str
@@ -48,6 +86,7 @@ class Contender:
     estimator: str = "reinforce"
     rollouts: int = 1
     steps: int | None = None
+    compiled: bool | None = None
 
     def resized(self, size):
         """The size that this contender runs at."""
@@ -61,7 +100,7 @@ class Job:
 
     Attributes:
         table: "step" or "growth".
-        size: The `Size`.
+        size: The `Size` or `NumberSize`.
         contenders: Tuple of `Contender`.
         cores: Cores that all of them share.
         rounds: Timed steps of each.
@@ -69,7 +108,7 @@ class Job:
     """
 
     table: str
-    size: Size
+    size: Size | NumberSize
     contenders: tuple
     cores: int
     rounds: int
@@ -78,68 +117,122 @@ class Job:
     matmul: tuple = (1024, 1300, 2600)
 
 
-# Zaremba et al. 2014, arXiv:1409.2329: their small and medium models.
 SIZES = {
+    # Zaremba et al. 2014, arXiv:1409.2329: their small and medium models.
     "small": Size("small", units=200, steps=20, dropout=0.0),
     "medium": Size("medium", units=650, steps=35, dropout=0.5),
+    # Gui et al. 2019, and the agent of their published code.
+    "numbers": NumberSize("number prediction"),
 }
 
-# All others are held to this one.
+# All others are held to this one; where a table has it compiled and not
+# compiled, to the row of the smaller median.
 REFERENCE = "keras plain"
 
 OURS = Contender("ours dynamic", "dynamic")
 
-STEP = (
-    OURS,
-    Contender(
-        "ours dynamic, straight-through",
-        "dynamic",
-        estimator="straight_through",
-    ),
-    Contender("ours dynamic, two rollouts", "dynamic", rollouts=2),
-    Contender("ours plain", "plain"),
-    Contender(REFERENCE, "keras"),
-    Contender("torch plain", "torch"),
+NUMBERS = (
+    Contender("ours dynamic", "dynamic", num_actions=10, compiled=True),
+    Contender("ours plain", "plain", compiled=True),
+    Contender(REFERENCE, "keras", compiled=True),
 )
 
+# By the model of a size.
+STEP = {
+    "language_model": (
+        OURS,
+        Contender(
+            "ours dynamic, straight-through",
+            "dynamic",
+            estimator="straight_through",
+        ),
+        Contender("ours dynamic, two rollouts", "dynamic", rollouts=2),
+        Contender("ours plain", "plain"),
+        Contender(REFERENCE, "keras"),
+        Contender("torch plain", "torch"),
+    ),
+    "number_prediction": (
+        *NUMBERS,
+        *(
+            dataclasses.replace(
+                contender,
+                name=f"{contender.name}, not compiled",
+                compiled=False,
+            )
+            for contender in NUMBERS
+        ),
+    ),
+}
 
-def growth(steps):
-    """Contenders of the growth tables; the first is what both start from.
+
+def growth(size):
+    """Contenders of the growth tables.
 
     Args:
-        steps: T of the first.
+        size: The `Size` or `NumberSize`.
 
     Returns:
-        Tuple of `Contender`: K = 5, 10, 50 at T, then 2 T and 4 T at K = 5.
+        List of tuples of `Contender`, one a job, that grow from their first.
+        Language models: K = 5, 10, 50 at the size's T, then 2 T and 4 T at
+        K = 5. Number prediction: K = 10, 20, 50 at a T at which each distance
+        can be chosen; and T = 11, 21, 51, 101 at K = 10.
     """
-    return (
-        OURS,
-        *(Contender(f"K = {k}", "dynamic", num_actions=k) for k in (10, 50)),
-        *(
-            Contender(f"T = {n * steps}", "dynamic", steps=n * steps)
-            for n in (2, 4)
-        ),
+    if size.model == "number_prediction":
+        first = NUMBERS[0]
+        return [
+            tuple(
+                dataclasses.replace(
+                    first, name=f"K = {k}", num_actions=k, steps=51
+                )
+                for k in (10, 20, 50)
+            ),
+            tuple(
+                dataclasses.replace(first, name=f"T = {steps}", steps=steps)
+                for steps in (11, 21, 51, 101)
+            ),
+        ]
+    by_actions = (
+        Contender(f"K = {k}", "dynamic", num_actions=k) for k in (10, 50)
     )
+    by_steps = (
+        Contender(f"T = {steps}", "dynamic", steps=steps)
+        for steps in (2 * size.steps, 4 * size.steps)
+    )
+    return [(OURS, *by_actions, *by_steps)]
 
 
-def jobs(sizes, cores, rounds, with_growth, with_torch):
+def jobs(
+    sizes, cores, rounds, with_growth, with_torch=True, with_uncompiled=True
+):
     """All tables of a run.
 
     Args:
-        sizes: List of `Size`.
+        sizes: List of `Size` and `NumberSize`.
         cores: Numbers of cores.
         rounds: Timed steps of each contender.
-        with_growth: Whether the growth tables are made, at the last size.
+        with_growth: Whether the growth tables are made, at the last size of
+            each model.
         with_torch: Whether PyTorch takes part.
+        with_uncompiled: Whether steps that XLA shall not compile take part.
 
     Returns:
         List of `Job`.
     """
-    step = tuple(c for c in STEP if with_torch or c.kind != "torch")
+
+    def takes_part(contender):
+        return (with_torch or contender.kind != "torch") and (
+            with_uncompiled or contender.compiled is not False
+        )
+
     made = []
     for n in cores:
-        made += [Job("step", size, step, n, rounds) for size in sizes]
-        if with_growth:
-            last = sizes[-1]
-            made.append(Job("growth", last, growth(last.steps), n, rounds))
+        for model in dict.fromkeys(size.model for size in sizes):
+            same = [size for size in sizes if size.model == model]
+            step = tuple(filter(takes_part, STEP[model]))
+            made += [Job("step", size, step, n, rounds) for size in same]
+            if with_growth:
+                made += [
+                    Job("growth", same[-1], contenders, n, rounds)
+                    for contenders in growth(same[-1])
+                ]
     return made

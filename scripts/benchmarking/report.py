@@ -22,15 +22,16 @@ def summarize(measured):
         (seconds; the limit is `flops` over the rate of the round, median),
         `x_limit`, `x_limit_best` (fastest step over the limit at the best
         rate), `x_first` (to the first row) and `x_reference` (to
-        `plan.REFERENCE`, None where it did not take part).
+        `plan.REFERENCE`, of several rows to that of the smallest median;
+        None where it did not take part).
     """
     flops = operations.product(*measured["matmul"]["shape"])
     rates = [flops / t for t in measured["matmul"]["seconds"]]
     rows = measured["rows"]
-    named = {row["name"]: row["seconds"] for row in rows}
+    references = [row["seconds"] for row in rows if row["kind"] == "keras"]
+    reference = min(references, key=statistics.median, default=None)
     summaries = [
-        _summary(row, rates, rows[0]["seconds"], named.get(plan.REFERENCE))
-        for row in rows
+        _summary(row, rates, rows[0]["seconds"], reference) for row in rows
     ]
     matmul = {
         **measured["matmul"],
@@ -86,23 +87,32 @@ def render(record):
     return "\n\n".join(parts)
 
 
+def model(table):
+    """Of which model a table of a record is; older ones do not say."""
+    return table.get("model", "language_model")
+
+
 def _heading(table, title):
-    size, matmul = table["size"], table["matmul"]
-    cores = table["cores"]
+    matmul, cores = table["matmul"], table["cores"]
     shape = " x ".join(map(str, matmul["shape"]))
     return (
         f"## {title}, {cores} core{'s' * (cores > 1)}\n\n"
-        f"2 x {size['units']} units, {size['batch']} streams, "
-        f"{size['vocabulary']:,} words, dropout {size['dropout']:g}; "
+        f"{DESCRIPTIONS[model(table)].format(**table['size'])}; "
         f"median of {len(matmul['seconds'])} rounds; product {shape} at "
         f"{matmul['flops_per_second'] / 1e9:.0f} GFLOP/s."
     )
 
 
 def _step_tables(table):
-    size = table["size"]
+    size, rows = table["size"], table["rows"]
     title = f"Training step, {size['name']}, {size['steps']} steps"
-    return [_heading(table, title), tables.table(table["rows"], STEP_COLUMNS)]
+    heading = _heading(table, title)
+    if model(table) == "number_prediction":
+        heading += (
+            f" K = {rows[0]['num_actions']}; compiled with XLA, unless a row "
+            f"says not. x {plan.REFERENCE}: to the faster of its rows."
+        )
+    return [heading, tables.table(rows, STEP_COLUMNS)]
 
 
 def _growth_tables(table):
@@ -114,12 +124,19 @@ def _growth_tables(table):
         for row in [first, *by_steps]
     ]
     name = table["size"]["name"]
-    return [
-        _heading(table, f"Growth with K, {name}, T = {first['steps']}"),
-        tables.table([first, *by_actions], ACTION_COLUMNS),
-        _heading(table, f"Growth with T, {name}, K = {first['num_actions']}"),
-        tables.table(per_step, LENGTH_COLUMNS),
-    ]
+    made = []
+    if by_actions:
+        made += [
+            _heading(table, f"Growth with K, {name}, T = {first['steps']}"),
+            tables.table([first, *by_actions], ACTION_COLUMNS),
+        ]
+    if by_steps:
+        k = first["num_actions"]
+        made += [
+            _heading(table, f"Growth with T, {name}, K = {k}"),
+            tables.table(per_step, LENGTH_COLUMNS),
+        ]
+    return made
 
 
 def _milliseconds(key):
@@ -129,6 +146,13 @@ def _milliseconds(key):
 def _times(key):
     return lambda row: "-" if row[key] is None else f"{row[key]:.2f}"
 
+
+DESCRIPTIONS = {
+    "language_model": "2 x {units} units, {batch} streams, {vocabulary:,} "
+    "words, dropout {dropout:g}",
+    "number_prediction": "Classifier of 1 x {units} units, {batch} sequences, "
+    "{symbols} one-hot symbols, agent of {policy_units} units, Adam",
+}
 
 TIME_COLUMNS = (
     ("median ms", _milliseconds("median")),

@@ -100,10 +100,10 @@ def measure(job):
         job: A `plan.Job`. This process is held to its cores already.
 
     Returns:
-        Dict for the record: `table`, `cores`, `size`, `matmul` (`shape` and
-        `seconds` of each round) and `rows`, for each contender its fields,
-        `flops`, `first_seconds` (first step, with compilation) and `seconds`
-        of each round.
+        Dict for the record: `table`, `model`, `cores`, `size`, `matmul`
+        (`shape` and `seconds` of each round) and `rows`, for each contender
+        its fields, `flops`, `first_seconds` (first step, with compilation)
+        and `seconds` of each round.
     """
     from benchmarking import contenders
 
@@ -127,6 +127,7 @@ def measure(job):
     taken = take_turns(timers, job.rounds, functools.partial(log, job))
     return {
         "table": job.table,
+        "model": job.size.model,
         "cores": job.cores,
         "size": dataclasses.asdict(job.size),
         "matmul": {"shape": list(job.matmul), "seconds": taken["matmul"]},
