@@ -19,7 +19,7 @@ from dsl.datasets import number_prediction as data
 from number_prediction import experiment, recipes, settings, train_RL10_1
 
 ROOT = Path(__file__).resolve().parents[1]
-COUNTS = {"train": 60, "valid": 20, "test": 30}
+COUNTS = {"train": 40, "valid": 20, "test": 30}
 TINY = "--length 5 --rnn_size 6 --batch_size 10 --eval_samples 2".split()
 TINY += "--n_actions 5 --epoch 2".split()
 
@@ -244,8 +244,8 @@ def test_data_of_something_else(here, capsys):
 
 
 def test_fewer_examples_than_a_batch(here, capsys):
-    assert here(*TINY, "--batch_size", "61") == 3
-    assert "training examples, 60. Received: 61" in one_line(capsys)
+    assert here(*TINY, "--batch_size", "41") == 3
+    assert "training examples, 40. Received: 41" in one_line(capsys)
 
 
 def test_data_is_made_where_it_is_asked_for(here, capsys, monkeypatch):
@@ -351,8 +351,8 @@ def test_what_a_run_leaves_behind(here, capsys):
     said = capsys.readouterr().out
     record = json.loads(Path("runs/a/result.json").read_text())
     assert record["task"] == "number_prediction"
-    assert record["steps"] == 12 and len(record["epochs"]) == 2
-    assert "epoch 1  step 3/6  loss " in said and " sequences/s  " in said
+    assert record["steps"] == 8 and len(record["epochs"]) == 2
+    assert "epoch 1  step 3/4  loss " in said and " sequences/s  " in said
     test = record["test"]
     assert test["examples"] == 30 and test["sampled_n"] == 2
     assert 0.0 <= test["accuracy"] <= 1.0
@@ -395,7 +395,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     tiny = [*TINY, *flags.split()]
     assert here(*tiny, "--name", "unbroken") == 0
     train = classifier_trainer.ClassifierTrainer.train_on_batch
-    count, stops = [0], {4: signal.SIGTERM, 9: signal.SIGINT}
+    count, stops = [0], {3: signal.SIGTERM, 6: signal.SIGINT}
 
     def train_on_batch(trainer, *batch):
         count[0] += 1
@@ -408,11 +408,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     )
     capsys.readouterr()
     assert here(*tiny, "--name", "broken") == 130
-    assert "the checkpoint of epoch 1, step 4 is kept" in one_line(capsys)
+    assert "the checkpoint of epoch 1, step 3 is kept" in one_line(capsys)
     assert here(*tiny, "--name", "broken", "--resume") == 130
-    assert "the checkpoint of epoch 2, step 3 is kept" in one_line(capsys)
+    assert "the checkpoint of epoch 2, step 2 is kept" in one_line(capsys)
     assert here(*tiny, "--name", "broken", "--resume") == 0
-    assert count[0] == 12
+    assert count[0] == 8
     assert outcome("broken") == outcome("unbroken")
     capsys.readouterr()
     changed = ["--resume", "--forget_bias", "0.5", "--rnn_size", "7"]
