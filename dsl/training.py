@@ -242,5 +242,5 @@ def _check_finite(entry):
             raise DivergedError(
                 f"the {key.replace('_', ' ')} must stay finite; a lower "
                 f"learning rate may help. Received: {value} after epoch "
-                f" {entry['epoch']}"
+                f"{entry['epoch']}"
             )

@@ -402,7 +402,10 @@ def test_names_that_no_file_has(name):
 def test_what_is_no_file(tmp_path):
     path = tmp_path / "a.npz"
     path.mkdir()
+    # A folder may have any name.
+    (path / "num_train20_1.npz").mkdir()
     assert "regular file. Received: a folder" in refused(path)
+    (path / "num_train20_1.npz").rmdir()
     path.rmdir()
     os.mkfifo(path)
     assert "Received: a special file" in refused(path)

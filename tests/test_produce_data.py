@@ -111,8 +111,8 @@ def test_the_help_names_the_papers_values():
 def test_the_bounds_of_the_flags_are_those_of_the_settings():
     parse = produce_data.make_parser().parse_args
     for flag, most in (
-        ("length", number_prediction.MOST_LENGTH),
-        ("symbols", number_prediction.MOST_SYMBOLS),
+        ("length", choices.MOST_LENGTH),
+        ("symbols", choices.MOST_SYMBOLS),
         ("seed", 2**31 - 1),
     ):
         Settings(**{flag: most})
