@@ -514,10 +514,10 @@ def test_six_numbers_are_learned(tmp_path, monkeypatch):
     """T = 6, as a user trains it, in less than 20 seconds."""
     monkeypatch.chdir(tmp_path)
     write(
-        tmp_path, data.Settings(5), {"train": 30_000, "valid": 2, "test": 500}
+        tmp_path, data.Settings(5), {"train": 30_000, "valid": 500, "test": 500}
     )
     flags = "--length 5 --n_actions 5 --rnn_size 64 --learning_rate 3e-3 "
-    flags += "--agent_learning_rate 1e-2 --epoch 2 --max_steps 500 "
+    flags += "--agent_learning_rate 5e-3 --entropy_weight 0.1 --epoch 2 "
     flags += f"--eval_samples 2 --name a --data_dir {tmp_path}"
     if keras.backend.backend() == "tensorflow":
         flags += " --no-jit"  # Compiling takes longer than training.
