@@ -54,8 +54,10 @@ class PolicySignal(keras.layers.Layer):
             each `(rollouts * batch, time)`.
         observed: e_t, float `(rollouts * batch, time, features)`; read by
             the "value" baseline only.
-        weight_t: Optional mask, `(rollouts * batch, time)`; where it is 0
-            throughout, no running statistic moves.
+        weight_t: 1 where the agent chose and 0 where it was not asked, which
+            earns neither reward nor entropy; what its step is worth still
+            goes to the choices before. `(rollouts * batch, time)`, all ones
+            by default; where it is 0 throughout, no running statistic moves.
         correct_t: Whether the prediction was right, bool, of the shape of
             `nll_t`; read by the "correct" reward only.
         training: Whether running statistics move.
@@ -153,13 +155,14 @@ class PolicySignal(keras.layers.Layer):
         if self.estimator != "reinforce":
             return loss
         reward_t = policy.reward(self.reward, nll_t, correct_t)
+        own_t = chosen["log_prob"]
+        if weight_t is not None:
+            own_t = own_t * weight_t
         reward_t = policy.soft_reward(
-            crediting.at_end(reward_t, chosen["log_prob"].shape[-1]),
-            chosen["log_prob"],
+            crediting.at_end(reward_t, own_t.shape[-1]),
+            own_t,
             self.sequence_entropy_weight,
         )
-        if weight_t is not None:
-            reward_t = reward_t * weight_t
         return_t = policy.reward_to_go(reward_t, self.discount)
         baseline_t, baseline_loss = self._baseline(
             return_t, observed, weight_t, training, acts

@@ -5,7 +5,7 @@ from keras import ops
 
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
-from dsl.choices import check_count
+from dsl.choices import check_count, check_number
 from dsl.cross_entropy import token_nll
 
 
@@ -20,7 +20,8 @@ class StreamTrainer(keras.Model):
     words from is `task_rollouts`.
 
     The agent can be kept from choosing: for a first number of updates, which
-    then look back one step (`policy_start`), or for good (`look_back_shares`),
+    then look back one step (`policy_start`); at a share of the steps, drawn
+    anew each time, which regularizes the model (`random_share`); or for good,
     the control that tells what random skips do without anything learned.
 
     Args:
@@ -36,8 +37,10 @@ class StreamTrainer(keras.Model):
             first ones; all by default.
         look_back_shares: Probability of each distance 1..K, drawn in training
             in place of the agent's choice.
+        random_share: Probability that a step's distance is so drawn. All
+            rollouts share the draw, which thus cancels in their difference.
         policy_start: Updates before the agent chooses and learns.
-        seed: Of the distances drawn from `look_back_shares`.
+        seed: Of the draws for `look_back_shares`.
 
     Call arguments:
         tokens: Word ids, int32 `(batch_size, time)`.
@@ -57,6 +60,7 @@ class StreamTrainer(keras.Model):
         num_rollouts=1,
         task_rollouts=None,
         look_back_shares=None,
+        random_share=1.0,
         policy_start=0,
         seed=None,
     ):
@@ -74,7 +78,9 @@ class StreamTrainer(keras.Model):
                 "`task_rollouts` are some of the rollouts. Received: "
                 f"task_rollouts={task_rollouts} of {self.num_rollouts}"
             )
+        check_number("random_share", random_share, "a share of steps", 0, 1)
         self.look_back_shares = look_back_shares
+        self.random_share = random_share
         self.policy_start = policy_start
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -128,16 +134,23 @@ class StreamTrainer(keras.Model):
         return outputs
 
     def _imposed(self, shape):
-        """Distances that are not the agent's to choose, or None."""
-        if self.look_back_shares is not None:
-            return policy.random_look_back(
+        """Distances not the agent's to choose, 0 where they are, or None."""
+        look_back = None
+        if self.look_back_shares is not None and self.random_share > 0.0:
+            look_back = policy.random_look_back(
                 self.look_back_shares, shape, self.seed_generator
             )
+            if self.random_share < 1.0:
+                uniform = keras.random.uniform(shape, seed=self.seed_generator)
+                look_back *= ops.cast(uniform < self.random_share, "int32")
         if self.policy_start > 0:
-            waiting = ops.cast(self.updates < self.policy_start, "int32")
+            waiting = self.updates < self.policy_start
             self.updates.assign_add(1.0)
-            return waiting * ops.ones(shape, "int32")
-        return None
+            later = (
+                ops.zeros(shape, "int32") if look_back is None else look_back
+            )
+            look_back = ops.where(waiting, 1, later)
+        return look_back
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

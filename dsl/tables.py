@@ -246,6 +246,8 @@ def model_in_words(record: Record) -> str:
         parts.append(f"{settings['policy']} policy")
     else:
         parts.append(str(settings.get("estimator")).replace("_", "-"))
+    if settings.get("random_share") is not None:
+        parts.append(f"random at {settings['random_share']} of the steps")
     if settings.get("rollouts") not in (None, 1):
         parts.append(f"{settings['rollouts']} rollouts")
         if settings.get("task_rollouts") not in (None, settings["rollouts"]):

@@ -102,6 +102,7 @@ def build_trainer(args, model):
         num_rollouts=args.rollouts if chooses(args) else 1,
         task_rollouts=args.task_rollouts if chooses(args) else None,
         look_back_shares=look_back_shares(args),
+        random_share=1.0 if args.random_share is None else args.random_share,
         policy_start=args.policy_start if chooses(args) else 0,
         seed=args.seed,
     )
@@ -130,7 +131,8 @@ def learns(args):
 
 def look_back_shares(args):
     """Shares of the distances 1..K that are drawn in the agent's place."""
-    if not chooses(args) or args.policy != "random":
+    drawn = args.policy == "random" or args.random_share is not None
+    if not chooses(args) or not drawn:
         return None
     if args.look_back_shares is None:
         return [1.0] * args.n_actions
@@ -160,7 +162,7 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         See `dsl.evaluation.score`.
     """
     batched = args.eval_protocol == "batched"
-    if shares is None:
+    if shares is None and args.policy == "random":
         shares = look_back_shares(args)
         if shares is not None and actions == "greedy":
             shares = np.eye(args.n_actions)[np.argmax(shares)]

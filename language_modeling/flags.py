@@ -213,8 +213,16 @@ def _add_agent_flags(group):
         "--look_back_shares",
         type=_shares,
         metavar="P,P,...",
-        help="shares of the distances 1, 2, ... of --policy random, zero where "
+        help="shares of the distances 1, 2, ... of random steps, zero where "
         "left out: 1 is always the previous state (default: all alike)",
+    )
+    add(
+        "--random_share",
+        type=command_line.share,
+        metavar="P",
+        help="share of the steps in training whose distance is random and not "
+        "the agent's choice, which regularizes (default: none of a learned "
+        "policy)",
     )
     add(
         "--policy_start",
@@ -314,8 +322,15 @@ def check_together(parser, args):
             f"{args.rollouts}. Received: {args.task_rollouts}",
         ),
         (
-            shares is not None and args.policy != "random",
-            "argument --look_back_shares: needs --policy random. "
+            shares is not None
+            and args.policy != "random"
+            and args.random_share is None,
+            "argument --look_back_shares: needs --policy random or "
+            f"--random_share. Received: --policy {args.policy}",
+        ),
+        (
+            args.random_share is not None and args.policy != "learned",
+            "argument --random_share: needs --policy learned. "
             f"Received: --policy {args.policy}",
         ),
         (

@@ -359,6 +359,7 @@ NUMBERS = {
     "--param_init": "-0.0",
     "--max_grad_norm": "0",
     "--look_back_shares": "0,0",
+    "--random_share": "1.01",
     "--discount": "-0.1",
     "--policy_weight": "-1",
     "--entropy_weight": "-inf",
@@ -465,6 +466,7 @@ def together():
         ("--rollouts 2 --task_rollouts 3", "at most --rollouts", "Received: 3"),
         ("--look_back_shares 1,1", "--policy random", "Received"),
         ("--look_back_shares 1 --policy frozen", "Received: --policy frozen"),
+        ("--random_share 0 --policy random", "Received: --policy random"),
         (
             "--look_back_shares 0,0,1 --policy random --n_actions 2",
             "--look_back_shares",

@@ -318,7 +318,7 @@ def test_the_running_mean_used_is_the_one_before_the_action():
 
 
 def signal_case():
-    """nll, log-probabilities, entropies and a mask of four rows."""
+    """nll, log-probabilities, entropies, and which choices are the agent's."""
     rng = np.random.default_rng(74)
     nll_t, entropy_t = rng.uniform(0.1, 2.0, size=(2, 4, 5))
     log_prob_t = -rng.uniform(0.1, 2.0, size=(4, 5))
@@ -347,13 +347,17 @@ def call_signal(signal, nll_t, log_prob_t, entropy_t, weight_t, **arguments):
 
 @pytest.mark.parametrize("reward", ["log_likelihood", "probability"])
 def test_the_signal_in_numbers(reward):
-    """Masked steps have neither reward nor action nor entropy."""
+    """A step that was not the agent's still pays for the choices before."""
     case = nll_t, log_prob_t, entropy_t, weight_t = signal_case()
     signal = PolicySignal(
-        reward=reward, discount=0.9, policy_weight=0.3, entropy_weight=0.2
+        reward=reward,
+        discount=0.9,
+        policy_weight=0.3,
+        entropy_weight=0.2,
+        sequence_entropy_weight=0.7,
     )
     r_t = -nll_t if reward == "log_likelihood" else np.exp(-nll_t)
-    g_t = reference.rewards_to_go(r_t * weight_t, 0.9)
+    g_t = reference.rewards_to_go(r_t - 0.7 * log_prob_t * weight_t, 0.9)
     expected = 0.0
     for b, t in np.ndindex(4, 5):
         term = 0.3 * log_prob_t[b, t] * g_t[b, t] + 0.2 * entropy_t[b, t]

@@ -231,6 +231,10 @@ def test_sources_are_named_once_and_only_where_there_is_a_figure():
             {"policy": "random", "look_back_shares": [1.0, 0.25]},
             "random distances, shares 1.0 0.25",
         ),
+        (
+            {"estimator": "reinforce", "random_share": 0.5},
+            "reinforce, random at 0.5 of the steps",
+        ),
         # Shares of another policy say nothing.
         (
             {"policy": "frozen", "look_back_shares": [1.0], "rollouts": 2},

@@ -254,6 +254,7 @@ WRONG = [
     ("--checkpoint_every", "0", "must be an integer at least 1"),
     ("--policy", "none", "invalid choice"),
     ("--policy_start", "-1", "must be an integer at least 0"),
+    ("--random_share", "1.1", "at least 0 and at most 1"),
     ("--look_back_shares", "1,-1", "must be numbers of at least 0"),
     ("--look_back_shares", "0,0", "must be numbers of at least 0"),
     ("--look_back_shares", "1,,2", "must be numbers of at least 0"),
@@ -313,7 +314,8 @@ def test_flags_that_need_each_other(capsys):
     )
     assert "argument --final_entropy_weight: needs --entropy" in message
     for given, needed in (
-        ("--look_back_shares 1", "--policy random"),
+        ("--look_back_shares 1", "--policy random or --random_share"),
+        ("--random_share 0.5 --policy frozen", "--policy learned"),
         ("--policy random --look_back_shares 0,1 --n_actions 1", "--n_actions"),
         ("--resume", "--name"),
         ("--resume --name a --load_model b", "--load_model"),
@@ -928,6 +930,9 @@ def test_flags_reach_the_trainer():
     assert trainer.look_back_shares == [2.0, 1.0, 0.0]
     _, trainer = build("--policy frozen")
     assert (trainer.look_back_shares, trainer.signal) == (None, None)
+    _, trainer = build("--random_share 0.25 --look_back_shares 2,1")
+    assert trainer.look_back_shares == [2.0, 1.0, 0.0, 0.0, 0.0]
+    assert trainer.random_share == 0.25 and trainer.signal is not None
     _, trainer = build("--rollouts 3")
     assert (trainer.num_rollouts, trainer.task_rollouts) == (3, 3)
     _, trainer = build("--rollouts 3 --task_rollouts 2")
@@ -973,6 +978,7 @@ CHOICES = [
     "--policy random",
     "--policy random --look_back_shares 0,1 --eval_actions sampled",
     "--policy frozen --n_actions 3",
+    "--random_share 0.5",
     "--policy_start 1 --estimator straight_through",
 ]
 

@@ -538,6 +538,63 @@ def test_random_distances_take_the_place_of_the_agents():
     np.testing.assert_allclose(loss, other.test_on_batch(*FIRST), rtol=1e-5)
 
 
+def test_random_distances_at_a_share_of_the_steps():
+    """The same ones in all rollouts; the agent learns from the others."""
+    shares, share = [0.5, 0.0, 1.5], 0.4
+    trainer = small_models.trainer(
+        small_models.build(),
+        PolicySignal(baseline="leave_one_out", num_rollouts=2),
+        adam(),
+        look_back_shares=shares,
+        random_share=share,
+        seed=12,
+    )
+    agent, seed = of_the_agent(trainer), keras.random.SeedGenerator(12)
+    own, differ = [], 0
+    for batch in small_models.batches(6):
+        _, outputs = run(trainer, batch)
+        drawn = cases.to_numpy(
+            policy.random_look_back(shares, (BATCH, STEPS), seed)
+        )
+        uniform = cases.to_numpy(
+            keras.random.uniform((BATCH, STEPS), seed=seed)
+        )
+        drawn = np.tile(np.where(uniform < share, drawn, 0), (2, 1))
+        np.testing.assert_array_equal(outputs["free"], drawn == 0)
+        taken = np.array(outputs["policy"]["look_back"])
+        # At the start of the text not all distances are there to be taken.
+        imposed = (drawn > 0) & (drawn <= np.arange(STEPS))
+        np.testing.assert_array_equal(taken[imposed], drawn[imposed])
+        own.append(np.mean(drawn == 0))
+        first, second = np.split(np.where(drawn == 0, taken, 0), 2)
+        differ += np.sum(first != second)
+    assert 0.4 < np.mean(own) < 0.8 and differ > 0
+    trainer.train_on_batch(*FIRST)
+    assert all(moved(agent, of_the_agent(trainer)))
+
+
+def test_random_distances_wait_for_the_start_of_the_policy():
+    trainer = small_models.trainer(
+        small_models.build(),
+        PolicySignal(),
+        look_back_shares=[0.0, 1.0, 1.0],
+        random_share=0.5,
+        policy_start=1,
+    )
+    free = []
+    for batch in (FIRST, SECOND):
+        _, outputs = run(trainer, batch)
+        free.append(np.mean(outputs["free"]))
+        if len(free) == 1:
+            assert np.all(np.array(outputs["policy"]["look_back"]) == 1)
+    assert free[0] == 0.0 < free[1] < 1.0
+
+
+def test_the_share_of_random_distances_is_checked():
+    with pytest.raises(ValueError, match="share of steps.*1.5"):
+        small_models.trainer(small_models.build(), random_share=1.5)
+
+
 def test_the_previous_state_alone_is_the_plain_lstm():
     """Outputs, gradients and the steps that follow."""
     weights = small_models.random_weights()
