@@ -54,10 +54,10 @@ def train_in(run, args, corpus):
     if (run.path / results.FILE_NAME).exists():
         return program.show_finished(run, print_record)
     startup.import_keras().utils.set_random_seed(args.seed)
-    from language_modeling import experiment
+    from language_modeling import building, experiment
 
-    model = experiment.build_model(args, len(corpus.vocabulary))
-    trainer = experiment.build_trainer(args, model)
+    model = building.build_model(args, len(corpus.vocabulary))
+    trainer = building.build_trainer(args, model)
     log_line(f"{args.model}: {model.count_params():,} parameters")
     epochs = train_epochs(run, args, trainer, corpus)
     last_weights = provenance.weights_sha256(model)
@@ -139,16 +139,16 @@ def inspect(args, corpus):
     loaded = settings.from_saved(saved, args, source)
     check_lengths(loaded, corpus)
     startup.import_keras()
-    from language_modeling import experiment, inspection
+    from language_modeling import building, inspection
 
-    if args.figure is not None and not experiment.chooses(loaded):
+    if args.figure is not None and not building.chooses(loaded):
         raise runs.RunError(
             "argument --figure: draws what a model with past states to choose "
             f"from has chosen. Received: --load_model {args.load_model}, "
             f"--model {loaded.model} with --n_actions {loaded.n_actions}"
         )
     texts = inspection.texts_to_show(loaded, corpus, log_line)
-    model = experiment.build_model(loaded, len(corpus.vocabulary))
+    model = building.build_model(loaded, len(corpus.vocabulary))
     found = run.load_best(model)
     say(f"{run.path}: best weights, of epoch {found['epoch']}")
     inspection.show(loaded, model, texts, corpus.vocabulary, log_line)

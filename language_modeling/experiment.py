@@ -1,4 +1,4 @@
-"""From settings to a trained and measured language model."""
+"""How a language model is trained and measured."""
 
 import os
 import time
@@ -6,145 +6,14 @@ import time
 import keras
 import numpy as np
 
-import dsl
-from dsl import (
-    evaluation,
-    metrics,
-    provenance,
-    schedules,
-    stream_trainer,
-    training,
-)
+from dsl import evaluation, metrics, provenance, schedules, training
 from dsl.datasets import EOS, streams
-from dsl.optimizers import GroupedOptimizer
-from dsl.policy_signal import PolicySignal
-from dsl.seeds import spread
 from language_modeling import settings
-
-
-def build_model(args, vocabulary_size):
-    """The model: plain LSTM layers, on top a plain or a dynamic one."""
-    start, *seeds = spread(args.seed, 2 + args.rnn_layers)
-    # A seed generator makes each weight a draw of its own.
-    uniform = keras.initializers.RandomUniform(
-        -args.param_init,
-        args.param_init,
-        seed=keras.random.SeedGenerator(start),
-    )
-
-    def options(n):
-        return {
-            "kernel_initializer": uniform,
-            "recurrent_initializer": uniform,
-            "bias_initializer": uniform,
-            "unit_forget_bias": False,
-            "forget_bias": args.forget_bias,
-            "return_sequences": True,
-            "return_state": True,
-            "seed": seeds[n],
-            "name": f"layer_{n}",
-        }
-
-    plain = args.rnn_layers - (args.model == "dynamic_skip")
-    layers = [dsl.LSTM(args.rnn_size, **options(n)) for n in range(plain)]
-    if args.model == "dynamic_skip":
-        layers.append(
-            dsl.DynamicSkipLSTM(
-                args.rnn_size,
-                num_actions=args.n_actions,
-                skip_weight=args.lamda,
-                policy_units=args.policy_units,
-                observation=args.observation,
-                empty_slots=args.empty_slots,
-                previous_bias=args.previous_bias,
-                # Without a signal and a gradient the agent stays as it is.
-                estimator=args.estimator if learns(args) else "reinforce",
-                temperature=args.temperature,
-                return_policy=args.n_actions > 1,
-                **options(plain),
-            )
-        )
-    model = dsl.LanguageModel(
-        vocabulary_size,
-        layers,
-        embedding_units=args.rnn_size,
-        dropout=args.dropout,
-        initializer=uniform,
-        seed=seeds[-1],
-        name="language_model",
-    )
-    model.build((args.batch_size, args.num_unroll_steps))
-    return model
-
-
-def build_trainer(args, model):
-    """The model with its learning signal and optimizers, compiled."""
-    signal = None
-    if learns(args):
-        signal = PolicySignal(
-            estimator=args.estimator,
-            reward=args.reward,
-            discount=args.discount,
-            baseline=args.baseline,
-            num_rollouts=args.rollouts,
-            policy_weight=args.policy_weight,
-            entropy_weight=args.entropy_weight,
-            final_entropy_weight=args.final_entropy_weight,
-            entropy_steps=args.entropy_steps or 0,
-            sequence_entropy_weight=args.sequence_entropy_weight,
-        )
-    own = signal is not None and args.agent_optimizer == "adam"
-    trainer = stream_trainer.StreamTrainer(
-        model,
-        args.batch_size,
-        signal,
-        args.keep_buffer,
-        num_rollouts=args.rollouts if chooses(args) else 1,
-        task_rollouts=args.task_rollouts if chooses(args) else None,
-        look_back_shares=look_back_shares(args),
-        random_share=1.0 if args.random_share is None else args.random_share,
-        policy_start=args.policy_start if chooses(args) else 0,
-        seed=args.seed,
-    )
-    trainer.compile(
-        optimizer=GroupedOptimizer(
-            keras.optimizers.SGD(args.learning_rate),
-            keras.optimizers.Adam(args.agent_learning_rate) if own else None,
-            max_norm=args.max_grad_norm,
-        ),
-        jit_compile=jit_compile(args),
-    )
-    trainer.build((args.batch_size, args.num_unroll_steps))
-    trainer.optimizer.build(trainer.trainable_variables)
-    return trainer
-
-
-def chooses(args):
-    """Whether the model has past states to choose from."""
-    return args.model == "dynamic_skip" and args.n_actions > 1
-
-
-def learns(args):
-    """Whether the model has an agent that learns."""
-    return chooses(args) and args.policy == "learned"
-
-
-def look_back_shares(args):
-    """Shares of the distances 1..K that are drawn in the agent's place."""
-    drawn = args.policy == "random" or args.random_share is not None
-    if not chooses(args) or not drawn:
-        return None
-    if args.look_back_shares is None:
-        return [1.0] * args.n_actions
-    missing = args.n_actions - len(args.look_back_shares)
-    return [*args.look_back_shares, *[0.0] * missing]
-
-
-def jit_compile(args):
-    """XLA as asked for; otherwise only where nothing runs without it."""
-    if args.jit is None:
-        return keras.backend.backend() == "jax"
-    return args.jit
+from language_modeling.building import (
+    chooses,
+    jit_compile,
+    look_back_shares,
+)
 
 
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):

@@ -11,7 +11,7 @@ from dsl.datasets import EOS, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
-from language_modeling import experiment
+from language_modeling import building, experiment
 
 UNKNOWN = "<unk>"
 
@@ -59,7 +59,7 @@ def show(args, model, texts, vocabulary, log):
                 shown = tokens, scores
     log("")
     log(tables.table(rows, _COLUMNS))
-    if experiment.chooses(args):
+    if building.chooses(args):
         show_connections(args, *shown, vocabulary, log)
 
 

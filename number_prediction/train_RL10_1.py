@@ -148,10 +148,10 @@ def train_in(training, run, args, splits, sha256):
     if (run.path / results.FILE_NAME).exists():
         return program.show_finished(run, print_record)
     startup.import_keras().utils.set_random_seed(args.seed)
-    from number_prediction import experiment
+    from number_prediction import building, experiment
 
-    classifier = experiment.build_model(args)
-    trainer = experiment.build_trainer(args, classifier)
+    classifier = building.build_model(args)
+    trainer = building.build_trainer(args, classifier)
     log_line(f"{args.model}: {classifier.count_params():,} parameters")
 
     def fit(*callbacks):

@@ -49,10 +49,10 @@ def main(args):
         print(f"overhead.py: {error}", file=sys.stderr)
         return 3
     startup.import_keras().utils.set_random_seed(flags.seed)
-    from language_modeling import experiment
+    from language_modeling import building
 
-    model = experiment.build_model(flags, len(corpus.vocabulary))
-    trainer = experiment.build_trainer(flags, model)
+    model = building.build_model(flags, len(corpus.vocabulary))
+    trainer = building.build_trainer(flags, model)
     rows = datasets.streams.batch(corpus.train, flags.batch_size)
     segments = datasets.streams.Segments(rows, flags.num_unroll_steps)
     data = [segments[n] for n in range(min(args.steps, len(segments)))]

@@ -161,11 +161,11 @@ def test_the_step_of_number_prediction_is_that_of_its_program():
     import keras
     from benchmarking import contenders
 
-    from number_prediction import experiment, settings
+    from number_prediction import building, settings
 
     size = plan.SIZES["numbers"]
     args = settings.parse_args(["--lamda", "1"])
-    program = experiment.build_trainer(args, experiment.build_model(args))
+    program = building.build_trainer(args, building.build_model(args))
     found = {
         name: contenders.keras_trainer(contender, size)
         for name, contender in NUMBERS.items()

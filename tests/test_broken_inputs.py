@@ -20,7 +20,7 @@ import pytest
 
 from dsl import checkpoints, results, stream_trainer
 from dsl.datasets import corpus, ptb
-from language_modeling import RL_train, experiment, flags, settings
+from language_modeling import RL_train, building, flags, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -281,7 +281,7 @@ def test_bits_that_turn_over_anywhere(name, here):
 def weights_reader():
     """A function that reads a checkpoint into a model, which it changes."""
     args = settings.parse_args(broken_inputs.TINY)
-    model = experiment.build_model(args, 12)
+    model = building.build_model(args, 12)
 
     def read(path):
         checkpoints.load(path, model.weights)

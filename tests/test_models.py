@@ -12,7 +12,7 @@ from small_models import ACTIONS, BATCH, LOWER, STEPS, UPPER, WORDS
 
 import dsl
 from dsl import cross_entropy
-from language_modeling import experiment, settings
+from language_modeling import building, settings
 
 TOKENS = small_models.text().reshape(BATCH, STEPS)
 SLOTS = (ACTIONS - 1) * UPPER
@@ -142,7 +142,7 @@ def test_actions_are_drawn_in_training_unless_told():
 def test_parameter_counts_of_the_paper(flags, parameters):
     """2 x 650 units, 10,000 words, K = 5, dynamic layer on top."""
     args = settings.parse_args(["--preset", "medium", *flags.split()])
-    model = experiment.build_model(args, 10_000)
+    model = building.build_model(args, 10_000)
     assert model.count_params() == parameters
 
 
@@ -151,7 +151,7 @@ def test_an_untrained_model_is_uniform(model):
     args = settings.parse_args(
         f"--model {model} --rnn_size 8 --param_init 1e-4 --dropout 0".split()
     )
-    model = experiment.build_model(args, 1000)
+    model = building.build_model(args, 1000)
     tokens = np.arange(40).reshape(2, 20) * 25
     found = cross_entropy.token_nll(model(tokens)["logits"], tokens)
     np.testing.assert_allclose(found, math.log(1000), atol=1e-3)
@@ -159,7 +159,7 @@ def test_an_untrained_model_is_uniform(model):
 
 def test_weights_start_within_param_init():
     args = settings.parse_args("--rnn_size 8 --param_init 0.25".split())
-    model = experiment.build_model(args, 50)
+    model = building.build_model(args, 50)
     drawn = set()
     for variable in model.trainable_variables:
         value = cases.to_numpy(variable)

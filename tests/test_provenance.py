@@ -9,7 +9,7 @@ import pytest
 import small_models
 
 from dsl import provenance
-from language_modeling import experiment, settings
+from language_modeling import building, settings
 
 
 def test_the_hash_of_weights_is_stable_and_sees_every_change():
@@ -56,7 +56,7 @@ def test_the_hash_does_not_depend_on_other_models(model):
     """Two models of one process that start from one seed."""
     flags = ["--model", model, "--rnn_size", "4", "--seed"]
     first, again, other = (
-        experiment.build_model(settings.parse_args([*flags, seed]), 9)
+        building.build_model(settings.parse_args([*flags, seed]), 9)
         for seed in ("1", "1", "2")
     )
     assert provenance.weights_sha256(first) == provenance.weights_sha256(again)

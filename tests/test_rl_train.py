@@ -19,7 +19,14 @@ from test_broken_inputs import uncompiled
 
 from dsl import datasets, results, runs, stream_trainer
 from dsl.datasets.corpus import Corpus
-from language_modeling import RL_train, experiment, flags, presets, settings
+from language_modeling import (
+    RL_train,
+    building,
+    experiment,
+    flags,
+    presets,
+    settings,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
@@ -864,8 +871,8 @@ def test_the_best_weights_are_measured_and_not_the_last(here, monkeypatch):
 
 def build(flags):
     args = settings.parse_args([*TINY, *flags.split()])
-    model = experiment.build_model(args, 12)
-    return model, experiment.build_trainer(args, model)
+    model = building.build_model(args, 12)
+    return model, building.build_trainer(args, model)
 
 
 def test_flags_reach_the_model():
@@ -987,8 +994,8 @@ CHOICES = [
 def test_every_choice_trains(flags, tmp_path):
     args = settings.parse_args([*TINY, "--dropout", "0.2", *flags.split()])
     text = corpus()
-    model = experiment.build_model(args, len(text.vocabulary))
-    trainer = experiment.build_trainer(args, model)
+    model = building.build_model(args, len(text.vocabulary))
+    trainer = building.build_trainer(args, model)
     trainer.run_eagerly = True
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
     config = {"settings": settings.of_run(args)}
@@ -998,7 +1005,7 @@ def test_every_choice_trains(flags, tmp_path):
     )
     run.close()
     assert done["steps"] == 2 and 1.0 < done["perplexity"] < 24.0
-    learns = experiment.learns(args)
+    learns = building.learns(args)
     for variable in trainer.trainable_variables:
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)

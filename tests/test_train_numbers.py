@@ -16,7 +16,13 @@ from test_broken_inputs import uncompiled
 
 from dsl import classifier_trainer, results
 from dsl.datasets import number_prediction as data
-from number_prediction import experiment, recipes, settings, train_RL10_1
+from number_prediction import (
+    building,
+    experiment,
+    recipes,
+    settings,
+    train_RL10_1,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = {"train": 40, "valid": 20, "test": 30}
@@ -309,7 +315,7 @@ def test_the_oracle_looks_back_to_the_digit_pointed_to(flags):
     args = parse("--policy", "oracle", "--n_actions", "14", *flags.split())
     task = data.Settings(args.length, args.index_from)
     examples = data.draw(task, "train", 200)
-    distances = experiment.imposer(args)(ops.array(examples.inputs), None)
+    distances = building.imposer(args)(ops.array(examples.inputs), None)
     distances = ops.convert_to_numpy(distances)
     assert distances.shape == examples.inputs.shape
     assert np.all(distances[:, :-1] == 1)
@@ -322,7 +328,7 @@ def test_the_uniform_policy_takes_each_distance_alike():
     args = parse("--policy", "uniform", "--n_actions", "4")
     seed = keras.random.SeedGenerator(5)
     symbols = ops.zeros((4000, 3), "int32")
-    found = ops.convert_to_numpy(experiment.imposer(args)(symbols, seed))
+    found = ops.convert_to_numpy(building.imposer(args)(symbols, seed))
     shares = np.bincount(found.ravel(), minlength=5) / found.size
     np.testing.assert_allclose(shares, [0, 0.25, 0.25, 0.25, 0.25], atol=0.02)
 
@@ -460,8 +466,8 @@ CHOICES = [
 def test_every_choice_trains(flags, tmp_path):
     args = parse(*TINY, *flags.split())
     task = data.Settings(args.length, args.index_from, args.symbols)
-    classifier = experiment.build_model(args)
-    trainer = experiment.build_trainer(args, classifier)
+    classifier = building.build_model(args)
+    trainer = building.build_trainer(args, classifier)
     trainer.run_eagerly = True
     trainer.jit_compile = False
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
@@ -469,7 +475,7 @@ def test_every_choice_trains(flags, tmp_path):
     batches = experiment.epoch_data(args, examples)(1)
     for n in range(2):
         assert np.isfinite(trainer.train_on_batch(*batches[n]))
-    learns = experiment.learns(args)
+    learns = building.learns(args)
     for variable in trainer.trainable_variables:
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
@@ -484,7 +490,7 @@ def test_every_choice_trains(flags, tmp_path):
 
 def test_flags_reach_the_signal():
     args = parse("--recipe", "published_code")
-    trainer = experiment.build_trainer(args, experiment.build_model(args))
+    trainer = building.build_trainer(args, building.build_model(args))
     signal = trainer.signal
     assert (signal.reward, signal.credit) == ("correct", "all")
     assert (signal.probability_offset, signal.policy_weight) == (1.0, 0.1)
@@ -494,7 +500,7 @@ def test_flags_reach_the_signal():
     both = (trainer.optimizer.optimizer, trainer.optimizer.policy_optimizer)
     assert [one.epsilon for one in both] == [1e-8, 1e-8]
     args = parse("--agent_learning_rate", "0.5", "--lamda", "0.25")
-    trainer = experiment.build_trainer(args, experiment.build_model(args))
+    trainer = building.build_trainer(args, building.build_model(args))
     assert float(trainer.optimizer.policy_optimizer.learning_rate) == 0.5
     assert trainer.classifier.recurrent_layers[0].skip_weight == 0.25
     assert trainer.signal.entropy_weight == 0.03
@@ -502,7 +508,7 @@ def test_flags_reach_the_signal():
 
 def test_parameters_of_the_published_sizes():
     def count(*flags):
-        return experiment.build_model(parse(*flags)).count_params()
+        return building.build_model(parse(*flags)).count_params()
 
     assert count("--model", "lstm") == 168_800 + 2_010
     assert count() == 168_800 + 2_010 + 2_220

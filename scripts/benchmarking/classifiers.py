@@ -3,7 +3,7 @@
 import keras
 
 import dsl
-from number_prediction import experiment, settings
+from number_prediction import building, settings
 
 
 def batch(size, draw):
@@ -34,8 +34,8 @@ def trainer(contender, size):
     if contender.kind == "keras":
         classifier = keras_classifier(size)
     else:
-        classifier = experiment.build_model(args)
-    return experiment.build_trainer(args, classifier)
+        classifier = building.build_model(args)
+    return building.build_trainer(args, classifier)
 
 
 def flags(contender, size):

@@ -1,0 +1,150 @@
+"""From settings to a classifier, and to what trains it."""
+
+import keras
+from keras import ops
+
+import dsl
+from dsl import classifier_trainer, initializers
+from dsl import policy as choosing
+from dsl.datasets import number_prediction as data
+from dsl.optimizers import GroupedOptimizer
+from dsl.policy_signal import PolicySignal
+from dsl.seeds import spread
+
+
+def build_model(args):
+    """The classifier: one recurrent layer, and a readout."""
+    seeds = spread(args.seed, 6)
+    options = {
+        "kernel_initializer": keras.initializers.GlorotUniform(seeds[0]),
+        "recurrent_initializer": initializers.GateOrthogonal(seeds[1]),
+        "unit_forget_bias": False,
+        "forget_bias": args.forget_bias,
+        "return_sequences": True,
+        "return_state": True,
+        "seed": seeds[2],
+        "name": "layer_0",
+    }
+    classifier = dsl.SequenceClassifier(
+        args.symbols,
+        args.symbols,
+        [_layer(args, options)],
+        # As in the published code.
+        kernel_initializer=keras.initializers.RandomNormal(
+            stddev=0.3, seed=seeds[3]
+        ),
+        bias_initializer=keras.initializers.Constant(0.1),
+        name="sequence_classifier",
+    )
+    classifier.build((args.batch_size, args.length + 1))
+    return classifier
+
+
+def _layer(args, options):
+    if args.model == "attention":
+        return dsl.AttentionLSTM(
+            args.rnn_size,
+            num_states=args.n_actions,
+            skip_weight=args.lamda,
+            attention_units=args.policy_units,
+            **options,
+        )
+    if args.model == "fixed_skip":
+        return dsl.FixedSkipLSTM(
+            args.rnn_size,
+            skip=args.skip,
+            skip_weight=args.lamda,
+            **options,
+        )
+    if args.model == "lstm":
+        return dsl.LSTM(args.rnn_size, **options)
+    return dsl.DynamicSkipLSTM(
+        args.rnn_size,
+        num_actions=args.n_actions,
+        skip_weight=args.lamda,
+        policy_units=args.policy_units,
+        observation=args.observation,
+        empty_slots=args.empty_slots,
+        policy_positions=args.policy_positions,
+        previous_bias=args.previous_bias,
+        # Without a signal and a gradient the agent stays as it is.
+        estimator=args.estimator if learns(args) else "reinforce",
+        temperature=args.temperature,
+        return_policy=args.n_actions > 1,
+        **options,
+    )
+
+
+def build_trainer(args, classifier):
+    """The classifier with its learning signal and optimizers, compiled."""
+    signal = None
+    if learns(args):
+        signal = PolicySignal(
+            estimator=args.estimator,
+            reward=args.reward,
+            baseline=args.baseline,
+            num_rollouts=args.rollouts,
+            policy_weight=args.policy_weight,
+            entropy_weight=args.entropy_weight,
+            final_entropy_weight=args.final_entropy_weight,
+            entropy_steps=args.entropy_steps or 0,
+            sequence_entropy_weight=args.sequence_entropy_weight,
+            credit=args.credit,
+            probability_offset=args.probability_offset,
+        )
+    imposes = chooses(args) and args.policy != "learned"
+    trainer = classifier_trainer.ClassifierTrainer(
+        classifier,
+        args.batch_size,
+        signal,
+        task_weight=args.task_weight,
+        impose=imposer(args) if imposes else None,
+        seed=spread(args.seed, 6)[4],
+    )
+    agent = keras.optimizers.Adam(
+        args.agent_learning_rate, epsilon=args.adam_epsilon
+    )
+    trainer.compile(
+        optimizer=GroupedOptimizer(
+            keras.optimizers.Adam(
+                args.learning_rate, epsilon=args.adam_epsilon
+            ),
+            agent if signal is not None else None,
+        ),
+        jit_compile=args.jit,
+    )
+    trainer.build((args.batch_size, args.length + 1))
+    trainer.optimizer.build(trainer.trainable_variables)
+    return trainer
+
+
+def chooses(args):
+    """Whether the model has past states to choose from."""
+    return args.model == "dynamic_skip" and args.n_actions > 1
+
+
+def learns(args):
+    """Whether the model has an agent that learns."""
+    return chooses(args) and args.policy == "learned"
+
+
+def imposer(args):
+    """The policies that need no agent, as functions of the symbols.
+
+    The oracle looks back from the pointer to the digit that it points to,
+        k = length - (first + b),
+    and before that always to the previous state.
+    """
+    task = data.Settings(args.length, args.index_from, args.symbols)
+
+    def uniform(symbols, seed):
+        shares = [1.0] * args.n_actions
+        return choosing.random_look_back(shares, ops.shape(symbols), seed)
+
+    def oracle(symbols, seed):
+        symbols = ops.cast(symbols, "int32")
+        last = task.distance(symbols[:, -1:])
+        before = ops.ones_like(symbols[:, :-1])
+        return ops.concatenate([before, last], axis=1)
+
+    return {"uniform": uniform, "oracle": oracle}[args.policy]
