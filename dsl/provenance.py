@@ -1,6 +1,7 @@
 """What a run was made with: code, packages, and the weights it ended in."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from importlib import metadata
@@ -28,6 +29,13 @@ def versions():
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def cores():
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def commit(root):

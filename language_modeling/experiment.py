@@ -1,6 +1,5 @@
 """How a language model is trained and measured."""
 
-import os
 import time
 
 import keras
@@ -262,5 +261,5 @@ def record(args, model, corpus, epochs, measured, context):
         "data_sha256": corpus.sha256,
         "backend": keras.backend.backend(),
         "recipe_epochs": context["recipe_epochs"],
-        "cores": os.cpu_count(),
+        "cores": provenance.cores(),
     }

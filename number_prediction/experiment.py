@@ -1,6 +1,5 @@
 """How a classifier is trained and measured."""
 
-import os
 import time
 
 import keras
@@ -260,5 +259,5 @@ def record(args, classifier, data_sha256, epochs, measured, context):
         "commit": context["commit"],
         "data_sha256": data_sha256,
         "backend": keras.backend.backend(),
-        "cores": os.cpu_count(),
+        "cores": provenance.cores(),
     }

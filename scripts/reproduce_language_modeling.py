@@ -4,7 +4,6 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
-import functools
 import statistics
 import sys
 from pathlib import Path
@@ -68,19 +67,28 @@ def plan(table):
 
 def main(args):
     works = [
-        functools.partial(reproduce, args, name, flags)
+        job(args, name, flags)
         for name, flags in plan(args.table)
         if not args.only or name in args.only
     ]
-    return reproduction.run_all(TASK.program, works)
+    return TASK.run_all(args, works)
 
 
-def reproduce(args, name, flags):
+def job(args, name, flags):
     """One run, with the distances that were learned where it needs them."""
-    if "{shares}" in flags:
+    if "{shares}" not in flags:
+        return TASK.job(args, name, lambda: flags)
+
+    def filled():
         shares = learned_shares(Path(args.results) / args.table, args.table)
-        flags = [shares if flag == "{shares}" else flag for flag in flags]
-    return TASK.reproduce(args, name, flags)
+        return [shares if flag == "{shares}" else flag for flag in flags]
+
+    return TASK.job(args, name, filled, needs=learned_runs(args.table))
+
+
+def learned_runs(table):
+    """The runs of a table whose distances its control has."""
+    return [f"reinforce-{seed}" for seed in TABLES[table][1]]
 
 
 def learned_shares(folder, table):
@@ -89,8 +97,8 @@ def learned_shares(folder, table):
     At the best epoch of each run, which the validation text has chosen.
     """
     histograms = []
-    for seed in TABLES[table][1]:
-        record = results.load(folder / f"reinforce-{seed}")
+    for name in learned_runs(table):
+        record = results.load(folder / name)
         try:
             best = record["valid"]["epoch"]
             (entry,) = (x for x in record["epochs"] if x["epoch"] == best)

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from dsl import messages, results  # noqa: E402
 from number_prediction import plan  # noqa: E402
-from scripts import command_line, reproduction  # noqa: E402
+from scripts import command_line, jobs, program, reproduction  # noqa: E402
 
 SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
 TASK = reproduction.Task("number_prediction", SCRIPT)
@@ -66,14 +66,13 @@ def parse_args(arguments=None):
 
 def main(args):
     if args.figures:
-        works = [functools.partial(draw, args)]
-    else:
-        works = [
-            functools.partial(reproduce, args, *run)
-            for run in plan.runs(args.table)
-            if wanted(args, *run[:2])
-        ]
-    return reproduction.run_all(TASK.program, works)
+        return draw(args)
+    works = [
+        job(args, *run)
+        for run in plan.runs(args.table)
+        if wanted(args, *run[:2])
+    ]
+    return TASK.run_all(args, works)
 
 
 def wanted(args, row, seed):
@@ -82,16 +81,25 @@ def wanted(args, row, seed):
     return bool(named) and (not args.seeds or seed in args.seeds)
 
 
-def reproduce(args, row, seed, flags):
+def job(args, row, seed, flags):
     """One run, on the examples of its seed."""
     # The names of the files hold no more of a table than its length.
     folder = Path(args.data_dir) / args.table / f"seed-{seed}"
     places = ["--data_dir", str(folder)]
-    return TASK.reproduce(args, plan.run_name(row, seed), flags, places)
+    return TASK.job(args, plan.run_name(row, seed), lambda: flags, places)
 
 
 def draw(args):
     """The pictures of a table."""
+    try:
+        return draw_kept(args)
+    except results.ResultError as error:
+        return jobs.fail(TASK.program, error)
+    except OSError as error:
+        return jobs.fail(TASK.program, f"{program.in_words(error)}.")
+
+
+def draw_kept(args):
     from number_prediction import figures, kept
 
     rows = kept.load(

@@ -4,14 +4,13 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
+import argparse
 import importlib
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
-from dsl import interrupts, messages, results
-from scripts import command_line, keep, program
+from dsl import messages, results
+from scripts import command_line, jobs, keep
 from scripts.comparing import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,39 +71,68 @@ class Task:
             help="where runs are kept, in a folder of the table's name "
             f"(default: results/{self.name})",
         )
+        parser.add_argument(
+            "--processes",
+            type=command_line.count,
+            default=1,
+            metavar="N",
+            help="runs at once, each on its share of the cores, with its "
+            "output in a file in --train_dir (default: 1, on all cores)",
+        )
+        parser.add_argument(
+            "--shard",
+            type=shard,
+            default=(1, 1),
+            metavar="I/N",
+            help="every Nth run from the Ith on, for one of N machines that "
+            "share --results",
+        )
         return parser
 
-    def reproduce(self, args, name, flags, places=()):
+    def job(self, args, name, flags, places=(), needs=()):
         """Trains, or goes on with, one run and keeps it.
 
         Args:
             args: Holds `table`, `train_dir` and `results`.
             name: Name of the run in its table.
-            flags: List of its flags, which say what is run.
+            flags: Function that gives the list of its flags, which say what
+                is run; called when what it needs is there.
             places: List of those that only say where.
+            needs: Names of runs that come first.
 
         Returns:
-            The exit code of the training, 0 for a run that was kept already.
-
-        Raises:
-            ResultError: If the run has other settings, or cannot be kept.
+            A `jobs.Job`. A run that is kept already is not trained. Its start
+            and its end raise ResultError if the run has other settings, or
+            cannot be kept.
         """
         copy = Path(args.results) / args.table / name
-        if (copy / results.FILE_NAME).exists():
-            check_settings(copy, flags, self.settings)
-            print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
-            return 0
         run = Path(args.train_dir) / f"{args.table}-{name}"
-        if not (run / results.FILE_NAME).exists():
+
+        def start():
+            if (copy / results.FILE_NAME).exists():
+                check_settings(copy, flags(), self.settings)
+                print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
+                return None
+            if (run / results.FILE_NAME).exists():
+                return None
             where = ["--train_dir", args.train_dir, "--name", run.name, *places]
             resume = ["--resume"] * run.exists()
-            words = [sys.executable, str(self.script), *where, *flags, *resume]
-            code = call(words)
-            if code != 0:
-                return code
-        check_settings(run, flags, self.settings)
-        keep.keep(run, copy)
-        return 0
+            return [sys.executable, str(self.script), *where, *flags(), *resume]
+
+        def finish():
+            if not (copy / results.FILE_NAME).exists():
+                check_settings(run, flags(), self.settings)
+                keep.keep(run, copy)
+
+        return jobs.Job(name, start, finish, tuple(needs))
+
+    def run_all(self, args, works):
+        """Runs the jobs of this shard; see `jobs.run_all`."""
+        shard, shards = args.shard
+        logs = Path(args.train_dir) / f"{args.table}-logs"
+        return jobs.run_all(
+            self.program, works[shard - 1 :: shards], args.processes, logs
+        )
 
 
 def check_settings(run, flags, settings):
@@ -139,54 +167,13 @@ def check_names(parser, flag, names, known):
         )
 
 
-def run_all(prog, works):
-    """Does one after the other, until one fails.
-
-    Args:
-        prog: Name of the program, for errors.
-        works: Functions without arguments that return an exit code.
-
-    Returns:
-        The exit code of the first that failed, else 0.
-    """
-    try:
-        with interrupts.sigterm_as_ctrl_c():
-            for work in works:
-                code = work()
-                if code != 0:
-                    return code
-    except results.ResultError as error:
-        return fail(prog, error)
-    except OSError as error:
-        return fail(prog, f"{program.in_words(error)}.")
-    except KeyboardInterrupt:
-        return fail(prog, "interrupted.", 130)
-    return 0
-
-
-def call(command):
-    """Runs a command to its end; Ctrl-C and SIGTERM are passed on to it.
-
-    Returns:
-        Its exit code, above 128 if a signal ended it.
-    """
-    # In a session of its own it hears Ctrl-C once, from here.
-    with subprocess.Popen(command, start_new_session=True) as process:
-        before = {
-            number: signal.signal(
-                number, lambda number, frame: process.send_signal(number)
-            )
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            code = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-    return code if code >= 0 else 128 - code
-
-
-def fail(prog, message, code=1):
-    """Says in one line what went wrong; returns the exit code."""
-    print(f"{prog}: {messages.one_line(message)}", file=sys.stderr)
-    return code
+def shard(text):
+    """An argparse type: I/N, the Ith of N parts."""
+    parts = text.split("/")
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        which, count = map(int, parts)
+        if 1 <= which <= count:
+            return which, count
+    raise argparse.ArgumentTypeError(
+        f"must be I/N with I from 1 to N. Received: {text!r}"
+    )

@@ -139,3 +139,17 @@ def cells(text):
         for line in text.splitlines()
         if not set(line) <= set("|-: ")
     ]
+
+
+class Ended:
+    """A process that has ended already.
+
+    Args:
+        code: Its exit code.
+    """
+
+    def __init__(self, code):
+        self.code = code
+
+    def poll(self):
+        return self.code

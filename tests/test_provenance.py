@@ -1,5 +1,6 @@
 """What a run was made with, and the hash of its weights."""
 
+import os
 import re
 
 import cases
@@ -27,6 +28,15 @@ def test_the_hash_of_weights_is_stable_and_sees_every_change():
         variable.assign(value)
     assert len(seen) == 1 + len(model.trainable_variables) == 14
     assert provenance.weights_sha256(model) == first
+
+
+def test_cores_are_those_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: {5}, raising=False
+    )
+    assert provenance.cores() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert provenance.cores() == os.cpu_count()
 
 
 def test_the_hash_sees_names():

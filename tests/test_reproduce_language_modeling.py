@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import run_folders
 from run_folders import make_run, make_text
 
 from dsl import results
@@ -14,7 +15,7 @@ import reproduce_language_modeling as reproduce
 from comparing import tables
 
 from language_modeling import settings
-from scripts import reproduction
+from scripts import jobs
 
 pytestmark = pytest.mark.backend
 
@@ -41,7 +42,10 @@ def trainings(tmp_path, monkeypatch):
         finish(run, args)
         return 0
 
-    monkeypatch.setattr(reproduction, "call", call)
+    def launch(command, cores, log):
+        return run_folders.Ended(call(command))
+
+    monkeypatch.setattr(jobs, "launch", launch)
     return calls, codes
 
 
@@ -159,8 +163,42 @@ def test_the_runs_of_a_table_differ_in_seed_and_model_alone(table):
     assert len(same) == 1
 
 
-def test_an_unknown_run_is_a_usage_error(capsys):
+def test_controls_wait_for_what_was_learned(tmp_path, trainings):
+    """Also where several run at once, and whatever comes first."""
+    calls, _ = trainings
+    only = ["--only", "random-1", "reinforce-1", "lstm-1"]
+    assert run(tmp_path, "small", *only, "--processes", "3") == 0
+    assert names(calls) == [
+        "small-lstm-1",
+        "small-reinforce-1",
+        "small-random-1",
+    ]
+
+
+def test_shards_are_parts_of_the_table(tmp_path, trainings):
+    calls, _ = trainings
+    found = []
+    for part in ("1/2", "2/2"):
+        calls.clear()
+        assert run(tmp_path, "small", "--shard", part) == 0
+        found.append([name.removeprefix("small-") for name in names(calls)])
+    assert found == [SMALL[::2], SMALL[1::2]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--only lstm-9", "Received: 'lstm-9'"),
+        ("--processes 0", "Received: '0'"),
+        ("--shard 3/2", "must be I/N with I from 1 to N. Received: '3/2'"),
+        ("--shard 2", "Received: '2'"),
+        ("--shard 0/1", "Received: '0/1'"),
+        ("--shard -1/1", "expected one argument"),
+    ],
+)
+def test_wrong_flags_are_usage_errors(capsys, flags, message):
     with pytest.raises(SystemExit) as stop:
-        reproduce.parse_args(["small", "--only", "lstm-9"])
+        reproduce.parse_args(["small", *flags.split()])
     assert stop.value.code == 2
-    assert "Received: 'lstm-9'" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

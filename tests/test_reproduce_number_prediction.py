@@ -10,12 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+import run_folders
 from run_folders import make_number_run
 
 from dsl import results
 from dsl.datasets import number_prediction as data
 from number_prediction import kept, plan, recipes, settings
-from scripts import reproduction
+from scripts import jobs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -52,7 +53,10 @@ def trainings(monkeypatch):
         finish(run, args)
         return 0
 
-    monkeypatch.setattr(reproduction, "call", call)
+    def launch(command, cores, log):
+        return run_folders.Ended(call(command))
+
+    monkeypatch.setattr(jobs, "launch", launch)
     return calls, codes
 
 

@@ -1,0 +1,205 @@
+"""Trainings run beside each other, each in a process of its own."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dsl import messages, results
+from scripts import program
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_PAUSE = 0.2  # Seconds between two looks at who is done.
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One training, and what is done when it has ended well.
+
+    Attributes:
+        name: What it is called.
+        start: Returns the command that trains, or None if nothing is left to
+            train.
+        finish: Called after that.
+        needs: Names of jobs that come first.
+    """
+
+    name: str
+    start: Callable[[], Sequence[str] | None]
+    finish: Callable[[], None] = lambda: None
+    needs: tuple[str, ...] = ()
+
+
+def run_all(prog, jobs, processes=1, logs="."):
+    """Runs jobs in order, some beside each other, until one fails.
+
+    Those that run then are waited for. Ctrl-C and SIGTERM are passed on to
+    all that run, which save and end. Alone, a job writes to this terminal;
+    beside others, to a file of its own, and has its share of the cores.
+
+    Args:
+        prog: Name of the program, for errors.
+        jobs: List of `Job`.
+        processes: How many may run at once.
+        logs: Folder of the files NAME.log.
+
+    Returns:
+        The exit code of the first that failed, else 0.
+    """
+    table = _Table(jobs, processes, Path(logs))
+    before = {number: signal.signal(number, table.ask) for number in _SIGNALS}
+    try:
+        code = table.run()
+        if code == 0 and table.asked:
+            return fail(prog, "interrupted.", 130)
+        return code
+    except results.ResultError as error:
+        return fail(prog, error)
+    except OSError as error:
+        return fail(prog, f"{program.in_words(error)}.")
+    finally:
+        table.end()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Table:
+    """Jobs that wait, and those that run."""
+
+    def __init__(self, jobs, processes, logs):
+        self.waiting = list(jobs)
+        self.running = {}  # By slot: job, process and when it was started.
+        self.slots = range(processes)
+        self.logs = logs
+        self.asked = False
+        self.code = 0
+
+    def ask(self, number, frame):
+        """Passes a signal on to all that run; nothing is started anymore."""
+        self.asked = True
+        for _, process, _ in list(self.running.values()):
+            process.send_signal(number)
+
+    def run(self):
+        while self.running or (self.waiting and not self._stops()):
+            if not self._stops():
+                self._launch()
+            self._collect()
+        return self.code
+
+    def end(self):
+        """Stops what an error has left behind, and waits for it."""
+        for _, process, _ in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        for _, process, _ in self.running.values():
+            process.wait()
+
+    def _stops(self):
+        return self.asked or self.code != 0
+
+    def _launch(self):
+        for slot in self.slots:
+            while slot not in self.running and not self.asked:
+                job = self._next()
+                if job is None:
+                    return
+                self.waiting.remove(job)
+                command = job.start()
+                if command is None:
+                    job.finish()
+                else:
+                    self._start(slot, job, command)
+
+    def _next(self):
+        """The first job that waits for none of the others."""
+        going_on = [job for job, _, _ in self.running.values()]
+        undone = {job.name for job in [*self.waiting, *going_on]}
+        for job in self.waiting:
+            if not undone & {*job.needs}:
+                return job
+        return None
+
+    def _start(self, slot, job, command):
+        log = None
+        if len(self.slots) > 1:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            log = self.logs / f"{job.name}.log"
+            _say(f"{job.name}: started, see {log}")
+        process = launch(command, share_of_cores(slot, len(self.slots)), log)
+        self.running[slot] = job, process, time.monotonic()
+        if self.asked:
+            process.send_signal(signal.SIGTERM)
+
+    def _collect(self):
+        """Ends the jobs whose process has ended."""
+        done = [
+            slot
+            for slot, (_, process, _) in self.running.items()
+            if process.poll() is not None
+        ]
+        for slot in done:
+            job, process, started = self.running.pop(slot)
+            # A signal that ended it counts as shells count it.
+            code = process.poll()
+            code = code if code >= 0 else 128 - code
+            if len(self.slots) > 1:
+                minutes = (time.monotonic() - started) / 60
+                _say(f"{job.name}: exit code {code} after {minutes:.0f} min")
+            self.code = self.code or code
+            if code == 0:
+                job.finish()
+        if self.running and not done:
+            time.sleep(_PAUSE)
+
+
+def share_of_cores(slot, count):
+    """The cores of one of several processes, or None for all.
+
+    Args:
+        slot: Which process, 0 and up.
+        count: How many there are.
+    """
+    if count == 1 or not hasattr(os, "sched_setaffinity"):
+        return None
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[slot::count] or [cores[slot % len(cores)]]
+
+
+def launch(command, cores=None, log=None):
+    """Starts a command.
+
+    Args:
+        command: List of words.
+        cores: Those that it may use; all by default.
+        log: File that its output is added to; this terminal by default.
+
+    Returns:
+        The `subprocess.Popen`. It hears no Ctrl-C of the terminal.
+    """
+
+    def pin():
+        os.sched_setaffinity(0, cores)
+
+    options = {"start_new_session": True}
+    if cores is not None:
+        options["preexec_fn"] = pin
+    if log is None:
+        return subprocess.Popen(command, **options)
+    with open(log, "ab") as file:
+        return subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, **options
+        )
+
+
+def fail(prog, message, code=1):
+    """Says in one line what went wrong; returns the exit code."""
+    print(f"{prog}: {messages.one_line(message)}", file=sys.stderr)
+    return code
+
+
+def _say(line):
+    print(messages.one_line(line), flush=True)

@@ -1,0 +1,207 @@
+"""Trainings beside each other: order, signals, cores and errors."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dsl import results
+from scripts import jobs
+
+pytestmark = pytest.mark.backend
+
+
+def command(code="", exit_code=0):
+    return [sys.executable, "-c", f"{code}\nraise SystemExit({exit_code})"]
+
+
+def make(name, done, exit_code=0, needs=(), code=""):
+    """A job that notes when it starts and when it is finished."""
+
+    def start():
+        done.append(f"{name} starts")
+        return command(code, exit_code)
+
+    return jobs.Job(name, start, lambda: done.append(f"{name} ends"), needs)
+
+
+def test_one_after_the_other_until_one_fails(tmp_path):
+    done = []
+    works = [make("a", done), make("b", done, 3), make("c", done)]
+    assert jobs.run_all("x", works, logs=tmp_path / "logs") == 3
+    assert done == ["a starts", "a ends", "b starts"]
+    assert jobs.run_all("x", []) == 0
+    # Alone, a job has the terminal and no file.
+    assert not (tmp_path / "logs").exists()
+
+
+def test_what_is_done_already_is_only_finished(tmp_path):
+    done = []
+    works = [jobs.Job("a", lambda: None, lambda: done.append("a"))]
+    assert jobs.run_all("x", [*works, make("b", done)]) == 0
+    assert done == ["a", "b starts", "b ends"]
+
+
+def test_two_at_once_write_to_files(tmp_path, capfd):
+    """Each waits for a sign of the other, which in turn it would not get."""
+    code = (
+        "import pathlib, sys, time\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "(here / '{0}').touch()\n"
+        "while not (here / '{1}').exists(): time.sleep(0.01)\n"
+        "print('I am {0}'); print('so', file=sys.stderr)"
+    )
+    done = []
+    works = [
+        make("a", done, code=code.format("a", "b")),
+        make("b", done, code=code.format("b", "a")),
+        make("c", done, needs=("a", "b")),
+    ]
+    assert jobs.run_all("x", works, 2, tmp_path / "logs") == 0
+    assert done[:2] == ["a starts", "b starts"] and done[-1] == "c ends"
+    assert done.index("c starts") > max(map(done.index, ("a ends", "b ends")))
+    assert (tmp_path / "logs/a.log").read_text() == "I am a\nso\n"
+    told = capfd.readouterr().out
+    assert "I am" not in told
+    assert "b: exit code 0 after 0 min" in told
+
+
+def test_what_runs_beside_a_failure_is_waited_for(tmp_path):
+    done = []
+    works = [
+        make("a", done, 5),
+        make("b", done, code="import time; time.sleep(1)"),
+        make("c", done),
+    ]
+    assert jobs.run_all("x", works, 2, tmp_path) == 5
+    assert done == ["a starts", "b starts", "b ends"]
+
+
+def test_what_is_needed_but_not_among_the_jobs_is_not_waited_for():
+    done = []
+    assert jobs.run_all("x", [make("a", done, needs=("z",))]) == 0
+    assert done == ["a starts", "a ends"]
+
+
+def test_a_killed_training_has_an_exit_code():
+    kill = "import os; os.kill(os.getpid(), 9)"
+    assert jobs.run_all("x", [make("a", [], code=kill)]) == 137
+
+
+def test_cores_are_shared(monkeypatch):
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: {4, 1, 7}, raising=False
+    )
+    monkeypatch.setattr(os, "sched_setaffinity", None, raising=False)
+    assert jobs.share_of_cores(0, 1) is None
+    assert [jobs.share_of_cores(n, 2) for n in range(2)] == [[1, 7], [4]]
+    shares = [jobs.share_of_cores(n, 4) for n in range(4)]
+    assert shares == [[1], [4], [7], [1]]
+    monkeypatch.delattr(os, "sched_setaffinity")
+    assert jobs.share_of_cores(0, 2) is None
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen"
+)
+def test_a_job_runs_on_its_cores(tmp_path):
+    core = max(os.sched_getaffinity(0))
+    said = command("import os; print(os.sched_getaffinity(0))")
+    jobs.launch(said, [core], tmp_path / "log").wait()
+    assert (tmp_path / "log").read_text() == f"{{{core}}}\n"
+
+
+CHILD = (
+    "import pathlib, signal, sys, time\n"
+    "asked = []\n"
+    "for number in (signal.SIGINT, signal.SIGTERM):\n"
+    "    signal.signal(number, lambda *_: asked.append(1))\n"
+    "pathlib.Path(f'ready-{sys.argv[1]}').touch()\n"
+    "while not asked: time.sleep(0.01)\n"
+    "time.sleep(0.5)\n"
+    "pathlib.Path(f'saved-{sys.argv[1]}').touch()\n"
+    "sys.exit(130)\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)]
+)
+def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
+    """Trainings take their time to save; no other one is started."""
+    parent = (
+        f"import sys; sys.path.insert(0, {str(jobs.program.ROOT)!r})\n"
+        "from scripts import jobs\n"
+        "def job(name):\n"
+        f"    words = [sys.executable, '-c', {CHILD!r}, name]\n"
+        "    return jobs.Job(name, lambda: words)\n"
+        f"sys.exit(jobs.run_all('x', [*map(job, 'abc')], {processes}))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", parent], cwd=tmp_path
+    ) as process:
+        while len(list(tmp_path.glob("ready-*"))) < processes:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait() == 130
+    for state in ("ready", "saved"):
+        assert len(list(tmp_path.glob(f"{state}-*"))) == processes
+
+
+def raising(error):
+    def start():
+        raise error
+
+    return jobs.Job("a", start)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (results.ResultError("a: wrong."), "a: wrong."),
+        (PermissionError(13, "Permission denied", "f"), "f: Permission "),
+    ],
+)
+def test_what_goes_wrong_is_one_line(capsys, error, message):
+    assert jobs.run_all("x.py", [raising(error)]) == 1
+    found = capsys.readouterr().err
+    assert found.startswith(f"x.py: {message}") and found.count("\n") == 1
+
+
+def test_an_error_leaves_no_process_behind(tmp_path):
+    """The job beside it is asked to save, and waited for."""
+    code = (
+        "import pathlib, signal, sys, time\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "def save(*_):\n"
+        "    (here / 'saved').touch()\n"
+        "    sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, save)\n"
+        "(here / 'ready').touch()\n"
+        "time.sleep(60)"
+    )
+
+    def fail_later():
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.01)
+        raise results.ResultError("wrong.")
+
+    works = [make("a", [], code=code), jobs.Job("b", fail_later)]
+    assert jobs.run_all("x", works, 2, tmp_path) == 1
+    assert (tmp_path / "saved").exists()
+
+
+def test_a_signal_between_two_jobs_is_an_interrupt(capsys):
+    def start():
+        signal.raise_signal(signal.SIGTERM)
+        return None
+
+    done = []
+    works = [jobs.Job("a", start), make("b", done)]
+    assert jobs.run_all("x.py", works) == 130
+    assert capsys.readouterr().err == "x.py: interrupted.\n"
+    assert done == []
