@@ -1,10 +1,10 @@
-"""The agent's learning signal, assembled from the functions in `policy`."""
+"""The agent's learning signal, put together from `policy_gradient`."""
 
 import keras
 from keras import ops
 
 from dsl import credit as crediting
-from dsl import policy
+from dsl import policy_gradient
 from dsl.choices import (
     BASELINES,
     CREDITS,
@@ -27,7 +27,7 @@ class PolicySignal(keras.layers.Layer):
 
     Args:
         estimator: "reinforce" or "straight_through".
-        reward: See `dsl.policy.reward`.
+        reward: See `dsl.policy_gradient.reward`.
         discount: gamma of the reward-to-go.
         baseline: "none", "running_mean", "batch_mean", "leave_one_out"
             (needs several rollouts) or "value" (a learned V(e_t), trained
@@ -43,7 +43,7 @@ class PolicySignal(keras.layers.Layer):
         credit: "all": every choice earns what follows it; "path": only
             choices through which the last state is reached, see
             `dsl.credit.path_weight`.
-        probability_offset: See `dsl.policy.offset_log_prob`; 1 in the
+        probability_offset: See `dsl.policy_gradient.offset_log_prob`; 1 in the
             published number-prediction code, by mistake.
         value_units: Width of the hidden layer of V.
 
@@ -149,25 +149,25 @@ class PolicySignal(keras.layers.Layer):
     ):
         # An agent that has not yet chosen anything has nothing to learn from.
         acts = True if weight_t is None else ops.any(weight_t > 0)
-        loss = -self._entropy_weight(training, acts) * policy.entropy_bonus(
-            chosen["entropy"], weight_t
-        )
+        loss = -self._entropy_weight(
+            training, acts
+        ) * policy_gradient.entropy_bonus(chosen["entropy"], weight_t)
         if self.estimator != "reinforce":
             return loss
-        reward_t = policy.reward(self.reward, nll_t, correct_t)
+        reward_t = policy_gradient.reward(self.reward, nll_t, correct_t)
         own_t = chosen["log_prob"]
         if weight_t is not None:
             own_t = own_t * weight_t
-        reward_t = policy.soft_reward(
+        reward_t = policy_gradient.soft_reward(
             crediting.at_end(reward_t, own_t.shape[-1]),
             own_t,
             self.sequence_entropy_weight,
         )
-        return_t = policy.reward_to_go(reward_t, self.discount)
+        return_t = policy_gradient.reward_to_go(reward_t, self.discount)
         baseline_t, baseline_loss = self._baseline(
             return_t, observed, weight_t, training, acts
         )
-        log_prob_t = policy.offset_log_prob(
+        log_prob_t = policy_gradient.offset_log_prob(
             chosen["log_prob"], self.probability_offset
         )
         if self.credit == "path":
@@ -177,13 +177,15 @@ class PolicySignal(keras.layers.Layer):
             loss
             + baseline_loss
             + self.policy_weight
-            * policy.reinforce_loss(log_prob_t, return_t - baseline_t, weight_t)
+            * policy_gradient.reinforce_loss(
+                log_prob_t, return_t - baseline_t, weight_t
+            )
         )
 
     def _entropy_weight(self, training, acts):
         if self.final_entropy_weight is None:
             return self.entropy_weight
-        weight = policy.annealed(
+        weight = policy_gradient.annealed(
             self.entropy_weight,
             self.final_entropy_weight,
             self.updates,
@@ -196,19 +198,21 @@ class PolicySignal(keras.layers.Layer):
     def _baseline(self, return_t, observed, weight_t, training, acts):
         """The baseline, and what trains it."""
         if self.baseline == "batch_mean":
-            return policy.batch_mean(return_t), 0.0
+            return policy_gradient.batch_mean(return_t), 0.0
         if self.baseline == "leave_one_out":
-            return policy.leave_one_out(return_t, self.num_rollouts), 0.0
+            return policy_gradient.leave_one_out(
+                return_t, self.num_rollouts
+            ), 0.0
         if self.baseline == "running_mean":
             old = ops.copy(self.mean_t)
             if training:
-                new = policy.running_mean(old, return_t)
+                new = policy_gradient.running_mean(old, return_t)
                 self.mean_t.assign(ops.where(acts, new, old))
             start = ops.mean(return_t, axis=0)
             return ops.where(ops.isnan(old), start, old)[None], 0.0
         if self.baseline == "value":
             value_t = self.value(ops.stop_gradient(observed))[..., 0]
-            loss = policy.value_loss(value_t, return_t, weight_t)
+            loss = policy_gradient.value_loss(value_t, return_t, weight_t)
             return ops.stop_gradient(value_t), loss
         return ops.zeros_like(return_t), 0.0
 

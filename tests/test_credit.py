@@ -7,7 +7,7 @@ import reference
 from gradients import gradients
 from keras import ops
 
-from dsl import credit, policy
+from dsl import credit, policy_gradient
 from dsl.policy_signal import PolicySignal
 
 pytestmark = pytest.mark.backend
@@ -80,7 +80,7 @@ def test_choices_off_the_path_are_noise_alone():
             found = chosen()
             path = credit.path_weight(found["look_back"])
             path = path if weight is None else weight * ops.ones_like(path)
-            return policy.reinforce_loss(
+            return policy_gradient.reinforce_loss(
                 ops.cast(found["log_prob"], cases.EXACT_DTYPE),
                 ops.array(np.repeat(rewards[:, None], STEPS, 1)),
                 ops.cast(path, cases.EXACT_DTYPE)
@@ -114,7 +114,7 @@ def test_an_offset_damps_the_score(offset):
     log_prob = ops.array(np.log([[0.9, 0.1, 0.5]]))
     point = cases.cast([cases.to_numpy(log_prob)], cases.EXACT_DTYPE)
     value, _, (found,) = gradients(
-        lambda x: ops.sum(policy.offset_log_prob(x, offset)), [], point
+        lambda x: ops.sum(policy_gradient.offset_log_prob(x, offset)), [], point
     )
     pi = np.array([0.9, 0.1, 0.5])
     np.testing.assert_allclose(value, np.log(pi + offset).sum(), rtol=1e-5)

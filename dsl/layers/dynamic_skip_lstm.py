@@ -26,8 +26,8 @@ class DynamicSkipLSTM(PastStatesLSTM):
         skip_weight: lambda in [0, 1], the share of the chosen state.
         policy_units: Width of the policy's hidden layer.
         estimator: How the policy learns: "reinforce", by a loss on its
-            log-probabilities (`dsl.policy.reinforce_loss`), which `fit` alone
-            does not add, so that the policy stays as it starts; or
+            log-probabilities (`dsl.policy_gradient.reinforce_loss`), which
+            `fit` alone does not add, so that the policy stays as it starts; or
             "straight_through", from the task's loss through a relaxed choice
             (`dsl.policy.straight_through`).
         temperature: tau > 0 of the relaxed choice.
