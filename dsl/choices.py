@@ -13,6 +13,7 @@ CREDITS = ("all", "path")
 SCORINGS = ("location", "content")
 EMPTY_SLOTS = ("mask", "zeros", "previous")
 ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+CORPORA = ("ptb", "ptb_characters", "wikitext2", "own", "generated")
 INDEX_FROM = ("last10", "start")
 MOST_LENGTH = 1000  # Symbols of a sequence of number prediction.
 MOST_SYMBOLS = 256  # A number is one byte.

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import gzip
@@ -20,6 +21,7 @@ import pytest
 
 from dsl import checkpoints, results, stream_trainer
 from dsl.datasets import corpus, ptb
+from dsl.datasets import files as corpus_files
 from language_modeling import RL_train, building, flags, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -71,7 +73,7 @@ def make_texts():
 def write_texts(folder, texts):
     """Writes the texts as the files of the Penn Treebank."""
     folder.mkdir()
-    for split, name in ptb.FILES.items():
+    for split, name in ptb.WORDS.files.items():
         (folder / name).write_text(texts[split])
 
 
@@ -83,9 +85,13 @@ def take_for_ptb(patch, texts):
     }
     encoded = corpus.from_texts("ptb", texts)
     tokens = {split: len(getattr(encoded, split)) for split in texts}
-    patch.setattr(ptb, "SHA256", sha256)
-    patch.setattr(ptb, "TOKENS", tokens)
-    patch.setattr(ptb, "VOCABULARY_SIZE", len(encoded.vocabulary))
+    known = dataclasses.replace(
+        ptb.WORDS,
+        sha256=sha256,
+        tokens=tokens,
+        vocabulary_size=len(encoded.vocabulary),
+    )
+    patch.setattr(ptb, "WORDS", known)
 
 
 @contextlib.contextmanager
@@ -245,7 +251,7 @@ def test_a_broken_input(case, here, capsys):
 )
 def test_whole_inputs_work(program, arguments, here, capsys):
     folder, patch = here
-    for name in ptb.FILES.values():
+    for name in ptb.WORDS.files.values():
         broken_inputs.pack(name, gzip.compress)(folder)
     assert call(program, arguments, patch) == 0
     assert capsys.readouterr().err == ""
@@ -392,7 +398,7 @@ def test_an_interrupt_before_there_is_a_run(here, capsys):
     def read(*_):
         os.kill(os.getpid(), signal.SIGINT)
 
-    patch.setattr(ptb, "_read_folder", read)
+    patch.setattr(corpus_files, "read_text", read)
     assert call("RL_train", [*LSTM, "--name", "new"], patch) == 130
     assert_one_line(capsys.readouterr().err, "RL_train")
     assert contents(folder) == before

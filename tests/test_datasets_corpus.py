@@ -12,6 +12,7 @@ from dsl.datasets.corpus import (
     build_vocabulary,
     encode,
     from_texts,
+    limited,
     split_words,
 )
 
@@ -22,6 +23,8 @@ def test_split_words_ends_every_line():
     )
     assert split_words("a\n") == ["a", "<eos>"]
     assert split_words("") == []
+    # What ends in a line feed and blanks has no further line.
+    assert split_words("a \n ") == ["a", "<eos>"]
 
 
 def test_vocabulary_goes_by_frequency_then_alphabet():
@@ -64,6 +67,77 @@ def test_from_texts_takes_the_vocabulary_from_train_alone():
         corpus.train[0] = 1
     with pytest.raises(DataError, match="'new'"):
         from_texts("tiny", {**texts, "test": "new\n"})
+
+
+TEXTS = {
+    "train": "c c c b b a a <unk>\nb b c d\n",
+    "valid": "b d x\n",
+    "test": "a y <unk>\n",
+}
+
+
+def words(corpus, split):
+    return [corpus.vocabulary[n] for n in getattr(corpus, split)]
+
+
+def test_the_most_frequent_words_are_kept():
+    """c and b are kept, of four each; a (2), d and the rest are not."""
+    whole = from_texts("tiny", TEXTS, replace_unknown=True)
+    assert whole.vocabulary == ("b", "c", "<eos>", "a", "<unk>", "d")
+    assert whole.unknown == {"train": 0, "valid": 1, "test": 1}
+    corpus = limited(whole, 4)
+    # Three of train's words join the one that was <unk> already.
+    assert corpus.vocabulary == ("<unk>", "b", "c", "<eos>")
+    assert " ".join(words(corpus, "train")) == (
+        "c c c b b <unk> <unk> <unk> <eos> b b c <unk> <eos>"
+    )
+    assert " ".join(words(corpus, "valid")) == "b <unk> <unk> <eos>"
+    assert " ".join(words(corpus, "test")) == "<unk> <unk> <unk> <eos>"
+    assert corpus.unknown == {"train": 3, "valid": 2, "test": 2}
+    assert corpus.train.dtype == np.int32
+    assert not corpus.train.flags.writeable
+    assert corpus.name == "tiny-4"
+    assert corpus.sha256["train"] == whole.sha256["train"]
+
+
+def test_equally_frequent_words_are_kept_alphabetically():
+    texts = {"train": "z y x w\nz\n", "valid": "z\n", "test": "z\n"}
+    corpus = limited(from_texts("tiny", texts), 4)
+    assert corpus.vocabulary == ("<eos>", "<unk>", "z", "w")
+    assert corpus.unknown == {"train": 2, "valid": 0, "test": 0}
+
+
+def test_a_limit_that_limits_nothing_changes_nothing():
+    whole = from_texts("tiny", TEXTS, replace_unknown=True)
+    assert limited(whole, 6) is whole
+    only = limited(whole, 2)
+    assert only.vocabulary == ("<unk>", "<eos>")
+    with pytest.raises(ValueError, match="at least 2. Received: size=1"):
+        limited(whole, 1)
+
+
+def test_characters_of_a_text():
+    """Letters, a blank between two words, and a line feed a line."""
+    lines = ["ab c", "", "<unk> def", ""]
+    text = "".join(f" {line} \n" for line in lines)
+    corpus = from_texts("tiny", dict.fromkeys(("train", "valid", "test"), text))
+    end = corpus.vocabulary.index("<eos>")
+    before = np.append(end, corpus.train[:-1])
+    found = corpus.count_characters(before, corpus.train)
+    assert found.tolist() == [2, 2, 1, 1, 5, 4, 1, 1]
+    assert found.sum() == len("\n".join([*lines, ""]))
+    rows = found[1:].reshape(1, -1)
+    np.testing.assert_array_equal(
+        corpus.count_characters(before[None, 1:], corpus.train[None, 1:]), rows
+    )
+
+
+def test_each_symbol_of_a_text_of_characters_is_one():
+    text = "a _ b \n b \n "
+    corpus = from_texts("tiny", dict.fromkeys(("train", "valid", "test"), text))
+    assert corpus.of_characters and len(corpus.train) == 6
+    ones = corpus.count_characters(corpus.train, corpus.train)
+    assert ones.tolist() == [1] * 6
 
 
 def test_import_is_light():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsl.datasets import DataError, generated, lexicon, ptb
+from dsl.datasets import DataError, generated, lexicon, ptb, wikitext2
 from dsl.datasets.corpus import SPLITS
 from dsl.datasets.scoring import Scorer
 from dsl.datasets.sentences import build_grammar
@@ -367,7 +367,9 @@ def test_readme_has_the_numbers(loaded):
             f"| {corpus.true_perplexity[split]:.3f} "
             f"| `{corpus.sha256[split]}` |"
         ) in text
-        assert ptb.SHA256[split] in text and f"{ptb.TOKENS[split]:,}" in text
+        for known in (ptb.WORDS, ptb.CHARACTERS, wikitext2.WORDS):
+            assert known.sha256[split] in text
+            assert f"{known.tokens[split]:,}" in text
     rate = generated.entropy_rate()
     assert f"{rate:.4f} nats" in text and f"of {math.exp(rate):.3f};" in text
     assert f"saves {100 * generated.dependency_share():.1f} %" in text

@@ -1,5 +1,6 @@
 """The Penn Treebank loader: search order, checks, download."""
 
+import dataclasses
 import gzip
 import hashlib
 import http.server
@@ -13,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from dsl.datasets import DataError, generated, language_model_corpus, ptb
+from dsl.datasets import (
+    DataError,
+    folders,
+    generated,
+    language_model_corpus,
+    ptb,
+)
 from dsl.datasets import download as downloads
 from dsl.datasets import streams as dataset_streams
 
@@ -29,10 +36,18 @@ def digest(text, algorithm="sha256"):
 def tiny(monkeypatch):
     """Makes the loader expect the tiny texts in place of the real ones."""
     monkeypatch.delenv("DSL_DATA_DIR", raising=False)
-    hashes = {split: digest(text) for split, text in TEXTS.items()}
-    monkeypatch.setattr(ptb, "SHA256", hashes)
-    monkeypatch.setattr(ptb, "TOKENS", {"train": 7, "valid": 2, "test": 3})
-    monkeypatch.setattr(ptb, "VOCABULARY_SIZE", 4)
+    expect(monkeypatch)
+
+
+def expect(monkeypatch, size=4, **tokens):
+    """Lets the loader expect the tiny texts, and these counts."""
+    known = dataclasses.replace(
+        ptb.WORDS,
+        sha256={split: digest(text) for split, text in TEXTS.items()},
+        tokens={"train": 7, "valid": 2, "test": 3, **tokens},
+        vocabulary_size=size,
+    )
+    monkeypatch.setattr(ptb, "WORDS", known)
 
 
 def write(folder, texts=TEXTS, packed=False):
@@ -124,14 +139,14 @@ def test_real_segments(real, split, count):
 
 
 def test_real_hashes(real):
-    assert real[0].sha256 == ptb.SHA256
+    assert real[0].sha256 == ptb.WORDS.sha256
 
 
 def test_documented_hashes():
-    assert ptb.SHA256["train"].startswith("fcea919f6cf83f35")
-    assert ptb.SHA256["valid"].startswith("c9fe6985fe0d4ccb")
-    assert ptb.SHA256["test"].startswith("dd65dff31e70846b")
-    assert all(len(value) == 64 for value in ptb.SHA256.values())
+    assert ptb.WORDS.sha256["train"].startswith("fcea919f6cf83f35")
+    assert ptb.WORDS.sha256["valid"].startswith("c9fe6985fe0d4ccb")
+    assert ptb.WORDS.sha256["test"].startswith("dd65dff31e70846b")
+    assert all(len(value) == 64 for value in ptb.WORDS.sha256.values())
 
 
 # Where it looks.
@@ -181,7 +196,7 @@ def test_data_dir_is_the_only_place(tiny, tmp_path, monkeypatch):
     message = str(caught.value)
     assert str(given) in message and "\n" not in message
     assert message.endswith("without ptb.valid.txt")
-    for name in ptb.FILES.values():
+    for name in ptb.WORDS.files.values():
         assert name in message
 
 
@@ -204,7 +219,7 @@ def test_incomplete_shared_folder_is_an_error(tiny, tmp_path, monkeypatch):
 
 
 def test_not_at_hand(tiny, tmp_path):
-    with pytest.raises(ptb.NotAtHandError) as caught:
+    with pytest.raises(folders.NotAtHandError) as caught:
         offline(root=tmp_path)
     assert str(tmp_path / "data" / "ptb") in str(caught.value)
     assert "ptb.train.txt" in str(caught.value)
@@ -289,11 +304,10 @@ def test_other_text_of_the_same_name(tiny, tmp_path):
 
 def test_wrong_counts(tiny, tmp_path, monkeypatch):
     write(tmp_path)
-    monkeypatch.setattr(ptb, "VOCABULARY_SIZE", 5)
+    expect(monkeypatch, size=5)
     with pytest.raises(DataError, match="5 words. Received: .* 4 words"):
         offline(tmp_path)
-    monkeypatch.setattr(ptb, "VOCABULARY_SIZE", 4)
-    monkeypatch.setitem(ptb.TOKENS, "test", 4)
+    expect(monkeypatch, test=4)
     with pytest.raises(DataError, match="'test': 4.* Received: .*'test': 3"):
         offline(tmp_path)
 
@@ -333,7 +347,8 @@ def test_download_of_files(tiny, tmp_path, serve):
     assert len(lines) == 1 and address in lines[0]
     kept = root / "data" / "ptb"
     assert str(kept) in lines[0]
-    assert sorted(p.name for p in kept.iterdir()) == sorted(ptb.FILES.values())
+    names = sorted(path.name for path in kept.iterdir())
+    assert names == sorted(ptb.WORDS.files.values())
     assert offline(root=root).sha256 == corpus.sha256
 
 
@@ -364,7 +379,7 @@ def test_unsafe_archive(tiny, tmp_path, serve, members, rule):
     far.mkdir()
     md5 = make_archive(far / "a.tgz", members)
     source = ptb.Source(f"{serve(far)}/a.tgz", "simple-examples/data", md5)
-    with pytest.raises(ptb.NotAtHandError, match=rule):
+    with pytest.raises(folders.NotAtHandError, match=rule):
         ptb.load(root=tmp_path / "root", sources=[source])
     assert not (tmp_path / "root").exists()
 
@@ -377,17 +392,17 @@ def test_damaged_archive(tiny, tmp_path, serve):
     (far / "a.tgz").write_bytes(whole[:-30])
     url = f"{serve(far)}/a.tgz"
     wrong = ptb.Source(url, "simple-examples/data", digest(whole, "md5"))
-    with pytest.raises(ptb.NotAtHandError, match="must have the md5"):
+    with pytest.raises(folders.NotAtHandError, match="must have the md5"):
         ptb.load(root=tmp_path, sources=[wrong])
     unchecked = ptb.Source(url, "simple-examples/data")
-    with pytest.raises(ptb.NotAtHandError, match="whole .tgz|must hold"):
+    with pytest.raises(folders.NotAtHandError, match="whole .tgz|must hold"):
         ptb.load(root=tmp_path, sources=[unchecked])
 
 
 def test_download_of_other_text_keeps_nothing(tiny, tmp_path, serve):
     address = serve(write(tmp_path / "far", {**TEXTS, "test": "other\n"}))
     root = tmp_path / "root"
-    with pytest.raises(ptb.NotAtHandError, match="ptb.test.txt.*sha256"):
+    with pytest.raises(folders.NotAtHandError, match="ptb.test.txt.*sha256"):
         ptb.load(root=root, sources=[ptb.Source(address)])
     assert not root.exists()
 
@@ -442,7 +457,7 @@ def test_two_sources_fit_into_ten_seconds():
 
 def test_closed_port_and_odd_address(tiny, tmp_path):
     sources = [ptb.Source("http://127.0.0.1:1"), ptb.Source("file:///etc")]
-    with pytest.raises(ptb.NotAtHandError) as caught:
+    with pytest.raises(folders.NotAtHandError) as caught:
         ptb.load(root=tmp_path, sources=sources)
     assert "http://127.0.0.1:1/ptb.train.txt" in str(caught.value)
     assert "must be an http or https address" in str(caught.value)
@@ -474,7 +489,7 @@ def test_language_model_corpus_prefers_the_treebank(tiny, tmp_path):
 def test_language_model_corpus_falls_back(tiny, tmp_path, monkeypatch):
     load = ptb.load
     monkeypatch.setattr(
-        ptb, "load", lambda d, **k: load(d, root=tmp_path, sources=[], **k)
+        ptb, "load", lambda **k: load(root=tmp_path, sources=[], **k)
     )
     lines = []
     corpus = language_model_corpus(log=lines.append)
@@ -486,7 +501,7 @@ def test_language_model_corpus_falls_back(tiny, tmp_path, monkeypatch):
 
 
 def test_language_model_corpus_never_hides_damage(tiny, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="without ptb.train.txt"):
+    with pytest.raises(DataError, match="ptb.train.txt.*without them"):
         language_model_corpus(tmp_path)
     write(tmp_path / "ptb", {**TEXTS, "test": "other\n"})
     monkeypatch.setenv("DSL_DATA_DIR", str(tmp_path))

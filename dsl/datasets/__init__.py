@@ -1,12 +1,19 @@
 """Corpora: files in, arrays out."""
 
-from dsl.datasets import generated, number_prediction, ptb, streams
-from dsl.datasets.corpus import EOS, Corpus, decode
+from dsl.datasets import (
+    generated,
+    number_prediction,
+    ptb,
+    streams,
+    wikitext2,
+)
+from dsl.datasets.corpus import EOS, UNKNOWN, Corpus, decode
 from dsl.datasets.errors import DataError
 from dsl.datasets.language_model import language_model_corpus
 
 __all__ = [
     "EOS",
+    "UNKNOWN",
     "Corpus",
     "DataError",
     "decode",
@@ -15,4 +22,5 @@ __all__ = [
     "number_prediction",
     "ptb",
     "streams",
+    "wikitext2",
 ]

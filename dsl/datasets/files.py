@@ -1,7 +1,8 @@
-"""Reading corpus files: plain or gzip-packed text, checked by hash."""
+"""Reading corpus files: plain or packed text, checked by hash."""
 
 import gzip
 import hashlib
+import lzma
 import os
 import stat
 import zlib
@@ -10,7 +11,9 @@ from pathlib import Path
 
 from dsl.datasets.errors import DataError
 
-_MAX_BYTES = 1 << 28  # No corpus here comes near it; a gzip bomb does.
+PACKED = (".gz", ".xz")
+_MAX_BYTES = 1 << 28  # No corpus here comes near it; a packed bomb does.
+_MAX_MEMORY = 1 << 28  # That unpacking takes: as much as an xz file says.
 
 
 def find(folder: Path, names: Sequence[str]) -> dict[str, Path]:
@@ -18,14 +21,15 @@ def find(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
     Args:
         folder: Where to look.
-        names: File names without `.gz`; the plain file wins over the packed.
+        names: File names without `.gz` or `.xz`; the plain file wins over the
+            packed ones.
 
     Returns:
         Name to path, for the names that are there.
     """
     found = {}
     for name in names:
-        for path in (folder / name, folder / f"{name}.gz"):
+        for path in (folder / f"{name}{end}" for end in ("", *PACKED)):
             if os.path.lexists(path):  # A broken link is there, and broken.
                 found[name] = path
                 break
@@ -33,7 +37,7 @@ def find(folder: Path, names: Sequence[str]) -> dict[str, Path]:
 
 
 def read_text(path: Path, sha256: str | None = None) -> str:
-    """Reads a text file, unpacking it if its name ends in `.gz`.
+    """Reads a text file, unpacking it if its name ends in `.gz` or `.xz`.
 
     Args:
         path: The file.
@@ -68,7 +72,7 @@ def read_text(path: Path, sha256: str | None = None) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Reads a regular file, unpacking it if its name ends in `.gz`.
+    """Reads a regular file, unpacking it if its name ends in `.gz` or `.xz`.
 
     Args:
         path: The file.
@@ -86,12 +90,11 @@ def read_bytes(path: Path) -> bytes:
                 f"{path} must be a regular file. Received: a "
                 f"{'folder' if path.is_dir() else 'special file'}"
             )
-        opened = gzip.open if path.suffix == ".gz" else open
-        with opened(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        content = _READERS.get(path.suffix, _read_plain)(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
+        kind = "xz" if path.suffix == ".xz" else "gzip"
         raise DataError(
-            f"{path} must be a whole gzip file. Received: {error}"
+            f"{path} must be a whole {kind} file. Received: {error}"
         ) from None
     except OSError as error:
         raise DataError(
@@ -102,6 +105,29 @@ def read_bytes(path: Path) -> bytes:
             f"{path} must hold at most {_MAX_BYTES} bytes. Received: more"
         )
     return content
+
+
+def _read_plain(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_MAX_BYTES + 1)
+
+
+def _read_gzip(path: Path) -> bytes:
+    with gzip.open(path, "rb") as file:
+        return file.read(_MAX_BYTES + 1)
+
+
+def _read_xz(path: Path) -> bytes:
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+    content = unpacker.decompress(_read_plain(path), _MAX_BYTES + 1)
+    if len(content) <= _MAX_BYTES and not unpacker.eof:
+        raise EOFError("the file ends before its content does")
+    if unpacker.unused_data:
+        raise EOFError("more after its end")
+    return content
+
+
+_READERS = {".gz": _read_gzip, ".xz": _read_xz}
 
 
 def check_hash(

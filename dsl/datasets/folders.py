@@ -1,0 +1,236 @@
+"""Text corpora in folders: which files, where to look, what must come out."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from dsl.datasets import corpus as corpora
+from dsl.datasets import files
+from dsl.datasets.errors import DataError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_PACKED = "each plain or with .gz or .xz"
+
+
+class NotAtHandError(DataError):
+    """A corpus lies in none of the usual folders and did not download."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layout:
+    """The three files of a corpus, and what is known of it beforehand.
+
+    Attributes:
+        name: Short name; `Corpus.name` of a text that is known.
+        title: What people call it.
+        files: Split to file name, without `.gz` or `.xz`.
+        folder: Its folder below one of several corpora; None if it has none.
+        sha256: Split to the hash that its file must have, unpacked; None for
+            a text that nobody knows beforehand.
+        tokens: Split to the number of tokens that must come out.
+        vocabulary_size: Number of words that must come out.
+        rewrite: Function from the text of a file to that of the corpus; None
+            if they are the same.
+    """
+
+    name: str
+    title: str
+    files: Mapping[str, str]
+    folder: str | None = None
+    sha256: Mapping[str, str] | None = None
+    tokens: Mapping[str, int] | None = None
+    vocabulary_size: int | None = None
+    rewrite: Callable[[str], str] | None = None
+
+    def missing(self, place: Path) -> list[str]:
+        """Names of the files that a folder lacks."""
+        found = files.find(place, tuple(self.files.values()))
+        return [name for name in self.files.values() if name not in found]
+
+    def read(self, place: Path) -> dict[str, str]:
+        """Reads the file of each split, its hash checked.
+
+        Args:
+            place: A folder that lacks none.
+
+        Returns:
+            Split to text.
+
+        Raises:
+            DataError: If a file is damaged or holds another text.
+        """
+        found = files.find(place, tuple(self.files.values()))
+        hashes = self.sha256 or {}
+        return {
+            split: files.read_text(found[name], hashes.get(split))
+            for split, name in self.files.items()
+        }
+
+    def encode(self, texts: Mapping[str, str]) -> corpora.Corpus:
+        """Encodes what was read.
+
+        A text that nobody knows beforehand is told apart by a name that ends
+        in the hash of its three splits; its unknown words are replaced.
+
+        Args:
+            texts: Split to text, as `read` returns it.
+
+        Returns:
+            The corpus.
+
+        Raises:
+            DataError: If other counts come out than are known, or a text
+                holds nothing.
+        """
+        if self.rewrite is not None:
+            texts = {split: self.rewrite(text) for split, text in texts.items()}
+        if self.sha256 is not None:
+            corpus = corpora.from_texts(self.name, texts)
+            self._check_counts(corpus)
+            return corpus
+        corpus = corpora.from_texts(self.name, texts, replace_unknown=True)
+        hashes = "".join(corpus.sha256[split] for split in corpora.SPLITS)
+        digest = hashlib.sha256(hashes.encode("ascii")).hexdigest()
+        return dataclasses.replace(corpus, name=f"{self.name}-{digest[:8]}")
+
+    def _check_counts(self, corpus):
+        counts = {split: len(getattr(corpus, split)) for split in self.tokens}
+        size = len(corpus.vocabulary)
+        if counts != self.tokens or size != self.vocabulary_size:
+            raise DataError(
+                f"The {self.title} corpus must have {self.tokens} tokens and "
+                f"{self.vocabulary_size} words. Received: {counts}, {size} "
+                "words"
+            )
+
+    def describe(self) -> str:
+        """The names of its files, for a message."""
+        return ", ".join(self.files.values())
+
+
+def load(
+    data_dir: str | os.PathLike,
+    layouts: Sequence[Layout],
+    log: Callable[[str], None] | None = None,
+) -> corpora.Corpus:
+    """Reads the first corpus that a folder holds.
+
+    Args:
+        data_dir: The folder.
+        layouts: What to look for, see `named`.
+        log: Receives one line that says which corpus it is, where from, and
+            which others are there.
+
+    Returns:
+        The corpus.
+
+    Raises:
+        DataError: As `named`; or if a file is damaged or is another text.
+    """
+    (layout, place), *others = named(data_dir, layouts)
+    corpus = layout.encode(layout.read(place))
+    if log is not None:
+        known = {other.name: None for other, _ in others}
+        known.pop(layout.name, None)
+        also = f"; there too: {', '.join(known)}" if known else ""
+        log(f"Corpus: {layout.title}, from {place}{also}")
+    return corpus
+
+
+def named(
+    data_dir: str | os.PathLike, layouts: Sequence[Layout]
+) -> list[tuple[Layout, Path]]:
+    """Finds corpora in a folder that somebody named.
+
+    Args:
+        data_dir: The folder.
+        layouts: What to look for, in the folder and then in that of the
+            layout below it.
+
+    Returns:
+        The layouts whose files are all there, in their order, and where.
+
+    Raises:
+        DataError: If there is no such folder, or it holds none of them, or
+            some files only of one that comes before all others.
+    """
+    if not os.fspath(data_dir):
+        raise DataError("`data_dir` must name a folder. Received: ''")
+    folder = Path(data_dir)
+    try:
+        state = "a file" if folder.exists() else "nothing there"
+    except OSError as error:
+        state = error.strerror
+    if not os.path.isdir(folder):
+        raise DataError(
+            "`data_dir` must be a folder with the files of a corpus. "
+            f"Received: {folder} ({state})"
+        )
+    found, partial = [], []
+    for layout in layouts:
+        below = [] if layout.folder is None else [folder / layout.folder]
+        place = min([folder, *below], key=lambda one: len(layout.missing(one)))
+        missing = len(layout.missing(place))
+        if not missing:
+            found.append((layout, place))
+        elif missing < len(layout.files) and not found:
+            partial.append((layout, place))
+    if partial:
+        raise DataError(_incomplete("`data_dir`", *partial[0]))
+    if not found:
+        known = "; or ".join(layout.describe() for layout in layouts)
+        raise DataError(
+            f"`data_dir` must hold the files of a corpus, {_PACKED}: {known}. "
+            f"Received: {folder}, without them"
+        )
+    return found
+
+
+def usual(layout: Layout, root: Path) -> tuple[Path | None, list[Path]]:
+    """Finds a corpus in the usual folders.
+
+    Args:
+        layout: What to look for.
+        root: The folder above `data/`.
+
+    Returns:
+        The first folder that holds it, or None, of `$DSL_DATA_DIR/<folder>`,
+        `$DSL_DATA_DIR` and `<root>/data/<folder>`; and these.
+
+    Raises:
+        DataError: If `$DSL_DATA_DIR` is no folder, or holds some of the files
+            only.
+    """
+    places = [root / "data" / layout.folder]
+    shared = os.environ.get("DSL_DATA_DIR")
+    if shared:
+        if not os.path.isdir(shared):
+            raise DataError(
+                "$DSL_DATA_DIR must name a folder that exists, or be unset. "
+                f"Received: {shared!r}"
+            )
+        places = [Path(shared) / layout.folder, Path(shared), *places]
+    for place in places:
+        missing = layout.missing(place)
+        if not missing:
+            return place, places
+        if len(missing) < len(layout.files) and place != places[-1]:
+            raise DataError(_incomplete("$DSL_DATA_DIR", layout, place))
+    return None, places
+
+
+def not_found(layout: Layout, places: Sequence[Path]) -> str:
+    """Says where the files of a corpus were looked for."""
+    return (
+        f"The {layout.title} corpus ({layout.describe()}, {_PACKED}) is in "
+        f"none of the folders {', '.join(map(str, places))}."
+    )
+
+
+def _incomplete(argument, layout, place):
+    return (
+        f"{argument} must hold {layout.describe()}, {_PACKED}. Received: "
+        f"{place}, without {', '.join(layout.missing(place))}"
+    )
