@@ -100,8 +100,9 @@ def score(
         jit_compile: Whether to compile with XLA.
 
     Returns:
-        Dict of `nll` (float64), `look_back` and `targets` (int), all
-        `(copies, num_streams, predicted tokens)`.
+        Dict of `nll` (float64), `look_back`, `targets` and `inputs`, the word
+        before each target (int), all `(copies, num_streams, predicted
+        tokens)`.
 
     Raises:
         ValueError: If the text is too short to predict anything.
@@ -141,6 +142,7 @@ def score(
         "nll": joined["nll"].astype(np.float64),
         "look_back": joined["look_back"],
         "targets": words["targets"][:, :stop].reshape(shape),
+        "inputs": words["tokens"][:, :stop].reshape(shape),
     }
 
 

@@ -22,6 +22,29 @@ def perplexity(nll, count=None):
     return math.inf if mean > 700.0 else math.exp(mean)
 
 
+def bits_per_character(nll, characters=None):
+    """Mean negative log-likelihood per character, in bits.
+
+        sum of -log p / (number of characters * ln 2)
+
+    Where each token is a character, this is log2 of the perplexity. For a
+    text of words the characters are those of the words and what parts them.
+
+    Args:
+        nll: -log p of each token in nats, any shape.
+        characters: Number of characters that the tokens stand for; the number
+            of tokens by default.
+
+    Returns:
+        Python float.
+
+    Reference: Graves 2013, arXiv:1308.0850, section 3.1.
+    """
+    nll = np.asarray(nll, dtype=np.float64)
+    count = nll.size if characters is None else characters
+    return float(nll.sum() / (count * math.log(2.0)))
+
+
 def look_back_histogram(look_back, num_actions):
     """Share of each look-back distance.
 

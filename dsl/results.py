@@ -38,6 +38,7 @@ _REQUIRED = {
 # May be absent or null.
 _OPTIONAL = {
     "epochs": list,
+    "data": dict,
     "published": dict,
     "true_perplexity": dict,
     "run_folder": str,

@@ -134,7 +134,7 @@ class RunFolder:
                 f"{run.path}: goes on with the settings that it was started "
                 f"with only; differing: {'; '.join(differing)}."
             )
-        run._check_data(old, config["data_sha256"])
+        run.check_data(config["data_sha256"])
         try:
             run._take_lock(run.path / "lock")
             atomic.remove_unfinished(run.path)
@@ -178,19 +178,17 @@ class RunFolder:
         except results.ResultError as error:
             raise RunError(str(error)) from error
 
-    def settings(self, known, data_sha256):
+    def settings(self, known):
         """Reads the settings of the run from its configuration.
 
         Args:
             known: Names of the settings that there must be.
-            data_sha256: Hashes of the data at hand, which must be those that
-                the run was trained on.
 
         Returns:
             Dict of settings.
 
         Raises:
-            RunError: As `config`; or if the settings are others, or the data.
+            RunError: As `config`; or if the settings are others.
         """
         config = self.config()
         differing = sorted(set(config["settings"]) ^ set(known))
@@ -199,11 +197,15 @@ class RunFolder:
                 f"{self.path / 'config.json'}: its settings are not those of "
                 f"this program; differing: {', '.join(differing)}."
             )
-        self._check_data(config, data_sha256)
         return config["settings"]
 
-    def _check_data(self, config, data_sha256):
-        old = config.get("data_sha256")
+    def check_data(self, data_sha256):
+        """Raises a RunError unless the run was trained on this data.
+
+        Args:
+            data_sha256: Hashes of the data at hand.
+        """
+        old = self.config().get("data_sha256")
         if old != data_sha256:
             raise RunError(
                 f"{self.path}: must be used with the corpus that it was "

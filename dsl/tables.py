@@ -103,6 +103,33 @@ def greedy_perplexity(record: Record) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def bits_per_character(record: Record) -> str:
+    """The cell of the bits per character of a text of characters, or "-".
+
+    Args:
+        record: A record, as `load` returns it.
+
+    Raises:
+        ResultError: If the figure is not a number.
+    """
+    value = number(record, "test", "bits_per_character")
+    if value is None or not is_of_characters(record):
+        return "-"
+    return f"{value:.3f}"
+
+
+def is_of_characters(record: Record) -> bool:
+    """Whether the tokens of a record's text are characters."""
+    return bool((record.get("data") or {}).get("of_characters"))
+
+
+def with_bits(columns: Columns, records: Sequence[Record]) -> Columns:
+    """The columns, and one for bits where a record's text has characters."""
+    if not any(map(is_of_characters, records)):
+        return columns
+    return [*columns, ("test bits per character", bits_per_character)]
+
+
 def sampled_perplexity(record: Record) -> str:
     """The cell of its mean and deviation with sampled actions, or "-".
 
@@ -141,7 +168,7 @@ def comparison(records: Sequence[Record]) -> str:
     others = [r for r in records if "accuracy" not in r["test"]]
     rendered = []
     if others:
-        rendered.append(table(others, _COMPARISON))
+        rendered.append(table(others, with_bits(_COMPARISON, others)))
     if accurate:
         rendered.append(table(accurate, _ACCURACIES))
     return "\n\n".join(rendered)
@@ -298,4 +325,4 @@ def language_models(records: Sequence[Record]) -> str:
     Raises:
         ResultError: If a figure is not a number.
     """
-    return table(records, _LANGUAGE_MODELS)
+    return table(records, with_bits(_LANGUAGE_MODELS, records))

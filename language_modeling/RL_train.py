@@ -23,17 +23,13 @@ def main(args):
 
 def work(args):
     """Trains, or shows an earlier run."""
-    from dsl import datasets
-
     if args.tensorboard:
         program.need("--tensorboard", "tensorboard", "tensorboard")
     if args.figure is not None:
         program.need("--figure", "matplotlib", "plots")
-    corpus = datasets.language_model_corpus(
-        args.data_dir, log=say, download=args.download
-    )
     if args.load_model is not None:
-        return inspect(args, corpus)
+        return inspect(args)
+    corpus = read_corpus(args)
     check_lengths(args, corpus)
     check_size(args, len(corpus.vocabulary))
     name = args.name
@@ -41,10 +37,28 @@ def work(args):
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = f"lm-{args.model}-{args.seed}-{stamp}"
     run = PROGRAM.open_run(
-        name, args, settings.of_run(args), settings.FREE, corpus.sha256
+        name,
+        args,
+        settings.of_run(args),
+        settings.FREE,
+        corpus.sha256,
+        data=corpus.describe(),
     )
     say(f"Run folder: {run.path}")
     return PROGRAM.run_in(run, lambda run: train_in(run, args, corpus))
+
+
+def read_corpus(args):
+    """The corpus that the settings name; says which one it is."""
+    from dsl import datasets
+
+    return datasets.language_model_corpus(
+        args.data_dir,
+        name=args.corpus,
+        vocabulary_size=args.vocabulary_size,
+        log=say,
+        download=args.download,
+    )
 
 
 def train_in(run, args, corpus):
@@ -63,6 +77,7 @@ def train_in(run, args, corpus):
     last_weights = provenance.weights_sha256(model)
     run.load_best(model)
     measured, scores = experiment.measure(args, model, corpus.test)
+    measured |= experiment.bits(scores, corpus, corpus.unknown["test"])
     run.save_scores(**experiment.scores_by_sentence(scores, corpus))
     figure, source, recipe_epochs = settings.reference(args, corpus.name)
     context = {
@@ -129,14 +144,16 @@ def check_size(args, words):
     )
 
 
-def inspect(args, corpus):
+def inspect(args):
     """Measures the best weights of a run, as they are now, and shows them."""
     from dsl import runs, startup
 
     run = runs.RunFolder(args.load_model)
-    saved = run.settings(settings.of_run(args), corpus.sha256)
+    saved = run.settings(settings.of_run(args))
     source = run.path / "config.json"
     loaded = settings.from_saved(saved, args, source)
+    corpus = read_corpus(loaded)
+    run.check_data(corpus.sha256)
     check_lengths(loaded, corpus)
     startup.import_keras()
     from language_modeling import building, inspection
@@ -151,7 +168,7 @@ def inspect(args, corpus):
     model = building.build_model(loaded, len(corpus.vocabulary))
     found = run.load_best(model)
     say(f"{run.path}: best weights, of epoch {found['epoch']}")
-    inspection.show(loaded, model, texts, corpus.vocabulary, log_line)
+    inspection.show(loaded, model, texts, corpus, log_line)
     return 0
 
 

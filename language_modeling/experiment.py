@@ -80,8 +80,12 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
             args, trainer.language_model, corpus.valid, args.eval_actions
         )
         perplexity = metrics.perplexity(valid["nll"])
-        seconds = time.perf_counter() - started
-        return {**summary(args, trained, perplexity), "valid_seconds": seconds}
+        found = summary(args, trained, perplexity)
+        if corpus.of_characters:
+            bits = metrics.bits_per_character(valid["nll"])
+            found["valid_bits_per_character"] = bits
+        found["valid_seconds"] = time.perf_counter() - started
+        return found
 
     progress = training.resume(trainer, run, schedule)
     on_resume(progress)
@@ -149,6 +153,8 @@ def describe(entry):
         f"valid {entry['valid_perplexity']:.2f}  "
         f"{entry['tokens_per_second']:,.0f} tokens/s"
     )
+    if "valid_bits_per_character" in entry:
+        line += f"  {entry['valid_bits_per_character']:.3f} bits a character"
     if "entropy" in entry:
         shares = " ".join(f"{p:.2f}" for p in entry["look_back_histogram"])
         line += (
@@ -197,9 +203,30 @@ def measure(args, model, tokens):
     return result, greedy
 
 
+def bits(scores, corpus, unknown):
+    """Bits per character of what was scored, where they are well defined.
+
+    Args:
+        scores: What `evaluate` returned.
+        corpus: The corpus, whose text or vocabulary was scored.
+        unknown: How many words of the text were replaced.
+
+    Returns:
+        Dict of `bits_per_character`; an empty one if words were replaced by
+        another that is not as long.
+    """
+    if unknown and not corpus.of_characters:
+        return {}
+    characters = corpus.count_characters(scores["inputs"], scores["targets"])
+    found = metrics.bits_per_character(scores["nll"], characters.sum())
+    return {"bits_per_character": found}
+
+
 def perplexities(measured):
-    """The perplexities of a measurement in words."""
+    """The perplexities of a measurement in words, and its bits."""
     text = f"perplexity {measured['perplexity']:.2f}"
+    if "bits_per_character" in measured:
+        text += f", {measured['bits_per_character']:.3f} bits per character"
     if "sampled_n" not in measured:
         return text
     return (
@@ -248,8 +275,13 @@ def record(args, model, corpus, epochs, measured, context):
         "steps": epochs[-1]["steps"],
         "epochs": epochs,
         "valid": {
-            "perplexity": best["valid_perplexity"],
-            "epoch": best["epoch"],
+            key.removeprefix("valid_"): best[key]
+            for key in (
+                "valid_perplexity",
+                "epoch",
+                "valid_bits_per_character",
+            )
+            if key in best
         },
         "test": measured,
         "published": context["published"],
@@ -258,6 +290,7 @@ def record(args, model, corpus, epochs, measured, context):
         "last_weights_sha256": context["last_weights_sha256"],
         "versions": provenance.versions(),
         "commit": context["commit"],
+        "data": corpus.describe(),
         "data_sha256": corpus.sha256,
         "backend": keras.backend.backend(),
         "recipe_epochs": context["recipe_epochs"],

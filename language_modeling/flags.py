@@ -2,6 +2,7 @@
 
 import argparse
 
+from dsl import choices
 from language_modeling import presets
 from scripts import command_line, shared_flags
 
@@ -57,8 +58,22 @@ def _add_run_flags(group):
         "--data_dir",
         type=command_line.name,
         metavar="DIR",
-        help="folder with ptb.{train,valid,test}.txt, plain or .gz (default: "
-        "$DSL_DATA_DIR/ptb, then data/ptb, then a download)",
+        help="folder of a corpus: {train,valid,test}.txt of your own, or the "
+        "files of a known one, plain, .gz or .xz (default: $DSL_DATA_DIR, then "
+        "data, then for PTB a download)",
+    )
+    add(
+        "--corpus",
+        choices=choices.CORPORA,
+        help="which one (default: what --data_dir holds, the first in this "
+        "order; without --data_dir, ptb, and generated in its place)",
+    )
+    add(
+        "--vocabulary_size",
+        type=command_line.number(int, 2),
+        metavar="N",
+        help="keep the N most frequent words, <unk> and <eos> among them, and "
+        "read all others as <unk> (default: every word of the training text)",
     )
     add(
         "--download",

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from dsl import arcs, connections, tables
-from dsl.datasets import EOS, DataError
+from dsl.datasets import EOS, UNKNOWN, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
 from language_modeling import building, experiment
-
-UNKNOWN = "<unk>"
 
 
 def texts_to_show(args, corpus, log):
@@ -25,31 +23,35 @@ def texts_to_show(args, corpus, log):
         log: Function that takes a line.
 
     Returns:
-        Dict from a name to word ids.
+        Dict from a name to word ids, and how many words were replaced.
 
     Raises:
         DataError: If a text of the user's cannot be used.
     """
     if args.text is not None:
         return {args.text: read_text(args.text, corpus.vocabulary, log)}
-    return {split: getattr(corpus, split) for split in args.split}
+    return {
+        split: (getattr(corpus, split), corpus.unknown[split])
+        for split in args.split
+    }
 
 
-def show(args, model, texts, vocabulary, log):
+def show(args, model, texts, corpus, log):
     """Measures texts, and shows the connections of the last one's sentences.
 
     Args:
         args: The settings of the run, with the flags of this call.
         model: The language model with the weights to show.
         texts: What `texts_to_show` returned.
-        vocabulary: The word of each id.
+        corpus: The corpus that the model was trained on.
         log: Function that takes a line.
     """
     rows, shown = [], None
-    for name, tokens in texts.items():
+    for name, (tokens, unknown) in texts.items():
         for protocol in protocols(args, tokens):
             args.eval_protocol = protocol
             measured, scores = experiment.measure(args, model, tokens)
+            measured |= experiment.bits(scores, corpus, unknown)
             rows.append(
                 {"text": name, "protocol": protocol, "measured": measured}
             )
@@ -60,7 +62,7 @@ def show(args, model, texts, vocabulary, log):
     log("")
     log(tables.table(rows, _COLUMNS))
     if building.chooses(args):
-        show_connections(args, *shown, vocabulary, log)
+        show_connections(args, *shown, corpus.vocabulary, log)
 
 
 def protocols(args, tokens):
@@ -79,7 +81,7 @@ def read_text(path, vocabulary, log):
 
     Returns:
         Word ids, int32, the end of a sentence first, so that the first word
-        is predicted too.
+        is predicted too; and the number of unknown words.
 
     Raises:
         DataError: If the file cannot be read, holds no words, or holds words
@@ -109,9 +111,8 @@ def read_text(path, vocabulary, log):
         f"{printable(path)}: {len(words) - 1} words with ends of sentences, "
         f"{len(unknown)} of them unknown to the model"
     )
-    return np.array(
-        [ids.get(word, ids.get(UNKNOWN)) for word in words], "int32"
-    )
+    known = [ids.get(word, ids.get(UNKNOWN)) for word in words]
+    return np.array(known, "int32"), len(unknown)
 
 
 def show_connections(args, tokens, scores, vocabulary, log):
@@ -154,6 +155,7 @@ _COLUMNS = (
     ("text", lambda row: row["text"]),
     ("protocol", lambda row: row["protocol"]),
     ("greedy", _cell("perplexity")),
+    ("bits per character", _cell("bits_per_character", "{:.3f}")),
     ("sampled", _cell("perplexity_sampled_mean")),
     ("± sd over draws", _cell("perplexity_sampled_std")),
     ("previous state", _cell("perplexity_previous")),

@@ -43,7 +43,11 @@ def main(args):
     flags = settings.parse_args(args.flags)
     try:
         corpus = datasets.language_model_corpus(
-            flags.data_dir, log=print, download=flags.download
+            flags.data_dir,
+            name=flags.corpus,
+            vocabulary_size=flags.vocabulary_size,
+            log=print,
+            download=flags.download,
         )
     except datasets.DataError as error:
         print(f"overhead.py: {error}", file=sys.stderr)

@@ -77,7 +77,7 @@ class Program:
         finally:
             run.close()
 
-    def open_run(self, name, args, settings, free, data_sha256):
+    def open_run(self, name, args, settings, free, data_sha256, **data):
         """The folder of a new run, or of the one to go on with.
 
         Args:
@@ -86,6 +86,7 @@ class Program:
             settings: Dict of every setting that the run keeps.
             free: Names of those that may differ when it goes on.
             data_sha256: Hashes of the data.
+            **data: What else the run is to keep of its data.
 
         Returns:
             The `dsl.runs.RunFolder`, locked.
@@ -102,6 +103,7 @@ class Program:
             "versions": provenance.versions(),
             "commit": provenance.commit(ROOT),
             "data_sha256": data_sha256,
+            **data,
         }
         if not args.resume:
             return runs.RunFolder.create(args.train_dir, name, config)

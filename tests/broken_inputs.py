@@ -14,6 +14,7 @@ import dataclasses
 import gzip
 import io
 import json
+import lzma
 import os
 import shutil
 import zipfile
@@ -345,6 +346,7 @@ INTEGERS = {
     "--entropy_steps": 1,
     "--eval_samples": 2,
     "--sentences": 0,
+    "--vocabulary_size": 2,
 }
 # A value out of bounds for each other number.
 NUMBERS = {
@@ -369,6 +371,7 @@ NUMBERS = {
     "--agent_learning_rate": "-1",
 }
 CHOICES = (
+    "--corpus",
     "--preset",
     "--model",
     "--observation",
@@ -688,6 +691,54 @@ def data():
             VALID,
             arguments=arguments,
         )
+
+
+def own_data():
+    """Texts of the user's, of which nothing is known beforehand."""
+    whole = {
+        "train": b"word1 word2\nword1\n" * 40,
+        "valid": b"word1 word3\n" * 20,
+        "test": b"word2\n" * 40,
+    }
+
+    def case(name, changes, *says, more=()):
+        contents = {f"own/{s}.txt": text for s, text in whole.items()}
+        contents.update(changes)
+        parts = [write(p, c) for p, c in contents.items() if c is not None]
+        arguments = [*NEW, "--data_dir", "own", *more]
+        return Case("data", name, arguments, 3, says, damage=both(*parts))
+
+    for split in whole:
+        name = f"{split}.txt"
+        yield case(f"own, no {name}", {f"own/{name}": None}, f"without {name}")
+    train = "own/train.txt"
+    for name, content, says in (
+        ("empty", b"", "must not be empty"),
+        ("latin-1", b"caf\xe9 \n", "UTF-8 text. Received: byte 0xe9"),
+        ("UTF-16", "word1\n".encode("utf-16"), "must be"),
+        ("zeros", b"word1\0\n", "a zero byte at offset 5"),
+    ):
+        yield case(f"own, {name}", {train: content}, train, says)
+    for name, content in (
+        ("no xz", b"word1\n"),
+        ("cut", cut(9)(lzma.compress(whole["train"]))),
+        ("flipped", flip(0.5)(lzma.compress(whole["train"]))),
+        ("twice", 2 * lzma.compress(whole["train"])),
+        ("gzip", gzip.compress(whole["train"])),
+    ):
+        changes = {train: None, f"{train}.xz": content}
+        yield case(f"own, xz {name}", changes, f"{train}.xz", "must ")
+    yield case(
+        "own, in the name of WikiText-2",
+        {f"own/wiki.{split}.tokens": text for split, text in whole.items()},
+        "wiki.train.tokens",
+        "sha256",
+    )
+    for name in ("generated", "wikitext2", "ptb_characters"):
+        more = ["--corpus", name]
+        yield case(f"own, asked for {name}", {}, "own", more=more)
+    arguments = [*NEW, "--corpus", "own"]
+    yield Case("data", "own, nowhere", arguments, 3, ("`data_dir`",))
 
 
 # Run folders.
@@ -1434,6 +1485,7 @@ GENERATORS = (
     run_names,
     train_dirs,
     data,
+    own_data,
     configs,
     run_folders,
     odd_names,

@@ -17,6 +17,15 @@ def test_perplexity():
     assert metrics.perplexity([1e6]) == float("inf")
 
 
+def test_bits_per_character():
+    # A word of probability 1/8 and one of 1/2, of 3 and 1 characters.
+    nll = [np.log(8.0), np.log(2.0)]
+    assert metrics.bits_per_character(nll, 4) == pytest.approx(1.0)
+    assert metrics.bits_per_character(nll) == pytest.approx(2.0)
+    perplexity = metrics.perplexity(nll)
+    assert np.log2(perplexity) == pytest.approx(2.0)
+
+
 def test_look_back_histogram():
     look_back = np.array([[0, 1, 3], [3, 3, 2]])
     found = metrics.look_back_histogram(look_back, 4)

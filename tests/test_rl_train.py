@@ -17,7 +17,7 @@ import pytest
 import small_models
 from test_broken_inputs import uncompiled
 
-from dsl import datasets, results, runs, stream_trainer
+from dsl import datasets, results, runs, stream_trainer, tables
 from dsl.datasets.corpus import Corpus
 from language_modeling import (
     RL_train,
@@ -269,6 +269,8 @@ WRONG = [
     ("--look_back_shares", "inf,1", "must be numbers of at least 0"),
     ("--split", "all", "invalid choice"),
     ("--sentences", "-1", "must be an integer at least 0"),
+    ("--corpus", "text8", "invalid choice"),
+    ("--vocabulary_size", "1", "must be an integer at least 2"),
     *(
         (flag, "", "must be a name")
         for flag in ("--name", "--load_model", "--text", "--data_dir")
@@ -670,6 +672,88 @@ class Stopper:
         monkeypatch.setattr(
             stream_trainer.StreamTrainer, "train_on_batch", train_on_batch
         )
+
+
+def write_text(folder, **texts):
+    folder.mkdir()
+    for split, text in texts.items():
+        (folder / f"{split}.txt").write_text(text)
+
+
+@pytest.fixture
+def own(here, tmp_path):
+    """As `few`, with a folder `own` that holds a text of the user's."""
+    write_text(
+        tmp_path / "own",
+        train="the cat saw a dog\n\na dog saw the cow\n" * 30,
+        valid="the cat saw the bird\n" * 8,
+        test="a cow saw the cat\n" * 8,
+    )
+    with uncompiled():
+        yield here
+
+
+OWN = [*TINY, "--model", "lstm", "--data_dir", "own"]
+
+
+def test_a_text_of_ones_own(own, capsys):
+    assert own(*OWN, "--name", "a") == 0
+    out = capsys.readouterr().out
+    assert "valid 8 (16.67%)" in out
+    config = json.loads(Path("runs/a/config.json").read_text())
+    record = results.load("runs/a")
+    assert config["data"] == record["data"]
+    assert record["data"] == {
+        "name": record["corpus"],
+        "words": 8,
+        "tokens": {"train": 390, "valid": 48, "test": 48},
+        "unknown": {"train": 0, "valid": 8, "test": 0},
+        "of_characters": False,
+    }
+    assert record["corpus"].startswith("own-")
+    assert set(record["data_sha256"]) == {*datasets.corpus.SPLITS, "vocabulary"}
+    # 8 lines of 18 characters; the first word has nothing before it.
+    nll = results.load_scores("runs/a")["nll"]
+    bits = nll.sum() / np.log(2.0) / (8 * 18 - 1)
+    assert record["test"]["bits_per_character"] == pytest.approx(bits)
+    assert f"test: perplexity {record['test']['perplexity']:.2f}, " in out
+    assert f"{bits:.3f} bits per character" in out
+
+
+def test_a_limited_vocabulary_belongs_to_its_run(own, capsys):
+    limited = [*OWN, "--vocabulary_size", "6"]
+    assert own(*limited, "--name", "a") == 0
+    record = results.load("runs/a")
+    assert record["data"]["words"] == 6
+    assert record["data"]["unknown"] == {"train": 60, "valid": 16, "test": 16}
+    # What was replaced is no longer there to be counted.
+    assert "bits_per_character" not in record["test"]
+    assert own(*OWN, "--name", "a", "--resume") == 2
+    assert "--vocabulary_size 6, now null" in capsys.readouterr().err
+    # The run knows its own.
+    shown = ["--data_dir", "own", "--load_model", "runs/a", "--split", "test"]
+    assert own(*shown) == 0
+    test = experiment.perplexities(record["test"])
+    assert f"test, stream: {test}" in capsys.readouterr().out
+    Path("own/test.txt").write_text("a cow saw the cow\n" * 8)
+    assert own(*shown) == 2
+    assert "the corpus that it was trained on" in capsys.readouterr().err
+
+
+def test_a_text_of_characters(own, capsys):
+    text = "t h e _ c a t \n s a w _ a _ d o g \n " * 8
+    for split in datasets.corpus.SPLITS:
+        Path(f"own/{split}.txt").write_text(text)
+    assert own(*OWN, "--name", "a") == 0
+    record = results.load("runs/a")
+    assert record["data"]["of_characters"]
+    for split in ("valid", "test"):
+        found = record[split]
+        assert found["bits_per_character"] == pytest.approx(
+            np.log2(found["perplexity"])
+        )
+    assert "bits a character" in capsys.readouterr().out
+    assert "| test bits per character" in tables.comparison([record])
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(

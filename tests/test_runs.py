@@ -51,7 +51,8 @@ def test_a_new_folder_holds_its_configuration(folder, tmp_path):
     config = json.loads((folder.path / "config.json").read_text())
     assert config == CONFIG
     again = runs.RunFolder(str(folder.path))
-    assert again.settings(["seed", "lamda"], DATA) == SETTINGS
+    assert again.settings(["seed", "lamda"]) == SETTINGS
+    again.check_data(DATA)
     assert again.config() == CONFIG
     assert folder.best.parent.is_dir() and not folder.best.exists()
     assert names(folder.path) == ["checkpoints", "config.json", "lock"]
@@ -111,7 +112,7 @@ def test_a_folder_that_exists_is_refused_and_left_alone(folder):
         f"{folder.path}: exists already; a run needs a new folder, and "
         "--resume goes on with an old one."
     )
-    assert folder.settings(SETTINGS, DATA) == SETTINGS
+    assert folder.settings(SETTINGS) == SETTINGS
     assert (folder.path / "result.json").read_text() == "old"
 
 
@@ -174,14 +175,14 @@ def test_a_configuration_that_cannot_be_read(text, reason, folder):
     if text is not None:
         path.write_bytes(text)
     with pytest.raises(runs.RunError) as error:
-        folder.settings(["seed", "lamda"], DATA)
+        folder.settings(["seed", "lamda"])
     assert one_line(error) == f"{path}: {reason}"
 
 
 def test_a_run_on_other_data_is_refused(folder):
     for data in ({}, {**DATA, "test": "3d"}):
         with pytest.raises(runs.RunError) as error:
-            folder.settings(SETTINGS, data)
+            folder.check_data(data)
         assert "the corpus that it was trained on" in one_line(error)
 
 
