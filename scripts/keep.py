@@ -22,8 +22,8 @@ from scripts.comparing import tables
 
 # Tasks whose runs leave a score of each token.
 SCORED = ("language_modeling",)
-# What makes the data tells nothing of a machine: part of the command.
-UNTOLD = tables.IGNORED - {"produce"}
+# Which data, and what makes it, is the same on all machines.
+UNTOLD = tables.IGNORED - {"corpus", "produce"}
 
 
 def make_parser():

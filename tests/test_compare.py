@@ -467,6 +467,59 @@ def test_other_texts_are_not_compared(three, tmp_path, capsys):
     )
 
 
+def test_other_vocabularies_are_not_compared(tmp_path, capsys):
+    """The same text, of which other words were replaced."""
+    nll, _, sentence = make_text(9)
+    found = [make_run(tmp_path / x, scores=(nll, sentence)) for x in "abc"]
+    for run, words in zip(found, ("1", "1", "2"), strict=True):
+        config = results.load_config(run)
+        config["data_sha256"]["vocabulary"] = words
+        results.save(config, run / "config.json")
+    code, out, err = run_script(capsys, *found, "--samples", 10)
+    assert (code, err) == (0, "")
+    assert out.endswith(
+        "\nc cannot be compared: its vocabulary is another one "
+        "than that of a.\n"
+    )
+    assert [row[0] for row in cells(out.split("\n\n")[1])[1:]] == ["a", "b"]
+
+
+def test_corpora_are_told_apart(tmp_path, capsys):
+    """By their names, where runs are of several; as early as that is known."""
+    first = make_run(tmp_path / "a")
+    late = make_run(tmp_path / "b", finished=False, corpus="own")
+    third = make_run(tmp_path / "c", record={"corpus": "wikitext2"})
+    _, out, _ = run_script(capsys, first, late)
+    assert "corpus" not in out
+    config = results.load_config(late) | {"data": {"name": "own-0a1b2c3d"}}
+    results.save(config, late / "config.json")
+    _, out, _ = run_script(capsys, first, late, third)
+    rows = cells(out.split("\n\n")[0])
+    column = rows[0].index("corpus")
+    assert [row[column] for row in rows[1:]] == [
+        "ptb",
+        "own-0a1b2c3d",
+        "wikitext2",
+    ]
+
+
+def test_bits_of_texts_of_characters(tmp_path, capsys):
+    measured = {"perplexity": 4.0, "bits_per_character": 2.0}
+    runs = [
+        make_run(
+            tmp_path / name,
+            record={"test": measured, "data": {"of_characters": characters}},
+        )
+        for name, characters in (("letters", True), ("words", False))
+    ]
+    _, out, _ = run_script(capsys, *runs)
+    rows = cells(out.split("\n\n")[0])
+    column = rows[0].index("test bits per character")
+    assert [row[column] for row in rows[1:]] == ["2.000", "-"]
+    _, out, _ = run_script(capsys, runs[1])
+    assert "bits" not in out
+
+
 def test_a_reference_without_scores(three, capsys):
     code, out, _ = run_script(capsys, three[2], three[0])
     assert code == 0

@@ -10,11 +10,13 @@ from dsl import tables as rendered
 from scripts.comparing import accuracies
 
 # Where a run reads and writes, and what it prints: no part of a comparison.
+# Corpora are told apart by their texts, not by how they were asked for.
 IGNORED = {
     "name",
     "train_dir",
     "load_model",
     "data_dir",
+    "corpus",
     "download",
     "produce",
     "print_every",
@@ -83,8 +85,13 @@ def overview(runs):
         (key, lambda run, key=key: _setting(run["config"]["settings"], key))
         for key in differing([run["config"]["settings"] for run in runs])
     ]
+    several = len({_corpus(run) for run in runs} - {"-"}) > 1
+    corpora = [_CORPUS] if several else []
+    finished = [run["record"] for run in runs if run["record"] is not None]
+    if any(map(rendered.is_of_characters, finished)):
+        figures = [*figures, _BITS]
     return rendered.table(
-        runs, [_NAME, *settings, *_REACHED, *figures, _SECONDS]
+        runs, [_NAME, *corpora, *settings, *_REACHED, *figures, _SECONDS]
     )
 
 
@@ -300,18 +307,27 @@ def _check_texts(first, run):
         )
     if (b["sentence"] != a["sentence"]).any():
         raise ValueError(f"its sentences end elsewhere than those of {name}.")
-    hashes = _test_sha256(first), _test_sha256(run)
-    if None not in hashes and hashes[0] != hashes[1]:
-        raise ValueError(f"its test text is another one than that of {name}.")
+    hashes = _sha256(first), _sha256(run)
+    if None in (hashes[0].get("test"), hashes[1].get("test")):
+        return
+    # Where words were replaced, what was scored depends on which ones.
+    for key, what in (("test", "test text"), ("vocabulary", "vocabulary")):
+        if hashes[0].get(key) != hashes[1].get(key):
+            raise ValueError(f"its {what} is another one than that of {name}.")
 
 
-def _test_sha256(run):
+def _sha256(run):
     hashes = run["config"].get("data_sha256")
-    return str(hashes["test"]) if _has_test(hashes) else None
+    return hashes if isinstance(hashes, dict) else {}
 
 
-def _has_test(hashes):
-    return isinstance(hashes, dict) and hashes.get("test") is not None
+def _corpus(run):
+    """The name of a run's corpus, "-" if the run does not tell."""
+    data = run["config"].get("data") or {}
+    name = data.get("name") if isinstance(data, dict) else None
+    if name is None and run["record"] is not None:
+        name = run["record"]["corpus"]
+    return "-" if name is None else _cell(str(name))
 
 
 def _setting(settings, key):
@@ -377,6 +393,7 @@ _EACH = (
     lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
 )
 _NAME = ("run", lambda run: _cell(run["name"]))
+_CORPUS = ("corpus", _corpus)
 _REACHED = (
     ("state", _state),
     ("epochs", lambda run: str(len(run["epochs"]))),
@@ -386,6 +403,7 @@ _PERPLEXITIES = (
     ("test perplexity, greedy", _of_record(rendered.greedy_perplexity)),
     ("test, sampled mean ± sd", _of_record(rendered.sampled_perplexity)),
 )
+_BITS = ("test bits per character", _of_record(rendered.bits_per_character))
 _ACCURACIES = (
     ("best valid accuracy, %", accuracies.best_valid),
     ("test accuracy, greedy", _of_record(accuracies.test)),
