@@ -178,11 +178,12 @@ class RunFolder:
         except results.ResultError as error:
             raise RunError(str(error)) from error
 
-    def settings(self, known):
+    def settings(self, known, optional=()):
         """Reads the settings of the run from its configuration.
 
         Args:
             known: Names of the settings that there must be.
+            optional: Names of those of them that an older run may lack.
 
         Returns:
             Dict of settings.
@@ -191,7 +192,8 @@ class RunFolder:
             RunError: As `config`; or if the settings are others.
         """
         config = self.config()
-        differing = sorted(set(config["settings"]) ^ set(known))
+        saved = set(config["settings"])
+        differing = sorted((saved ^ set(known)) - (set(optional) - saved))
         if differing:
             raise RunError(
                 f"{self.path / 'config.json'}: its settings are not those of "

@@ -149,7 +149,7 @@ def inspect(args):
     from dsl import runs, startup
 
     run = runs.RunFolder(args.load_model)
-    saved = run.settings(settings.of_run(args))
+    saved = run.settings(settings.of_run(args), settings.optional())
     source = run.path / "config.json"
     loaded = settings.from_saved(saved, args, source)
     corpus = read_corpus(loaded)

@@ -64,6 +64,14 @@ def effective(saved):
     return {key: value for key, value in saved.items() if key not in unread}
 
 
+def optional():
+    """The names of the settings that an older run may lack.
+
+    What came later changes nothing where it is left out.
+    """
+    return [key for key, value in vars(parse_args([])).items() if value is None]
+
+
 def reference(args, corpus_name):
     """What the settings are held to.
 

@@ -179,6 +179,17 @@ def test_a_configuration_that_cannot_be_read(text, reason, folder):
     assert one_line(error) == f"{path}: {reason}"
 
 
+def test_an_older_run_may_lack_what_came_later(folder):
+    known = [*SETTINGS, "later", "needed"]
+    with pytest.raises(runs.RunError, match="differing: needed.$"):
+        folder.settings(known, DATA, optional=["later"])
+    found = folder.settings(known, DATA, optional=["later", "needed"])
+    assert found == SETTINGS
+    # What a program does not know is no older run's.
+    with pytest.raises(runs.RunError, match="differing: lamda.$"):
+        folder.settings(["seed"], DATA, optional=["lamda"])
+
+
 def test_a_run_on_other_data_is_refused(folder):
     for data in ({}, {**DATA, "test": "3d"}):
         with pytest.raises(runs.RunError) as error:
