@@ -5,7 +5,6 @@ right after word w_{t-k}. So word t is connected to word t - k, k the look-back
 distance; k = 1 is the previous word, and 0 stands for a choice not known.
 """
 
-import collections
 import dataclasses
 import itertools
 import operator
@@ -87,41 +86,6 @@ def split_sentences(words, look_back, end=EOS):
         cut(words, look_back, start, stop)
         for start, stop in itertools.pairwise(bounds)
     ]
-
-
-def summary(words, look_back, num_actions, top=5, min_count=20):
-    """The words that most often take each distance beyond the previous word.
-
-        share(k, w) = #(w_t = w and k_t = k) / #(w_t = w)
-
-    Args:
-        words: As for `split_sentences`; words of distance 0 are left out.
-        look_back: As for `split_sentences`.
-        num_actions: K, the largest distance.
-        top: Words a distance.
-        min_count: How often a word must occur to be listed.
-
-    Returns:
-        List of `(k, word, share, count)` for k = 2..K in order, largest share
-        first, with count = #(w_t = w); words of share 0 are left out.
-
-    Raises:
-        ValueError: As `split_sentences`, or if a distance is beyond K, or if
-            a count is below 1.
-    """
-    check_count("top", top, "the number of words a distance")
-    check_count("min_count", min_count, "the least count of a word")
-    words, look_back = checked(words, look_back, num_actions)
-    known = [pair for pair in zip(look_back, words, strict=True) if pair[0]]
-    counts = collections.Counter(word for _, word in known)
-    found = [
-        (k, word, taken / counts[word], counts[word])
-        for (k, word), taken in collections.Counter(known).items()
-        if k > 1 and counts[word] >= min_count
-    ]
-    found.sort(key=lambda row: (row[0], -row[2], -row[3], row[1]))
-    by_distance = itertools.groupby(found, key=operator.itemgetter(0))
-    return [row for _, rows in by_distance for row in list(rows)[:top]]
 
 
 def as_text(sentence, color=True, width=80):

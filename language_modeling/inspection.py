@@ -1,5 +1,6 @@
 """What a trained model does on a text, and which words it connects."""
 
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from dsl.datasets import EOS, UNKNOWN, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
-from language_modeling import building, experiment
+from language_modeling import building, experiment, findings
 
 
 def texts_to_show(args, corpus, log):
@@ -46,6 +47,9 @@ def show(args, model, texts, corpus, log):
         corpus: The corpus that the model was trained on.
         log: Function that takes a line.
     """
+    # A text of the user's may have the name of a split.
+    of_corpus = args.text is None
+    true = (of_corpus and corpus.true_perplexity) or {}
     rows, shown = [], None
     for name, (tokens, unknown) in texts.items():
         for protocol in protocols(args, tokens):
@@ -53,16 +57,26 @@ def show(args, model, texts, corpus, log):
             measured, scores = experiment.measure(args, model, tokens)
             measured |= experiment.bits(scores, corpus, unknown)
             rows.append(
-                {"text": name, "protocol": protocol, "measured": measured}
+                {
+                    "text": name,
+                    "protocol": protocol,
+                    "measured": measured,
+                    "true": true.get(name),
+                }
             )
             found = experiment.perplexities(measured)
             log(f"{printable(name)}, {protocol}: {found}")
             if protocol == "stream":
-                shown = tokens, scores
+                shown = name, tokens, scores["look_back"].ravel()
     log("")
-    log(tables.table(rows, _COLUMNS))
+    log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
     if building.chooses(args):
-        show_connections(args, *shown, corpus.vocabulary, log)
+        name, tokens, look_back = shown
+        words = [corpus.vocabulary[token] for token in tokens[:-1]]
+        show_connections(args, words, look_back, log)
+        findings.significant(words, look_back, args.n_actions, log)
+        if of_corpus:
+            findings.of_grammar(corpus, name, look_back, args.n_actions, log)
 
 
 def protocols(args, tokens):
@@ -115,10 +129,8 @@ def read_text(path, vocabulary, log):
     return np.array(known, "int32"), len(unknown)
 
 
-def show_connections(args, tokens, scores, vocabulary, log):
+def show_connections(args, words, look_back, log):
     """Which past word each word was connected to, by greedy actions."""
-    words = [vocabulary[token] for token in tokens[:-1]]
-    look_back = scores["look_back"].ravel()
     sentences = connections.split_sentences(words, look_back)
     whole = [s for s in sentences if len(s.words) > 1][: args.sentences]
     color = sys.stdout.isatty()
@@ -128,11 +140,6 @@ def show_connections(args, tokens, scores, vocabulary, log):
     for sentence in whole:
         log("")
         log(connections.as_text(sentence, color, width))
-    log("")
-    taken = connections.summary(words, look_back, args.n_actions)
-    if taken:
-        log("words that most often look further back than one word")
-        log(tables.table(taken, _SUMMARY))
     if args.figure is not None:
         if not whole:
             raise RunError(
@@ -144,11 +151,18 @@ def show_connections(args, tokens, scores, vocabulary, log):
 
 
 def _cell(key, pattern="{:.2f}"):
-    def cell(row):
-        value = row["measured"].get(key)
-        return "-" if value is None else pattern.format(value)
+    return lambda row: _number(row["measured"].get(key), pattern)
 
-    return cell
+
+def _number(value, pattern):
+    return "-" if value is None else pattern.format(value)
+
+
+def _excess(row):
+    """log of the perplexity over the true one, a Kullback-Leibler distance."""
+    if row["true"] is None:
+        return None
+    return math.log(row["measured"]["perplexity"] / row["true"])
 
 
 _COLUMNS = (
@@ -162,9 +176,8 @@ _COLUMNS = (
     ("random, same shares", _cell("perplexity_random_mean")),
     ("tokens", _cell("tokens", "{}")),
 )
-_SUMMARY = (
-    ("distance", lambda row: str(row[0])),
-    ("word", lambda row: row[1]),
-    ("share", lambda row: f"{row[2]:.2f}"),
-    ("times", lambda row: str(row[3])),
+# Of a corpus whose distribution is known.
+_TRUE = (
+    ("true", lambda row: _number(row["true"], "{:.2f}")),
+    ("nats a word above it", lambda row: _number(_excess(row), "{:.3f}")),
 )

@@ -76,26 +76,6 @@ def test_distances_that_do_not_fit_are_refused(look_back, message):
         connections.split_sentences(["a", "b"], look_back)
 
 
-def test_summary_ranks_words_by_their_share_of_each_distance():
-    words = list("xxxxyyyyzzzzr")
-    look_back = [2, 2, 2, 1, 2, 2, 3, 0, 1, 1, 3, 3, 2]
-    found = connections.summary(words, look_back, 4, top=2, min_count=3)
-    assert found == [
-        (2, "x", 3 / 4, 4),
-        (2, "y", 2 / 3, 3),
-        (3, "z", 2 / 4, 4),
-        (3, "y", 1 / 3, 3),
-    ]
-    assert connections.summary(words, look_back, 3, top=1, min_count=1) == [
-        (2, "r", 1.0, 1),
-        (3, "z", 0.5, 4),
-    ]
-    with pytest.raises(ValueError, match="beyond `num_actions`. Received: 3"):
-        connections.summary(words, look_back, 2)
-    with pytest.raises(ValueError, match="`top` is the number"):
-        connections.summary(words, look_back, 3, top=0)
-
-
 def test_text_names_distance_and_target_below_each_word():
     assert connections.as_text(SECOND, color=False).splitlines() == [
         "b c <eos> │ d     e f   g h   <eos>",

@@ -182,12 +182,12 @@ def test_a_configuration_that_cannot_be_read(text, reason, folder):
 def test_an_older_run_may_lack_what_came_later(folder):
     known = [*SETTINGS, "later", "needed"]
     with pytest.raises(runs.RunError, match="differing: needed.$"):
-        folder.settings(known, DATA, optional=["later"])
-    found = folder.settings(known, DATA, optional=["later", "needed"])
+        folder.settings(known, optional=["later"])
+    found = folder.settings(known, optional=["later", "needed"])
     assert found == SETTINGS
     # What a program does not know is no older run's.
     with pytest.raises(runs.RunError, match="differing: lamda.$"):
-        folder.settings(["seed"], DATA, optional=["lamda"])
+        folder.settings(["seed"], optional=["lamda"])
 
 
 def test_a_run_on_other_data_is_refused(folder):

@@ -1,0 +1,95 @@
+"""The tables of what the connections of a text have in common."""
+
+import math
+import types
+
+import numpy as np
+import pytest
+from run_folders import cells
+
+from dsl.datasets import generated
+from language_modeling import findings, inspection
+
+pytestmark = pytest.mark.backend
+
+# "c" is connected to the word before the last wherever that one is "a".
+WORDS = ["x", "y"] + ["a", "e", "c"] * 30 + ["d", "e", "c"] * 30
+LOOK_BACK = [1, 1] + [1, 1, 2] * 30 + [1, 1, 1] * 30
+ARCS = {"test": np.array([0, 0, 1, 2, 0, 3, 2])}
+
+
+def said(show, *arguments):
+    lines = []
+    show(*arguments, lines.append)
+    return "\n".join(lines)
+
+
+def test_words_and_pairs_that_are_significant():
+    text = said(findings.significant, WORDS, LOOK_BACK, 2)
+    _, words, pairs = text.split("\nwords that look ")
+    assert words.startswith("further back than words do on average: 1 of 4 ")
+    assert cells(words)[2][:6] == ["2", "c", "0.50", "0.17", "3.0", "60"]
+    assert pairs.startswith("back at one word more than at others: 1 of 2 ")
+    assert cells(pairs)[2][:7] == ["2", "c", "a", "1.00", "0.50", "2.0", "30"]
+
+
+def test_where_nothing_was_tested_nothing_is_said():
+    assert said(findings.significant, WORDS[:9], LOOK_BACK[:9], 2) == ""
+    text = said(
+        findings.significant, ["a", "b"] * 50, [1, 2] * 25 + [1] * 50, 2
+    )
+    assert "tests are significant" in text
+
+
+@pytest.fixture
+def corpus(monkeypatch):
+    """A stand-in for the generated corpus, of one short text."""
+    monkeypatch.setattr(generated, "SHA256", {"test": "1f"})
+    monkeypatch.setattr(generated, "load_with_arcs", lambda: (None, ARCS))
+    return types.SimpleNamespace(sha256={"test": "1f"})
+
+
+def test_connections_beside_those_of_the_grammar(corpus):
+    look_back = [1, 1, 2, 2, 1, 3]
+    text = said(findings.of_grammar, corpus, "test", look_back, 3)
+    assert "\nconnections to the word that a word hangs on" in text
+    read, ahead = (
+        [row[1:] for row in cells(text) if row[0] == f"the {name}"]
+        for name in ("word read", "next word")
+    )
+    # Of 0 0 1 2 0 3, and one step nearer of the words to come: 0 0 1 0 2 1.
+    assert [row[:3] for row in read] == [
+        ["2", "2", "1"],
+        ["3", "1", "1"],
+        ["2 to 3", "3", "2"],
+    ]
+    assert [row[4:] for row in read] == [
+        ["50.0", "16.7", "1", "100.0"],
+        ["100.0", "16.7", "1", "100.0"],
+        ["66.7", "16.7", "2", "100.0"],
+    ]
+    assert [row[:3] for row in ahead] == [
+        ["2", "2", "0"],
+        ["3", "1", "0"],
+        ["2 to 3", "3", "0"],
+    ]
+    assert read[2][3] == "0.5 ± 0.6"
+    # With two states there is but one distance.
+    text = said(findings.of_grammar, corpus, "test", [1, 1, 2, 2, 1, 2], 2)
+    assert len(cells(text)) == 4
+
+
+@pytest.mark.parametrize("name", ["valid", "my.txt"])
+def test_of_another_text_nothing_is_known(corpus, name):
+    assert said(findings.of_grammar, corpus, name, LOOK_BACK, 2) == ""
+    corpus.sha256["test"] = "2e"
+    assert said(findings.of_grammar, corpus, "test", LOOK_BACK, 2) == ""
+
+
+def test_the_distance_to_the_true_perplexity():
+    rows = [
+        {"measured": {"perplexity": 2.0 * math.e}, "true": 2.0},
+        {"measured": {"perplexity": 9.0}, "true": None},
+    ]
+    found = [[cell(row) for _, cell in inspection._TRUE] for row in rows]
+    assert found == [["2.00", "1.000"], ["-", "-"]]
