@@ -23,6 +23,10 @@ PACK = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}
 SPLITS = tuple(TEXTS)
 
 
+# What each test is without.
+SHARED = os.environ.get("DSL_DATA_DIR")
+
+
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch):
     monkeypatch.delenv("DSL_DATA_DIR", raising=False)
@@ -56,8 +60,8 @@ def words(corpus, split):
 
 
 def shared(name):
-    folder = Path(os.environ.get("DSL_DATA_DIR", ""), name)
-    if not os.environ.get("DSL_DATA_DIR") or not folder.is_dir():
+    folder = Path(SHARED or "", name)
+    if not SHARED or not folder.is_dir():
         if os.environ.get("CI") == "true":
             pytest.fail("$DSL_DATA_DIR must hold the corpora where CI=true")
         pytest.skip("$DSL_DATA_DIR does not hold the corpora")
