@@ -12,10 +12,12 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dsl.datasets import (
     DataError,
+    characters,
     folders,
     generated,
     language_model_corpus,
@@ -136,6 +138,22 @@ def test_real_ids(real):
 def test_real_segments(real, split, count):
     rows = dataset_streams.batch(getattr(real[0], split), 20)
     assert dataset_streams.count_segments(rows, 35) == count
+
+
+def test_real_characters(real):
+    """As Kim et al. count them: 51, and 19 in the longest word."""
+    words = real[0].vocabulary
+    alphabet = characters.alphabet(words)
+    assert len(alphabet) == 51 and alphabet[-1] == "z" and "N" in alphabet
+    spelling = characters.spell(words, alphabet)
+    assert spelling.shape == (10_000, 21)
+    lengths = np.count_nonzero(spelling, axis=1)
+    assert words[np.argmax(lengths)] == "tele-communications"
+    # What a row of 21 does to windows of 7.
+    assert np.sum(lengths > 21 - 7) == 302
+    rows = dataset_streams.batch(real[0].train, 20)
+    segments = dataset_streams.Segments(rows, 35)
+    assert dataset_streams.DistinctWords(segments).most == 398
 
 
 def test_real_hashes(real):

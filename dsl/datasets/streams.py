@@ -104,6 +104,40 @@ class Segments:
         ]
 
 
+class DistinctWords:
+    """Segments that name each of their words once.
+
+    Inputs are a dict of `words`, the distinct ids of the segment, ascending,
+    int32 `(n,)`, and `tokens`, int32 `(batch, length)`, with `words[tokens]`
+    the inputs as they were. As many words as any segment has make all of one
+    shape; where there are fewer, id 0 follows, which nothing points to.
+
+    Args:
+        segments: The `Segments`.
+
+    Example:
+        >>> segments = Segments(np.array([[7, 5, 7, 5, 5]]), 2)
+        >>> x, y = DistinctWords(segments)[1]
+        >>> x["words"].tolist(), x["tokens"].tolist(), y.tolist()
+        ([5, 7], [[1, 0]], [[5, 5]])
+    """
+
+    def __init__(self, segments: Segments):
+        self.segments = segments
+        self.most = max((len(np.unique(x)) for x, _ in segments), default=0)
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def __getitem__(self, index: int) -> tuple[dict, np.ndarray]:
+        """(inputs, targets) of one segment."""
+        inputs, targets = self.segments[index]
+        words, tokens = np.unique(inputs, return_inverse=True)
+        tokens = tokens.reshape(inputs.shape).astype(np.int32)
+        words = np.pad(words, (0, self.most - len(words)))
+        return {"words": words, "tokens": tokens}, targets
+
+
 def _require_positive(name: str, value: int) -> None:
     """Raises ValueError unless the value is a whole number above 0."""
     whole = isinstance(value, int | np.integer)
