@@ -5,10 +5,13 @@ import importlib
 _HOMES = {
     "AttentionLSTM": "dsl.layers",
     "AttentionLSTMCell": "dsl.cells",
+    "CharacterEmbedding": "dsl.layers",
+    "CharacterEncoder": "dsl.layers",
     "DynamicSkipLSTM": "dsl.layers",
     "DynamicSkipLSTMCell": "dsl.cells",
     "FixedSkipLSTM": "dsl.layers",
     "FixedSkipLSTMCell": "dsl.cells",
+    "Highway": "dsl.layers",
     "LSTM": "dsl.layers",
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",

@@ -15,6 +15,9 @@ from dsl.seeds import spread
 class StreamScorer(keras.Model):
     """Scores text under a language model, carrying states along.
 
+    Words that are made of their characters are encoded when it is made, each
+    once.
+
     Args:
         language_model: A built `dsl.LanguageModel`.
         batch_size: Number of streams; equal streams give several samples.
@@ -42,17 +45,29 @@ class StreamScorer(keras.Model):
         self.language_model = language_model
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.action_selection = action_selection
+        self.vectors = None
+        vectors = language_model.encode_words()
+        if vectors is not None:
+            # A weight: a constant would be compiled into the program.
+            self.vectors = self.add_weight(
+                shape=vectors.shape,
+                name="vectors",
+                initializer=lambda *_, **__: vectors,
+                trainable=False,
+            )
 
     def build(self, shapes):
         self.carried.build()
 
     def call(self, words, training=False):
+        vectors = self.vectors
         outputs = self.language_model(
             words["tokens"],
             states=self.carried.read(),
             training=False,
             action_selection=self.action_selection,
             look_back=words.get("look_back"),
+            vectors=None if vectors is None else ops.copy(vectors),
         )
         self.carried.write(outputs["states"])
         look_back = outputs["policy"].get(

@@ -49,3 +49,13 @@ class GateOrthogonal(keras.initializers.Initializer):
 
     def get_config(self):
         return {"seed": self.seed}
+
+
+def again(initializer):
+    """The initializer for one more weight.
+
+    Keras fixes the draw of an unseeded initializer when it is made; a clone
+    draws anew. A seed generator must not be cloned: it goes on by itself.
+    """
+    unseeded = initializer.get_config().get("seed", 0) is None
+    return initializer.clone() if unseeded else initializer

@@ -43,7 +43,9 @@ class StreamTrainer(keras.Model):
         seed: Of the draws for `look_back_shares`.
 
     Call arguments:
-        tokens: Word ids, int32 `(batch_size, time)`.
+        tokens: Word ids, int32 `(batch_size, time)`; or a dict of `words`,
+            distinct ids `(n,)`, each of which is embedded once, and `tokens`,
+            the place of each word among them.
 
     Returns:
         What the language model returns and, where distances were imposed,
@@ -117,6 +119,10 @@ class StreamTrainer(keras.Model):
         return getattr(top, "num_actions", 1)
 
     def call(self, tokens, training=False):
+        vectors = None
+        if isinstance(tokens, dict):
+            vectors = self.language_model.embedding(tokens["words"])
+            tokens = tokens["tokens"]
         look_back = self._imposed(ops.shape(tokens)) if training else None
         outputs = self.language_model(
             tokens,
@@ -125,6 +131,7 @@ class StreamTrainer(keras.Model):
             num_rollouts=self.num_rollouts,
             task_rollouts=self.task_rollouts,
             look_back=look_back,
+            vectors=vectors,
         )
         if training:
             self.carried.write(outputs["states"])

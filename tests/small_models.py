@@ -34,8 +34,18 @@ def random_weights(seed=42, num_actions=ACTIONS):
     }
 
 
-def build(weights=None, num_actions=ACTIONS, dropout=0.0, cls=None, **options):
-    """The model; `options` are the top layer's."""
+def build(
+    weights=None,
+    num_actions=ACTIONS,
+    dropout=0.0,
+    cls=None,
+    embedding=None,
+    **options,
+):
+    """The model; `options` are the top layer's.
+
+    An `embedding` that is no table keeps its weights.
+    """
     sequences = {"return_sequences": True, "return_state": True}
     options = {"skip_weight": 0.3, "seed": 5, **options}
     layers = [
@@ -50,7 +60,12 @@ def build(weights=None, num_actions=ACTIONS, dropout=0.0, cls=None, **options):
         ),
     ]
     model = (cls or dsl.LanguageModel)(
-        WORDS, layers, EMBEDDING, dropout=dropout, seed=3
+        WORDS,
+        layers,
+        EMBEDDING if embedding is None else None,
+        dropout=dropout,
+        seed=3,
+        embedding=embedding,
     )
     model.build((BATCH, STEPS))
     if weights is None:
@@ -64,7 +79,8 @@ def set_weights(model, weights):
     lower, upper = model.recurrent_layers
     cases.set_weights(lower, weights["lower"])
     cases.set_weights(upper, weights["upper"])
-    model.embedding.embeddings.assign(weights["embedding"])
+    if model.embedding_units is not None:
+        model.embedding.embeddings.assign(weights["embedding"])
     model.softmax_kernel.assign(weights["softmax_kernel"])
     model.softmax_bias.assign(weights["softmax_bias"])
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dsl.cells.lstm import dense
+from dsl.initializers import again
 from dsl.models import stack
 from dsl.seeds import spread
 
@@ -16,21 +17,25 @@ class LanguageModel(keras.Model):
         x = dropout(layer(x))         for each recurrent layer
         log p(w_{t+1} | ...) ~ x W + b
 
-    Embedding and softmax weights are separate. The recurrent states are
-    arguments and results: the model keeps nothing between calls.
+    E is a table of word vectors, or made of the words' characters. Embedding
+    and softmax weights are separate. The recurrent states are arguments and
+    results: the model keeps nothing between calls.
 
     Args:
         vocabulary_size: Number of words.
         layers: Recurrent layers, bottom first, each with
             `return_sequences=True` and `return_state=True`. The last one may
             return its policy (`dsl.DynamicSkipLSTM`).
-        embedding_units: Width of the word vectors.
+        embedding_units: Width of the word vectors, None with an `embedding`.
         dropout: Rate on the word vectors and after each recurrent layer,
             drawn anew at each position (Zaremba et al. 2014).
         initializer: For embedding, softmax weights and softmax bias. An
             integer as its seed gives all three the same draw; a
             `keras.random.SeedGenerator` gives each its own.
         seed: Seed of the dropout.
+        embedding: Layer from word ids to vectors of `output_dim`, in place of
+            a table, such as `dsl.CharacterEmbedding`; what it puts out is not
+            dropped (Kim et al. 2016).
 
     Call arguments:
         tokens: Word ids, int32 `(batch, time)`.
@@ -44,6 +49,8 @@ class LanguageModel(keras.Model):
         action_selection: Passed to the top layer.
         look_back: Optional distances that the top layer is to take, integer
             `(batch, time)`; 0 leaves the choice to it.
+        vectors: Optional vectors that `tokens` number, float `(words,
+            features)`, in place of E: words that were embedded once.
 
     Returns:
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
@@ -52,6 +59,10 @@ class LanguageModel(keras.Model):
         `policy` (dict, empty for a plain model) and `observed`, the agent's
         e_t = [x_t ; h_{t-1}], `(rollouts * batch, time, features + units)`
         (None for a plain model).
+
+    Raises:
+        ValueError: If the layers do not fit, or there is not one of
+            `embedding_units` and `embedding`.
 
     Example:
         >>> layer = keras.layers.LSTM(
@@ -68,46 +79,56 @@ class LanguageModel(keras.Model):
         self,
         vocabulary_size,
         layers,
-        embedding_units,
+        embedding_units=None,
         dropout=0.0,
         initializer="uniform",
         seed=None,
+        embedding=None,
         **kwargs,
     ):
         stack.check_layers(layers)
+        if (embedding is None) == (embedding_units is None):
+            raise ValueError(
+                "`embedding_units` is the width of word vectors, and "
+                "`embedding` what makes them: one of both must be given. "
+                f"Received: {embedding_units!r} and {embedding!r}"
+            )
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.embedding_units = embedding_units
         self.dropout = dropout
         self.seed = seed
         self.initializer = keras.initializers.get(initializer)
-        self.embedding = keras.layers.Embedding(
+        self.embedding = embedding or keras.layers.Embedding(
             vocabulary_size,
             embedding_units,
             embeddings_initializer=self.initializer,
             name="embedding",
         )
         self.recurrent_layers = list(layers)
+        rates = [dropout] * (len(self.recurrent_layers) + 1)
+        if embedding is not None:
+            rates[0] = 0.0
         self.dropouts = [
-            keras.layers.Dropout(dropout, seed=one)
-            for one in spread(seed, len(self.recurrent_layers) + 1)
+            keras.layers.Dropout(rate, seed=one)
+            for rate, one in zip(rates, spread(seed, len(rates)), strict=True)
         ]
 
     def build(self, tokens_shape=None):
         self.embedding.build(tokens_shape)
-        features = self.embedding_units
+        features = self.embedding.output_dim
         for layer in self.recurrent_layers:
             layer.build((None, None, features))
             features = layer.cell.output_size
         self.softmax_kernel = self.add_weight(
             shape=(features, self.vocabulary_size),
             name="softmax_kernel",
-            initializer=_again(self.initializer),
+            initializer=again(self.initializer),
         )
         self.softmax_bias = self.add_weight(
             shape=(self.vocabulary_size,),
             name="softmax_bias",
-            initializer=_again(self.initializer),
+            initializer=again(self.initializer),
         )
 
     @property
@@ -122,6 +143,16 @@ class LanguageModel(keras.Model):
             for size in self.state_sizes
         ]
 
+    def encode_words(self):
+        """The vectors of all words, for `vectors`, where that saves work.
+
+        Returns:
+            Float `(vocabulary_size, features)`, or None for an embedding that
+            is a table already.
+        """
+        all_vectors = getattr(self.embedding, "all_vectors", None)
+        return None if all_vectors is None else all_vectors()
+
     def call(
         self,
         tokens,
@@ -131,10 +162,15 @@ class LanguageModel(keras.Model):
         task_rollouts=None,
         action_selection=None,
         look_back=None,
+        vectors=None,
     ):
         if states is None:
             states = self.initial_states(ops.shape(tokens)[0])
-        x = self.dropouts[0](self.embedding(tokens), training=training)
+        if vectors is None:
+            x = self.embedding(tokens)
+        else:
+            x = ops.take(vectors, tokens, axis=0)
+        x = self.dropouts[0](x, training=training)
         found = stack.run(
             self.recurrent_layers,
             x,
@@ -167,31 +203,22 @@ class LanguageModel(keras.Model):
         return dense(hidden, self.softmax_kernel) + self.softmax_bias
 
     def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        is_table = self.embedding_units is not None
         return {
             **super().get_config(),
             "vocabulary_size": self.vocabulary_size,
-            "layers": [
-                keras.saving.serialize_keras_object(layer)
-                for layer in self.recurrent_layers
-            ],
+            "layers": [serialize(layer) for layer in self.recurrent_layers],
             "embedding_units": self.embedding_units,
             "dropout": self.dropout,
             "initializer": keras.initializers.serialize(self.initializer),
             "seed": self.seed,
+            "embedding": None if is_table else serialize(self.embedding),
         }
 
     @classmethod
     def from_config(cls, config):
-        layers = config.pop("layers")
-        layers = [keras.saving.deserialize_keras_object(x) for x in layers]
-        return cls(layers=layers, **config)
-
-
-def _again(initializer):
-    """The initializer for one more weight.
-
-    Keras fixes the draw of an unseeded initializer when it is made; a clone
-    draws anew. A seed generator must not be cloned: it goes on by itself.
-    """
-    unseeded = initializer.get_config().get("seed", 0) is None
-    return initializer.clone() if unseeded else initializer
+        restore = keras.saving.deserialize_keras_object
+        layers = [restore(layer) for layer in config.pop("layers")]
+        embedding = restore(config.pop("embedding", None))
+        return cls(layers=layers, embedding=embedding, **config)
