@@ -252,11 +252,17 @@ _ACCURACIES: Columns = (
 
 
 def model_in_words(record: Record) -> str:
-    """The model of a record, and how its agent learned.
+    """The model of a record, how its agent learned, and what it reads.
 
     Args:
         record: A record, as `load` returns it.
     """
+    words = _layers_in_words(record)
+    return f"{words}, characters" if record["settings"].get("char") else words
+
+
+def _layers_in_words(record):
+    """The recurrent layers of a record, and how their agent learned."""
     settings = record["settings"]
     parts = [f"K={settings.get('n_actions')}", f"λ={settings.get('lamda')}"]
     if record["model"] == "attention":

@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from language_modeling import settings  # noqa: E402
+from language_modeling import character_flags, settings  # noqa: E402
 from scripts import program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
@@ -70,7 +70,9 @@ def train_in(run, args, corpus):
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import building, experiment
 
-    model = building.build_model(args, len(corpus.vocabulary))
+    model = building.build_model(
+        args, len(corpus.vocabulary), corpus.vocabulary
+    )
     trainer = building.build_trainer(args, model)
     log_line(f"{args.model}: {model.count_params():,} parameters")
     epochs = train_epochs(run, args, trainer, corpus)
@@ -133,15 +135,16 @@ def check_lengths(args, corpus):
 def check_size(args, words):
     """Raises a RunError if weights and past states exceed the memory."""
     units, policy = args.rnn_size, args.policy_units
-    weights = 2 * words * units + args.rnn_layers * 8 * units**2
+    weights = words * units + args.rnn_layers * 8 * units**2
+    weights += character_flags.count_weights(args, words)
     states = args.batch_size * units * (args.n_actions + args.rnn_layers)
     if args.model == "dynamic_skip":
         weights += policy * (2 * units + args.n_actions)
+    named = "--rnn_size, --rnn_layers, --n_actions and --policy_units"
+    if args.char:
+        named = f"--kernel_features, --highway_layers, {named}"
     # Each weight and its gradient, and h beside c, in float32.
-    program.check_memory(
-        4 * (2 * weights + 2 * states),
-        "--rnn_size, --rnn_layers, --n_actions and --policy_units",
-    )
+    program.check_memory(4 * (2 * weights + 2 * states), named)
 
 
 def inspect(args):
@@ -165,7 +168,9 @@ def inspect(args):
             f"--model {loaded.model} with --n_actions {loaded.n_actions}"
         )
     texts = inspection.texts_to_show(loaded, corpus, log_line)
-    model = building.build_model(loaded, len(corpus.vocabulary))
+    model = building.build_model(
+        loaded, len(corpus.vocabulary), corpus.vocabulary
+    )
     found = run.load_best(model)
     say(f"{run.path}: best weights, of epoch {found['epoch']}")
     inspection.show(loaded, model, texts, corpus, log_line)

@@ -4,13 +4,20 @@ import keras
 
 import dsl
 from dsl import stream_trainer
+from dsl.datasets import characters
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
 
 
-def build_model(args, vocabulary_size):
-    """The model: plain LSTM layers, on top a plain or a dynamic one."""
+def build_model(args, vocabulary_size, words=None):
+    """The model: plain LSTM layers, on top a plain or a dynamic one.
+
+    Args:
+        args: The settings.
+        vocabulary_size: Number of words.
+        words: The word of each id, which --char spells.
+    """
     start, *seeds = spread(args.seed, 2 + args.rnn_layers)
     # A seed generator makes each weight a draw of its own.
     uniform = keras.initializers.RandomUniform(
@@ -54,7 +61,8 @@ def build_model(args, vocabulary_size):
     model = dsl.LanguageModel(
         vocabulary_size,
         layers,
-        embedding_units=args.rnn_size,
+        embedding_units=None if args.char else args.rnn_size,
+        embedding=spelled(args, words, uniform) if args.char else None,
         dropout=args.dropout,
         initializer=uniform,
         seed=seeds[-1],
@@ -62,6 +70,26 @@ def build_model(args, vocabulary_size):
     )
     model.build((args.batch_size, args.num_unroll_steps))
     return model
+
+
+def spelled(args, words, initializer):
+    """What reads words as characters, from its settings."""
+    if words is None:
+        raise ValueError("a model of characters needs `words`. Received: None")
+    alphabet = characters.alphabet(words)
+    return dsl.CharacterEmbedding(
+        characters.spell(words, alphabet, args.max_word_length),
+        dsl.CharacterEncoder(
+            len(alphabet),
+            args.char_embed_size,
+            widths=args.kernels,
+            feature_maps=args.kernel_features,
+            highway_layers=args.highway_layers,
+            initializer=initializer,
+            name="character_encoder",
+        ),
+        name="embedding",
+    )
 
 
 def build_trainer(args, model):

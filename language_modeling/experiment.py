@@ -71,8 +71,7 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         margin=args.decay_when,
         floor=args.lr_threshold,
     )
-    rows = streams.batch(corpus.train, args.batch_size)
-    segments = streams.Segments(rows, args.num_unroll_steps)
+    batches = segments(args, corpus.train)
 
     def finish_epoch(trained):
         started = time.perf_counter()
@@ -92,7 +91,7 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
     training.fit(
         trainer,
         trainer.language_model,
-        lambda epoch: segments,
+        lambda epoch: batches,
         finish_epoch,
         schedule,
         run,
@@ -105,6 +104,22 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         on_epoch=on_epoch,
     )
     return progress.entries
+
+
+def segments(args, tokens):
+    """The batches of an epoch.
+
+    Args:
+        args: The settings.
+        tokens: Word ids of the training text.
+
+    Returns:
+        Sequence of pairs of inputs and targets.
+    """
+    rows = streams.batch(tokens, args.batch_size)
+    found = streams.Segments(rows, args.num_unroll_steps)
+    # Encoding a word costs more than finding it among the others.
+    return streams.DistinctWords(found) if args.char else found
 
 
 def summary(args, trained, valid_perplexity):

@@ -3,7 +3,7 @@
 import argparse
 
 from dsl import choices
-from language_modeling import presets
+from language_modeling import character_flags, presets
 from scripts import command_line, shared_flags
 
 
@@ -35,6 +35,7 @@ def make_parser(source=None):
     )
     _add_run_flags(parser.add_argument_group("run"))
     _add_model_flags(parser.add_argument_group("model"))
+    character_flags.add_flags(parser.add_argument_group("characters"))
     _add_training_flags(parser.add_argument_group("training"))
     _add_agent_flags(parser.add_argument_group("agent"))
     _add_evaluation_flags(parser.add_argument_group("evaluation"))
@@ -51,8 +52,8 @@ def _add_run_flags(group):
         "--preset",
         choices=presets.PRESETS,
         help="settings to start from; explicit flags override them. quick: "
-        "minutes; small, medium: Zaremba et al. 2014; published: the "
-        "published code's choices",
+        "minutes; small, medium: Zaremba et al. 2014; char_small, char_large: "
+        "Kim et al. 2016; published: the published code's choices",
     )
     add(
         "--data_dir",
@@ -123,7 +124,8 @@ def _add_model_flags(group):
         type=command_line.number(float, 0, 1, open_high=True),
         default=0.5,
         metavar="P",
-        help="on word vectors, between layers and before the softmax",
+        help="on word vectors (not with --char), between layers and before "
+        "the softmax",
     )
     shared_flags.add_cell_flags(add)
     add(
@@ -329,6 +331,7 @@ def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
     shares = args.look_back_shares
     shared_flags.check_together(parser, args)
+    character_flags.check_together(parser, args)
     shared_flags.check(
         parser,
         (

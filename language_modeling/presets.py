@@ -1,5 +1,18 @@
 """Presets of the language-modeling task, and what they are held to."""
 
+# The schedule of Kim et al. 2016, for both of their models.
+_KIM = {
+    "char": True,
+    "dropout": 0.5,
+    "learning_rate": 1.0,
+    "learning_rate_decay": 0.5,
+    "decay_when": 1.0,
+    "lr_threshold": 0.0,
+    "param_init": 0.05,
+    "num_unroll_steps": 35,
+    "max_epochs": 25,
+}
+
 PRESETS = {
     # A few minutes on two cores.
     "quick": {
@@ -37,6 +50,15 @@ PRESETS = {
         "num_unroll_steps": 35,
         "max_epochs": 39,
     },
+    # "small" and "large" of Kim et al. 2016.
+    "char_small": {
+        **_KIM,
+        "rnn_size": 300,
+        "kernels": [1, 2, 3, 4, 5, 6],
+        "kernel_features": [25, 50, 75, 100, 125, 150],
+        "highway_layers": 1,
+    },
+    "char_large": {**_KIM, "rnn_size": 650},
     # The published code, where it chose rather than erred.
     "published": {
         "forget_bias": 1.0,
@@ -95,4 +117,7 @@ PUBLISHED = {
     ("published", "lstm"): (82.7, "Gui et al. 2019, PTB table"),
     ("medium", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
     ("published", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
+    ("char_small", "lstm"): (92.3, "Kim et al. 2016, LSTM-Char-Small"),
+    ("char_large", "lstm"): (78.9, "Kim et al. 2016, LSTM-Char-Large"),
+    ("char_large", "dynamic_skip"): (76.5, "Gui et al. 2019, PTB table"),
 }

@@ -1,6 +1,8 @@
 """From the command line to checked settings, and back from a run's."""
 
-from language_modeling import flags, presets
+import argparse
+
+from language_modeling import character_flags, flags, presets
 from scripts import command_line, shared_flags
 
 # Where and how, which changes no number; `--resume` may differ in them.
@@ -36,15 +38,23 @@ def parse_args(arguments=None, source=None):
     first.add_argument("--preset")
     first.add_argument("--policy", default="learned")
     first.add_argument("--estimator", default="reinforce")
+    first.add_argument("--char", action=argparse.BooleanOptionalAction)
     known, _ = first.parse_known_args(arguments)
     recipe = presets.ESTIMATOR_DEFAULTS.get(known.estimator, {})
     preset = presets.PRESETS.get(known.preset, {})
+    if known.char is False:
+        preset = {
+            key: value
+            for key, value in preset.items()
+            if key not in character_flags.NAMES
+        }
     if "entropy_weight" in preset:
         recipe = {**recipe, "final_entropy_weight": None, "entropy_steps": None}
     shared_flags.set_entropy_defaults(parser, arguments, {**recipe, **preset})
     if known.policy != "learned":
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)
+    character_flags.set_defaults(args)
     flags.check_together(parser, args)
     return args
 

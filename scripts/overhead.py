@@ -53,12 +53,13 @@ def main(args):
         print(f"overhead.py: {error}", file=sys.stderr)
         return 3
     startup.import_keras().utils.set_random_seed(flags.seed)
-    from language_modeling import building
+    from language_modeling import building, experiment
 
-    model = building.build_model(flags, len(corpus.vocabulary))
+    model = building.build_model(
+        flags, len(corpus.vocabulary), corpus.vocabulary
+    )
     trainer = building.build_trainer(flags, model)
-    rows = datasets.streams.batch(corpus.train, flags.batch_size)
-    segments = datasets.streams.Segments(rows, flags.num_unroll_steps)
+    segments = experiment.segments(flags, corpus.train)
     data = [segments[n] for n in range(min(args.steps, len(segments)))]
     trainer.train_on_batch(*data[0])  # compiles
     whole, written = train(trainer, data, flags)

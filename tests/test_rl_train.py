@@ -22,6 +22,7 @@ from dsl.datasets.corpus import Corpus
 from language_modeling import (
     RL_train,
     building,
+    character_flags,
     experiment,
     flags,
     presets,
@@ -41,7 +42,7 @@ GENERATED = [
     *"--num_unroll_steps 40 --batch_size 50 --eval_protocol batched".split(),
     *"--baseline value".split(),
 ]
-
+CHARACTERS = "--char --char_embed_size 3 --kernels 1,3 --kernel_features 4,5"
 
 # Section "command-line surface" of the published code, where the flag has
 # kept its meaning.
@@ -109,6 +110,48 @@ def test_presets_of_zaremba():
     for args in (small, medium):
         assert args.rnn_layers == 2 and args.batch_size == 20
         assert args.forget_bias == 0.0 and args.max_grad_norm == 5.0
+
+
+def test_presets_of_kim():
+    small = settings.parse_args(["--preset", "char_small"])
+    large = settings.parse_args(["--preset", "char_large"])
+    assert (small.rnn_size, small.highway_layers) == (300, 1)
+    assert small.kernels == [1, 2, 3, 4, 5, 6]
+    assert small.kernel_features == [25 * width for width in small.kernels]
+    assert (large.rnn_size, large.highway_layers) == (650, 2)
+    assert large.kernels == [1, 2, 3, 4, 5, 6, 7]
+    assert large.kernel_features == [50, 100, 150, 200, 200, 200, 200]
+    for args in (small, large):
+        assert args.char and args.char_embed_size == 15
+        assert (args.rnn_layers, args.max_word_length) == (2, 65)
+        assert (args.dropout, args.param_init) == (0.5, 0.05)
+        assert (args.batch_size, args.num_unroll_steps) == (20, 35)
+        assert (args.max_epochs, args.max_grad_norm) == (25, 5.0)
+        # Halved where validation does not improve by more than 1.
+        assert (args.learning_rate, args.learning_rate_decay) == (1.0, 0.5)
+        assert (args.constant_epochs, args.decay_when) == (None, 1.0)
+        assert (args.lr_threshold, args.forget_bias) == (0.0, 0.0)
+
+
+def test_settings_of_characters_are_there_where_they_are_read():
+    args = vars(settings.parse_args(["--char"]))
+    assert character_flags.DEFAULTS.items() <= args.items()
+    small = settings.parse_args(
+        "--preset char_small --char --highway_layers 3 --kernels=[1,2] "
+        "--kernel_features 7,8".split()
+    )
+    assert (small.kernels, small.kernel_features) == ([1, 2], [7, 8])
+    assert (small.highway_layers, small.rnn_size) == (3, 300)
+    # The schedule of Kim et al., for word vectors.
+    words = settings.parse_args("--preset char_small --no-char".split())
+    assert (words.rnn_size, words.max_epochs) == (300, 25)
+    for args in (words, settings.parse_args([])):
+        assert not args.char
+        unread = [getattr(args, name) for name in character_flags.DEFAULTS]
+        assert unread == [None] * len(unread)
+    for args in (small, words):
+        again = settings.from_saved(settings.of_run(args), args, "config.json")
+        assert settings.of_run(again) == settings.of_run(args)
 
 
 def test_defaults_follow_the_estimator():
@@ -202,6 +245,11 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
         ("--preset medium --model lstm", "ptb", (82.7, 39)),
         ("--preset medium", "ptb", (78.5, 39)),
         ("--model lstm", "ptb", (None, 100)),
+        ("--preset char_small --model lstm", "ptb", (92.3, 25)),
+        ("--preset char_small --model lstm --no-char", "ptb", (None, 25)),
+        ("--preset char_large --model lstm", "ptb", (78.9, 25)),
+        ("--preset char_large", "ptb", (76.5, 25)),
+        ("--preset medium --model lstm --char", "ptb", (None, 39)),
     ],
 )
 def test_what_a_run_is_held_to(flags, corpus_name, expected):
@@ -267,6 +315,14 @@ WRONG = [
     ("--look_back_shares", "1,,2", "must be numbers of at least 0"),
     ("--look_back_shares", "nan", "must be numbers of at least 0"),
     ("--look_back_shares", "inf,1", "must be numbers of at least 0"),
+    ("--char_embed_size", "0", "must be an integer at least 1"),
+    ("--highway_layers", "-1", "must be an integer at least 0"),
+    ("--max_word_length", "2", "must be an integer at least 3"),
+    ("--max_word_length", "1001", "must be an integer at least 3"),
+    ("--kernels", "1,0", "must be integers of at least 1"),
+    ("--kernels", "[1,2", "must be integers of at least 1"),
+    ("--kernel_features", "1,,2", "must be integers of at least 1"),
+    ("--kernel_features", "[]", "must be integers of at least 1"),
     ("--split", "all", "invalid choice"),
     ("--sentences", "-1", "must be an integer at least 0"),
     ("--corpus", "text8", "invalid choice"),
@@ -330,6 +386,11 @@ def test_flags_that_need_each_other(capsys):
         ("--resume --name a --load_model b", "--load_model"),
         ("--text a", "--load_model"),
         ("--figure a.png", "--load_model"),
+        ("--kernels 1", "argument --kernels: needs --char."),
+        ("--no-char --highway_layers 0", "--highway_layers: needs --char."),
+        ("--char --kernels 1,2,1", "must be distinct. Received: 1,2,1"),
+        ("--char --max_word_length 6", "--max_word_length, 6. Received: 7"),
+        ("--char --kernels 2,3", "as many as --kernels, 2. Received: 7"),
     ):
         assert needed in usage_error(given.split(), capsys)
 
@@ -814,6 +875,22 @@ def test_a_run_can_be_measured_again(model, few, capsys):
     assert os.listdir("runs/a") == before
 
 
+def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
+    """It goes on to the same bits, and can be measured again."""
+    flags = f"{CHARACTERS} --model lstm --max_steps 5 --checkpoint_every 2"
+    given = [*LONG, *flags.split()]
+    assert few(*given, "--name", "unbroken") == 0
+    Stopper(monkeypatch, {3: signal.SIGTERM})
+    assert few(*given, "--name", "broken") == 130
+    assert few(*given, "--name", "broken", "--resume") == 0
+    assert outcome("broken") == outcome("unbroken")
+    capsys.readouterr()
+    again = "--no-download --split test --load_model runs/broken"
+    assert few(*again.split()) == 0
+    test = experiment.perplexities(results.load("runs/broken")["test"])
+    assert f"test, batched: {test}" in capsys.readouterr().out
+
+
 def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     flags = [*TINY, "--model", "lstm", "--name", "a"]
     assert few(*flags) == 0
@@ -1073,6 +1150,8 @@ CHOICES = [
     "--policy frozen --n_actions 3",
     "--random_share 0.5",
     "--policy_start 1 --estimator straight_through",
+    f"{CHARACTERS} --model lstm",
+    f"{CHARACTERS} --highway_layers 0 --max_word_length 5",
 ]
 
 
@@ -1080,7 +1159,7 @@ CHOICES = [
 def test_every_choice_trains(flags, tmp_path):
     args = settings.parse_args([*TINY, "--dropout", "0.2", *flags.split()])
     text = corpus()
-    model = building.build_model(args, len(text.vocabulary))
+    model = building.build_model(args, len(text.vocabulary), text.vocabulary)
     trainer = building.build_trainer(args, model)
     trainer.run_eagerly = True
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
@@ -1096,7 +1175,7 @@ def test_every_choice_trains(flags, tmp_path):
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
     agent = [path for path in before if "policy" in path]
-    plain = flags in ("--model lstm", "--n_actions 1")
+    plain = "--model lstm" in flags or flags == "--n_actions 1"
     assert bool(agent) != plain
     if "eval" not in flags and "buffer" not in flags:
         return
