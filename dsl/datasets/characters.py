@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dsl.datasets.corpus import EOS
+from dsl.datasets.corpus import EOS, UNKNOWN
 
-UNKNOWN = "<unk>"
 START, END = "<start of word>", "<end of word>"
 # Id 0 fills a row up after the end of its word.
 SPECIAL = ("<no character>", START, END, UNKNOWN, EOS)
