@@ -52,8 +52,8 @@ def _add_run_flags(group):
         "--preset",
         choices=presets.PRESETS,
         help="settings to start from; explicit flags override them. quick: "
-        "minutes; small, medium: Zaremba et al. 2014; char_small, char_large: "
-        "Kim et al. 2016; published: the published code's choices",
+        "minutes; small, medium, large: Zaremba et al. 2014; char_small, "
+        "char_large: Kim et al. 2016; published: the published code's choices",
     )
     add(
         "--data_dir",

@@ -50,6 +50,18 @@ PRESETS = {
         "num_unroll_steps": 35,
         "max_epochs": 39,
     },
+    # "large" of Zaremba et al. 2014.
+    "large": {
+        "rnn_size": 1500,
+        "dropout": 0.65,
+        "learning_rate": 1.0,
+        "learning_rate_decay": 1 / 1.15,
+        "constant_epochs": 14,
+        "param_init": 0.04,
+        "num_unroll_steps": 35,
+        "max_epochs": 55,
+        "max_grad_norm": 10.0,
+    },
     # "small" and "large" of Kim et al. 2016.
     "char_small": {
         **_KIM,
@@ -114,6 +126,7 @@ PUBLISHED = {
     ),
     ("small", "lstm"): (114.5, "Zaremba et al. 2014, non-regularized LSTM"),
     ("medium", "lstm"): (82.7, "Zaremba et al. 2014, medium"),
+    ("large", "lstm"): (78.4, "Zaremba et al. 2014, large"),
     ("published", "lstm"): (82.7, "Gui et al. 2019, PTB table"),
     ("medium", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
     ("published", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),

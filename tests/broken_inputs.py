@@ -789,7 +789,7 @@ ILLEGAL = (
     ("model", "gru"),
     ("model", ""),
     ("model", ["lstm"]),
-    ("preset", "large"),
+    ("preset", "huge"),
     ("preset", True),
     ("preset", 5),
     ("estimator", "ppo"),

@@ -107,9 +107,15 @@ def test_presets_of_zaremba():
     assert (medium.dropout, medium.param_init) == (0.5, 0.05)
     assert (medium.max_epochs, medium.constant_epochs) == (39, 6)
     assert medium.learning_rate_decay == 1 / 1.2
-    for args in (small, medium):
+    large = settings.parse_args(["--preset", "large"])
+    assert (large.rnn_size, large.num_unroll_steps) == (1500, 35)
+    assert (large.dropout, large.param_init) == (0.65, 0.04)
+    assert (large.max_epochs, large.constant_epochs) == (55, 14)
+    assert large.learning_rate_decay == 1 / 1.15
+    for args, clip in ((small, 5.0), (medium, 5.0), (large, 10.0)):
         assert args.rnn_layers == 2 and args.batch_size == 20
-        assert args.forget_bias == 0.0 and args.max_grad_norm == 5.0
+        assert args.forget_bias == 0.0 and args.max_grad_norm == clip
+        assert args.learning_rate == 1.0
 
 
 def test_presets_of_kim():
@@ -244,6 +250,7 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
         ("--preset small", "ptb", (None, 13)),
         ("--preset medium --model lstm", "ptb", (82.7, 39)),
         ("--preset medium", "ptb", (78.5, 39)),
+        ("--preset large --model lstm", "ptb", (78.4, 55)),
         ("--model lstm", "ptb", (None, 100)),
         ("--preset char_small --model lstm", "ptb", (92.3, 25)),
         ("--preset char_small --model lstm --no-char", "ptb", (None, 25)),
@@ -297,7 +304,7 @@ WRONG = [
     ("--entropy_weight", "x", "must be a number"),
     ("--final_entropy_weight", "inf", "must be a number"),
     ("--model", "gru", "invalid choice"),
-    ("--preset", "large", "invalid choice"),
+    ("--preset", "huge", "invalid choice"),
     ("--observation", "next", "invalid choice"),
     ("--empty_slots", "full", "invalid choice"),
     ("--estimator", "ppo", "invalid choice"),
