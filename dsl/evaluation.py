@@ -29,9 +29,10 @@ class StreamScorer(keras.Model):
             model's to choose, `look_back`, int32 `(batch_size, time)`.
 
     Returns:
-        Dict of `nll`, -log p of each target in nats, `(batch_size, time)`,
-        and `look_back`, the distances, int32, same shape (zeros for a model
-        without an agent).
+        Dict of `nll`, -log p of each target in nats, `(batch_size, time)`;
+        `look_back`, the distances that were chosen, or attended to most,
+        int32, same shape (zeros for a model that does neither); and, of one
+        that attends, `attention`, the weights, `(batch_size, time, K)`.
     """
 
     def __init__(
@@ -70,11 +71,16 @@ class StreamScorer(keras.Model):
             vectors=None if vectors is None else ops.copy(vectors),
         )
         self.carried.write(outputs["states"])
-        look_back = outputs["policy"].get(
-            "look_back", ops.zeros_like(words["tokens"])
-        )
-        nll = token_nll(outputs["logits"], words["targets"])
-        return {"nll": nll, "look_back": look_back}
+        found = {"nll": token_nll(outputs["logits"], words["targets"])}
+        attention = outputs["attention"]
+        if attention is not None:
+            found["look_back"] = 1 + ops.argmax(attention, axis=-1)
+            found["attention"] = attention
+        else:
+            found["look_back"] = outputs["policy"].get(
+                "look_back", ops.zeros_like(words["tokens"])
+            )
+        return found
 
 
 def score(
@@ -117,7 +123,8 @@ def score(
     Returns:
         Dict of `nll` (float64), `look_back`, `targets` and `inputs`, the word
         before each target (int), all `(copies, num_streams, predicted
-        tokens)`.
+        tokens)`; of a model that attends also `attention`, with one more
+        axis, the distance.
 
     Raises:
         ValueError: If the text is too short to predict anything.
@@ -132,7 +139,7 @@ def score(
         words["look_back"] = _random_look_back(
             look_back_shares, words["tokens"].shape, seed
         )
-    parts = {"nll": [], "look_back": []}
+    parts = []
     length = rows.shape[1] - 1
     stop = length // segment * segment if whole_segments else length
     if stop < 1:
@@ -143,21 +150,20 @@ def score(
     with drawing_from(language_model, seed):
         for start in range(0, stop, segment):
             end = min(start + segment, stop)
-            part = scorer.predict_on_batch(
-                {key: value[:, start:end] for key, value in words.items()}
-            )
-            for key, values in parts.items():
-                values.append(np.asarray(part[key]))
-    shape = (copies, num_streams, -1)
+            segment_words = {
+                key: value[:, start:end] for key, value in words.items()
+            }
+            parts.append(scorer.predict_on_batch(segment_words))
     joined = {
-        key: np.concatenate(values, axis=1).reshape(shape)
-        for key, values in parts.items()
+        key: np.concatenate([np.asarray(part[key]) for part in parts], axis=1)
+        for key in parts[0]
     }
+    joined["nll"] = joined["nll"].astype(np.float64)
+    joined["targets"] = words["targets"][:, :stop]
+    joined["inputs"] = words["tokens"][:, :stop]
     return {
-        "nll": joined["nll"].astype(np.float64),
-        "look_back": joined["look_back"],
-        "targets": words["targets"][:, :stop].reshape(shape),
-        "inputs": words["tokens"][:, :stop].reshape(shape),
+        key: value.reshape(copies, num_streams, *value.shape[1:])
+        for key, value in joined.items()
     }
 
 

@@ -153,9 +153,9 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
 
     Returns:
         Dict of NumPy arrays `(n,)`, n > 0: `nll`, -log p of each token in
-        nats, float64, finite; `look_back`, the distance chosen there, integer;
-        `sentence`, the number of the token's sentence, integer, ascending
-        from 0, not each number need occur.
+        nats, float64, finite; `look_back`, the distance chosen there, or
+        attended to most, integer; `sentence`, the number of the token's
+        sentence, integer, ascending from 0, not each number need occur.
 
     Raises:
         ResultError: If there are none, or the file is damaged or holds

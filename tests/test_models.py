@@ -252,7 +252,7 @@ def layer(cls=dsl.LSTM, **options):
         ([layer(return_sequences=False)], "return_sequences=True and"),
         (
             [layer(dsl.DynamicSkipLSTM, return_policy=True), layer()],
-            "only the last layer may return its policy",
+            "only the last layer may return its policy or attention",
         ),
     ],
 )

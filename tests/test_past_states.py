@@ -11,7 +11,6 @@ from keras import ops
 from keras.src import testing
 
 import dsl
-from dsl.stream_trainer import StreamTrainer
 
 each_kind = pytest.mark.parametrize("kind", readers.KINDS)
 
@@ -437,53 +436,6 @@ def test_dropout_in_the_cell_equals_the_layer(kind):
     np.testing.assert_allclose(*found, atol=2e-6)
     quiet = cases.to_numpy(made[1](x)[0])
     assert np.abs(found[0] - quiet).max() > 1e-2
-
-
-def language_model(kind):
-    """Two recurrent layers, the upper one of the kind given."""
-    options = {"return_attention": False} if kind != "fixed" else {}
-    sequences = {"return_sequences": True, "return_state": True}
-    model = dsl.LanguageModel(
-        11,
-        [
-            dsl.LSTM(cases.FEATURES, **sequences),
-            readers.layer(kind, 5, **options),
-        ],
-        embedding_units=6,
-        seed=3,
-    )
-    model.build((2, None))
-    return model
-
-
-@pytest.mark.backend
-@each_kind
-def test_language_model_carries_the_buffer(kind):
-    """One long segment is two short ones, and every weight learns."""
-    tokens = np.random.default_rng(52).integers(0, 11, (2, 8)).astype("int32")
-    model = language_model(kind)
-    whole = cases.to_numpy(model(tokens)["logits"])
-    trainer = StreamTrainer(model, 2)
-    trainer.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
-    trainer.build((2, 4))
-    halves = [
-        trainer(part, training=True)["logits"]
-        for part in (tokens[:, :4], tokens[:, 4:])
-    ]
-    found = np.concatenate([cases.to_numpy(half) for half in halves], axis=1)
-    np.testing.assert_allclose(found, whole, atol=1e-5)
-    count = cases.to_numpy(trainer.carried.read()[-1])
-    np.testing.assert_array_equal(count, 8.0)
-    before = model.get_weights()
-    trainer.train_on_batch(tokens[:, :4], tokens[:, 1:5])
-    for old, new in zip(before, model.get_weights(), strict=True):
-        assert np.abs(new - old).max() > 0.0
-
-
-def test_language_model_takes_no_attention_weights():
-    layer = readers.layer("content")
-    with pytest.raises(ValueError, match="Received: return_attention=True in"):
-        dsl.LanguageModel(11, [layer], embedding_units=6)
 
 
 BAD_SKIPS = [

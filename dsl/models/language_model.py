@@ -25,7 +25,8 @@ class LanguageModel(keras.Model):
         vocabulary_size: Number of words.
         layers: Recurrent layers, bottom first, each with
             `return_sequences=True` and `return_state=True`. The last one may
-            return its policy (`dsl.DynamicSkipLSTM`).
+            return its policy (`dsl.DynamicSkipLSTM`) or its attention
+            (`dsl.AttentionLSTM`).
         embedding_units: Width of the word vectors, None with an `embedding`.
         dropout: Rate on the word vectors and after each recurrent layer,
             drawn anew at each position (Zaremba et al. 2014).
@@ -56,9 +57,11 @@ class LanguageModel(keras.Model):
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
         `probe_logits`, those of the other rollouts if there are any, `states`
         (flat list, those of the top layer with rollouts * batch rows),
-        `policy` (dict, empty for a plain model) and `observed`, the agent's
-        e_t = [x_t ; h_{t-1}], `(rollouts * batch, time, features + units)`
-        (None for a plain model).
+        `policy` (dict, empty for a model that does not choose), `observed`,
+        the agent's e_t = [x_t ; h_{t-1}], `(rollouts * batch, time,
+        features + units)` (None likewise), and `attention`, the weights of
+        the past states, nearest first, `(batch, time, num_states)` (None
+        unless the last layer returns them).
 
     Raises:
         ValueError: If the layers do not fit, or there is not one of

@@ -20,7 +20,8 @@ class SequenceClassifier(keras.Model):
         num_classes: Number of classes.
         layers: Recurrent layers, bottom first, each with
             `return_sequences=True` and `return_state=True`. The last one may
-            return its policy (`dsl.DynamicSkipLSTM`).
+            return its policy (`dsl.DynamicSkipLSTM`); an attention that it
+            returns (`dsl.AttentionLSTM`) is left aside.
         kernel_initializer: For V.
         bias_initializer: For v.
 

@@ -8,22 +8,17 @@ def check_layers(layers):
     if not layers:
         raise ValueError("`layers` must hold at least one layer. Received: []")
     for n, layer in enumerate(layers):
-        chooses = getattr(layer, "return_policy", False)
         if not (layer.return_sequences and layer.return_state):
             raise ValueError(
                 "each layer needs return_sequences=True and "
                 f"return_state=True. Received: {layer.name!r} without"
             )
-        if getattr(layer, "return_attention", False):
-            raise ValueError(
-                "a model has no use for the weights of an attention. "
-                f"Received: return_attention=True in {layer.name!r}"
-            )
-        if chooses and n + 1 < len(layers):
-            raise ValueError(
-                "only the last layer may return its policy. "
-                f"Received: return_policy=True in {layer.name!r}"
-            )
+        for option in ("return_policy", "return_attention"):
+            if getattr(layer, option, False) and n + 1 < len(layers):
+                raise ValueError(
+                    "only the last layer may return its policy or attention. "
+                    f"Received: {option}=True in {layer.name!r}"
+                )
 
 
 def state_sizes(layers):
@@ -60,11 +55,12 @@ def run(
         time, units)`; `states`, flat list, those of the top layer with
         rollouts * batch rows; `policy`, the dict of a top layer that chooses,
         else empty; `observed`, its e_t = [x_t ; h_{t-1}], `(rollouts * batch,
-        time, features + units)`, else None.
+        time, features + units)`, else None; `attention`, the weights of a top
+        layer that returns them, `(batch, time, num_states)`, else None.
     """
     x, states = inputs, list(states)
     dropouts = dropouts or [None] * len(layers)
-    new_states, policy, observed = [], {}, None
+    new_states, policy, observed, attention = [], {}, None, None
     for layer, dropout in zip(layers, dropouts, strict=True):
         read = [states.pop(0) for _ in layer.state_size]
         options = {}
@@ -78,6 +74,8 @@ def run(
         if options:
             policy = rest.pop()
             observed = _observed(x, hidden, read[0], num_rollouts)
+        if getattr(layer, "return_attention", False):
+            attention = rest.pop()["attention"]
         new_states.extend(rest)
         x = hidden
         if dropout is not None:
@@ -88,6 +86,7 @@ def run(
         "states": new_states,
         "policy": policy,
         "observed": observed,
+        "attention": attention,
     }
 
 
