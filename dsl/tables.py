@@ -203,7 +203,7 @@ def _reference(record):
 
 
 _COMPARISON: Columns = (
-    ("model", lambda record: record["model"]),
+    ("model", lambda record: model_in_words(record)),
     ("corpus", lambda record: record["corpus"]),
     ("parameters", lambda record: f"{record['parameters']:,}"),
     ("test perplexity", greedy_perplexity),

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from language_modeling import character_flags, settings  # noqa: E402
-from scripts import program  # noqa: E402
+from scripts import models, program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
 PROGRAM = program.Program(__file__, "language_modeling")
@@ -36,11 +36,12 @@ def work(args):
     if name is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = f"lm-{args.model}-{args.seed}-{stamp}"
+    free = {*settings.FREE, *models.unread(args.model)}
     run = PROGRAM.open_run(
         name,
         args,
         settings.of_run(args),
-        settings.FREE,
+        free,
         corpus.sha256,
         data=corpus.describe(),
     )
@@ -134,13 +135,13 @@ def check_lengths(args, corpus):
 
 def check_size(args, words):
     """Raises a RunError if weights and past states exceed the memory."""
-    units, policy = args.rnn_size, args.policy_units
+    units, past = args.rnn_size, models.num_states(args)
     weights = words * units + args.rnn_layers * 8 * units**2
     weights += character_flags.count_weights(args, words)
-    states = args.batch_size * units * (args.n_actions + args.rnn_layers)
-    if args.model == "dynamic_skip":
-        weights += policy * (2 * units + args.n_actions)
-    named = "--rnn_size, --rnn_layers, --n_actions and --policy_units"
+    states = args.batch_size * units * (past + args.rnn_layers)
+    if args.model in models.READERS["policy_units"]:
+        weights += args.policy_units * (2 * units + past)
+    named = "--rnn_size, --rnn_layers, --n_actions, --skip and --policy_units"
     if args.char:
         named = f"--kernel_features, --highway_layers, {named}"
     # Each weight and its gradient, and h beside c, in float32.
@@ -149,10 +150,13 @@ def check_size(args, words):
 
 def inspect(args):
     """Measures the best weights of a run, as they are now, and shows them."""
-    from dsl import runs, startup
+    from dsl import runs, startup, tables
 
     run = runs.RunFolder(args.load_model)
-    saved = run.settings(settings.of_run(args), settings.optional())
+    model_of_run = run.config()["settings"].get("model")
+    saved = run.settings(
+        settings.of_run(args), settings.optional(model_of_run)
+    )
     source = run.path / "config.json"
     loaded = settings.from_saved(saved, args, source)
     corpus = read_corpus(loaded)
@@ -161,11 +165,12 @@ def inspect(args):
     startup.import_keras()
     from language_modeling import building, inspection
 
-    if args.figure is not None and not building.chooses(loaded):
+    if args.figure is not None and not building.connects(loaded):
+        record = {"model": loaded.model, "settings": vars(loaded)}
         raise runs.RunError(
-            "argument --figure: draws what a model with past states to choose "
-            f"from has chosen. Received: --load_model {args.load_model}, "
-            f"--model {loaded.model} with --n_actions {loaded.n_actions}"
+            "argument --figure: draws which past states a model with some to "
+            "choose from or attend to went on from. Received: --load_model "
+            f"{args.load_model}, {tables.model_in_words(record)}"
         )
     texts = inspection.texts_to_show(loaded, corpus, log_line)
     model = building.build_model(

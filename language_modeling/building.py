@@ -8,10 +8,11 @@ from dsl.datasets import characters
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
+from scripts import models
 
 
 def build_model(args, vocabulary_size, words=None):
-    """The model: plain LSTM layers, on top a plain or a dynamic one.
+    """The model: plain LSTM layers, and on top the one it is named for.
 
     Args:
         args: The settings.
@@ -39,28 +40,18 @@ def build_model(args, vocabulary_size, words=None):
             "name": f"layer_{n}",
         }
 
-    plain = args.rnn_layers - (args.model == "dynamic_skip")
-    layers = [dsl.LSTM(args.rnn_size, **options(n)) for n in range(plain)]
-    if args.model == "dynamic_skip":
-        layers.append(
-            dsl.DynamicSkipLSTM(
-                args.rnn_size,
-                num_actions=args.n_actions,
-                skip_weight=args.lamda,
-                policy_units=args.policy_units,
-                observation=args.observation,
-                empty_slots=args.empty_slots,
-                previous_bias=args.previous_bias,
-                # Without a signal and a gradient the agent stays as it is.
-                estimator=args.estimator if learns(args) else "reinforce",
-                temperature=args.temperature,
-                return_policy=args.n_actions > 1,
-                **options(plain),
-            )
-        )
+    top = args.rnn_layers - 1
     model = dsl.LanguageModel(
         vocabulary_size,
-        layers,
+        [
+            *(dsl.LSTM(args.rnn_size, **options(n)) for n in range(top)),
+            models.recurrent_layer(
+                args,
+                options(top),
+                # Without a signal and a gradient the agent stays as it is.
+                estimator=args.estimator if learns(args) else "reinforce",
+            ),
+        ],
         embedding_units=None if args.char else args.rnn_size,
         embedding=spelled(args, words, uniform) if args.char else None,
         dropout=args.dropout,
@@ -137,6 +128,12 @@ def build_trainer(args, model):
 def chooses(args):
     """Whether the model has past states to choose from."""
     return args.model == "dynamic_skip" and args.n_actions > 1
+
+
+def connects(args):
+    """Whether the model can tell which past state it went on from most."""
+    attends = args.model == "attention" and args.n_actions > 1
+    return attends or chooses(args)
 
 
 def learns(args):

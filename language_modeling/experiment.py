@@ -192,8 +192,9 @@ def measure(args, model, tokens):
         `perplexity_<way>_mean` and `_std` over `<way>_n` passes, for the ways
         "sampled" and "random" (distances of the same shares that depend on
         nothing), `perplexity_previous` (always the previous state) and the
-        `look_back_histogram` of the sampled passes; and what `evaluate`
-        returned for the greedy one.
+        `look_back_histogram` of the sampled passes; where the model attends,
+        the mean `attention` to each distance; and what `evaluate` returned
+        for the greedy one.
     """
     started = time.perf_counter()
     greedy = evaluate(args, model, tokens)
@@ -213,6 +214,8 @@ def measure(args, model, tokens):
             result[f"{way}_n"] = copies
         result["perplexity_previous"] = metrics.perplexity(previous["nll"])
         result["look_back_histogram"] = shares
+    if "attention" in greedy:
+        result["attention"] = greedy["attention"].mean((0, 1, 2)).tolist()
     result["tokens"] = len(tokens)
     result["seconds"] = time.perf_counter() - started
     return result, greedy

@@ -26,8 +26,8 @@ def make_parser(source=None):
     parser = command_line.Parser(
         source,
         prog="RL_train.py",
-        description="Trains a language model: a plain LSTM, or one whose top "
-        "layer learns which of its K past states to connect to.",
+        description="Trains a language model: an LSTM whose top layer learns "
+        "which of its K past states to connect to, or one to compare it with.",
         epilog="Exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing "
         "or wrong, 130 interrupted; --resume goes on.",
         allow_abbrev=False,
@@ -37,7 +37,9 @@ def make_parser(source=None):
     _add_model_flags(parser.add_argument_group("model"))
     character_flags.add_flags(parser.add_argument_group("characters"))
     _add_training_flags(parser.add_argument_group("training"))
-    _add_agent_flags(parser.add_argument_group("agent"))
+    _add_agent_flags(
+        parser.add_argument_group("agent, with --model dynamic_skip")
+    )
     _add_evaluation_flags(parser.add_argument_group("evaluation"))
     _add_inspection_flags(
         parser.add_argument_group("inspection, with --load_model")
@@ -99,12 +101,7 @@ def _add_run_flags(group):
 
 def _add_model_flags(group):
     add = group.add_argument
-    add(
-        "--model",
-        choices=("lstm", "dynamic_skip"),
-        default="dynamic_skip",
-        help="lstm: all layers plain; dynamic_skip: the top layer chooses",
-    )
+    shared_flags.add_model_flag(add)
     add(
         "--rnn_size",
         type=command_line.count,
@@ -117,7 +114,7 @@ def _add_model_flags(group):
         type=command_line.count,
         default=2,
         metavar="N",
-        help="layers in all, the dynamic one on top included",
+        help="layers in all, plain but for the top one",
     )
     add(
         "--dropout",
@@ -208,13 +205,6 @@ def _add_training_flags(group):
         metavar="N",
         help="largest global norm of the gradient",
     )
-
-
-def agent_names():
-    """The names of the settings that only a model with an agent reads."""
-    parser = command_line.Parser(add_help=False)
-    _add_agent_flags(parser)
-    return set(vars(parser.parse_args([])))
 
 
 def _add_agent_flags(group):

@@ -67,13 +67,14 @@ def show(args, model, texts, corpus, log):
             found = experiment.perplexities(measured)
             log(f"{printable(name)}, {protocol}: {found}")
             if protocol == "stream":
-                shown = name, tokens, scores["look_back"].ravel()
+                shown = name, tokens, measured, scores
     log("")
     log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
-    if building.chooses(args):
-        name, tokens, look_back = shown
+    if building.connects(args):
+        name, tokens, measured, scores = shown
         words = [corpus.vocabulary[token] for token in tokens[:-1]]
-        show_connections(args, words, look_back, log)
+        look_back = scores["look_back"].ravel()
+        show_connections(args, words, look_back, measured, log)
         findings.significant(words, look_back, args.n_actions, log)
         if of_corpus:
             findings.of_grammar(corpus, name, look_back, args.n_actions, log)
@@ -129,13 +130,26 @@ def read_text(path, vocabulary, log):
     return np.array(known, "int32"), len(unknown)
 
 
-def show_connections(args, words, look_back, log):
-    """Which past word each word was connected to, by greedy actions."""
+def show_connections(args, words, look_back, measured, log):
+    """Which past word each word was connected to, or attends to most.
+
+    Args:
+        args: The settings of the run, with the flags of this call.
+        words: The words that were read, in order.
+        look_back: k_t of each word, with greedy actions.
+        measured: The first that `experiment.measure` returned of the text.
+        log: Function that takes a line.
+    """
     sentences = connections.split_sentences(words, look_back)
     whole = [s for s in sentences if len(s.words) > 1][: args.sentences]
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns
     log("")
+    if "attention" in measured:
+        each = enumerate(measured["attention"], start=1)
+        weights = "  ".join(f"{k}: {weight:.2f}" for k, weight in each)
+        log(f"mean attention to each distance  {weights}")
+        log("each word is shown with the past word that it attends to most")
     log(connections.legend(args.n_actions, color))
     for sentence in whole:
         log("")

@@ -111,7 +111,8 @@ ESTIMATOR_DEFAULTS = {
     },
 }
 
-# Test perplexity on the Penn Treebank, by preset and model.
+# Test perplexity on the Penn Treebank, by preset and model (a fixed skip with
+# its distance).
 PUBLISHED = {
     # What the demo's few minutes are on the way to.
     ("quick", "lstm"): (
@@ -128,6 +129,9 @@ PUBLISHED = {
     ("medium", "lstm"): (82.7, "Zaremba et al. 2014, medium"),
     ("large", "lstm"): (78.4, "Zaremba et al. 2014, large"),
     ("published", "lstm"): (82.7, "Gui et al. 2019, PTB table"),
+    ("medium", "fixed_skip 3"): (81.5, "Gui et al. 2019, PTB table"),
+    ("medium", "fixed_skip 5"): (82.0, "Gui et al. 2019, PTB table"),
+    ("medium", "attention"): (81.4, "Gui et al. 2019, PTB table"),
     ("medium", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
     ("published", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
     ("char_small", "lstm"): (92.3, "Kim et al. 2016, LSTM-Char-Small"),

@@ -3,7 +3,7 @@
 import argparse
 
 from language_modeling import character_flags, flags, presets
-from scripts import command_line, shared_flags
+from scripts import command_line, models, shared_flags
 
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
@@ -66,20 +66,17 @@ def of_run(args):
     }
 
 
-def effective(saved):
-    """Of the settings that a run keeps, those that its model reads."""
-    if saved.get("model") != "lstm":
-        return saved
-    unread = flags.agent_names()
-    return {key: value for key, value in saved.items() if key not in unread}
-
-
-def optional():
+def optional(model):
     """The names of the settings that an older run may lack.
 
-    What came later changes nothing where it is left out.
+    What came later changes nothing where it is left out, or where the model
+    does not read it.
+
+    Args:
+        model: That of the run.
     """
-    return [key for key, value in vars(parse_args([])).items() if value is None]
+    unset = [k for k, value in vars(parse_args([])).items() if value is None]
+    return {*unset, *models.unread(model)}
 
 
 def reference(args, corpus_name):
@@ -90,7 +87,12 @@ def reference(args, corpus_name):
         preset has none or the settings differ from it; and the number of
         epochs of the preset's recipe.
     """
-    given = ["--model", args.model, "--estimator", args.estimator]
+    given, row = ["--model", args.model], args.model
+    if args.model == "dynamic_skip":
+        given += ["--estimator", args.estimator]
+    if args.model == "fixed_skip":
+        given += ["--skip", str(args.skip)]
+        row = f"fixed_skip {args.skip}"
     if args.preset is not None:
         given += ["--preset", args.preset]
     recipe = of_run(parse_args(given))
@@ -100,9 +102,7 @@ def reference(args, corpus_name):
         for key, value in of_run(args).items()
         if key not in free
     )
-    figure, source = presets.PUBLISHED.get(
-        (args.preset, args.model), (None, None)
-    )
+    figure, source = presets.PUBLISHED.get((args.preset, row), (None, None))
     if not same or corpus_name != "ptb":
         figure, source = None, None
     return figure, source, recipe["max_epochs"]
@@ -122,7 +122,7 @@ def from_saved(saved, args, source):
     """
     kept = {*FREE, *OF_A_CALL, *OF_MEASURING}
     given = []
-    for key, value in saved.items():
+    for key, value in models.effective(saved).items():
         if key in kept:
             continue
         if isinstance(value, bool):

@@ -10,6 +10,7 @@ from dsl.datasets import number_prediction as data
 from dsl.optimizers import GroupedOptimizer
 from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
+from scripts import models
 
 
 def build_model(args):
@@ -25,10 +26,17 @@ def build_model(args):
         "seed": seeds[2],
         "name": "layer_0",
     }
+    layer = models.recurrent_layer(
+        args,
+        options,
+        policy_positions=args.policy_positions,
+        # Without a signal and a gradient the agent stays as it is.
+        estimator=args.estimator if learns(args) else "reinforce",
+    )
     classifier = dsl.SequenceClassifier(
         args.symbols,
         args.symbols,
-        [_layer(args, options)],
+        [layer],
         # As in the published code.
         kernel_initializer=keras.initializers.RandomNormal(
             stddev=0.3, seed=seeds[3]
@@ -38,41 +46,6 @@ def build_model(args):
     )
     classifier.build((args.batch_size, args.length + 1))
     return classifier
-
-
-def _layer(args, options):
-    if args.model == "attention":
-        return dsl.AttentionLSTM(
-            args.rnn_size,
-            num_states=args.n_actions,
-            skip_weight=args.lamda,
-            attention_units=args.policy_units,
-            **options,
-        )
-    if args.model == "fixed_skip":
-        return dsl.FixedSkipLSTM(
-            args.rnn_size,
-            skip=args.skip,
-            skip_weight=args.lamda,
-            **options,
-        )
-    if args.model == "lstm":
-        return dsl.LSTM(args.rnn_size, **options)
-    return dsl.DynamicSkipLSTM(
-        args.rnn_size,
-        num_actions=args.n_actions,
-        skip_weight=args.lamda,
-        policy_units=args.policy_units,
-        observation=args.observation,
-        empty_slots=args.empty_slots,
-        policy_positions=args.policy_positions,
-        previous_bias=args.previous_bias,
-        # Without a signal and a gradient the agent stays as it is.
-        estimator=args.estimator if learns(args) else "reinforce",
-        temperature=args.temperature,
-        return_policy=args.n_actions > 1,
-        **options,
-    )
 
 
 def build_trainer(args, classifier):

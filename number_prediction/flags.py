@@ -27,7 +27,9 @@ def make_parser(prog, length):
     _add_run_flags(parser.add_argument_group("run"))
     _add_model_flags(parser.add_argument_group("model"))
     _add_training_flags(parser.add_argument_group("training"))
-    _add_agent_flags(parser.add_argument_group("agent"))
+    _add_agent_flags(
+        parser.add_argument_group("agent, with --model dynamic_skip")
+    )
     _add_evaluation_flags(parser.add_argument_group("evaluation"))
     parser.set_defaults(
         n_actions=10, policy_units=10, forget_bias=1.0, print_every=200
@@ -106,12 +108,7 @@ def _add_run_flags(group):
 
 def _add_model_flags(group):
     add = group.add_argument
-    add(
-        "--model",
-        choices=("lstm", "attention", "fixed_skip", "dynamic_skip"),
-        default="dynamic_skip",
-        help="what connects to the past",
-    )
+    shared_flags.add_model_flag(add)
     add(
         "--rnn_size",
         type=command_line.count,
@@ -120,13 +117,6 @@ def _add_model_flags(group):
         help="LSTM units",
     )
     shared_flags.add_cell_flags(add)
-    add(
-        "--skip",
-        type=command_line.count,
-        default=5,
-        metavar="S",
-        help="distance of the fixed skip (paper, elsewhere: 3 and 5)",
-    )
 
 
 def _add_training_flags(group):
@@ -231,28 +221,6 @@ def _add_evaluation_flags(group):
         metavar="N",
         help="sampled passes over the test examples",
     )
-
-
-def unread(model):
-    """The names of the settings that a model does not read.
-
-    Args:
-        model: One of the choices of `--model`.
-    """
-    if model == "dynamic_skip":
-        return {"skip"}
-    parser = command_line.Parser(add_help=False)
-    _add_agent_flags(parser)
-    _add_evaluation_flags(parser)
-    names = set(vars(parser.parse_args([])))
-    names |= {"previous_bias", "observation", "empty_slots"}
-    if model != "attention":
-        names |= {"n_actions", "policy_units"}
-    if model != "fixed_skip":
-        names.add("skip")
-    if model == "lstm":
-        names.add("lamda")
-    return names
 
 
 def check_together(parser, args):

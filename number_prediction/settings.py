@@ -61,12 +61,6 @@ def of_run(args):
     }
 
 
-def effective(saved):
-    """Of the settings that a run keeps, those that its model reads."""
-    unread = flags.unread(saved.get("model"))
-    return {key: value for key, value in saved.items() if key not in unread}
-
-
 def of_seed(args, seed):
     """The settings of one of `--seeds`."""
     return argparse.Namespace(**{**vars(args), "seed": seed})

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from number_prediction import recipes, settings  # noqa: E402
-from scripts import program  # noqa: E402
+from scripts import models, program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
 TASK = "number_prediction"
@@ -45,9 +45,7 @@ def work(training, args):
 
 def check_size(args):
     """Raises a RunError if weights and past states exceed the memory."""
-    units, states = args.rnn_size, args.n_actions
-    if args.model == "fixed_skip":
-        states = args.skip
+    units, states = args.rnn_size, models.num_states(args)
     weights = 4 * units * (units + args.symbols)
     weights += args.policy_units * (units + args.symbols + states)
     rows = args.rollouts * args.batch_size
@@ -132,9 +130,8 @@ def train(training, args, name, splits):
         # Of several seeds, some may not have been started.
         run_args = settings.without_resume(args)
     sha256 = {split: examples.sha256 for split, examples in splits.items()}
-    run = training.open_run(
-        name, run_args, settings.of_run(args), settings.FREE, sha256
-    )
+    free = {*settings.FREE, *models.unread(args.model)}
+    run = training.open_run(name, run_args, settings.of_run(args), free, sha256)
     say(f"Run folder: {run.path}")
     return training.run_in(
         run, lambda run: train_in(training, run, args, splits, sha256)

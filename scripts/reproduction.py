@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from dsl import messages, results
-from scripts import command_line, jobs, keep
+from scripts import command_line, jobs, keep, models
 from scripts.comparing import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ class Task:
 
     Args:
         name: Name of its folder, in which a module `settings` has
-            `parse_args`, `of_run` and `effective`.
+            `parse_args` and `of_run`.
         script: Path of the program that trains.
 
     Attributes:
@@ -144,8 +144,8 @@ def check_settings(run, flags, settings):
         settings: The module of the task's settings, see `Task`.
     """
     args = settings.parse_args(flags)
-    wanted = settings.effective(settings.of_run(args))
-    found = settings.effective(results.load_config(run)["settings"])
+    wanted = models.effective(settings.of_run(args))
+    found = models.effective(results.load_config(run)["settings"])
     differing = [
         f"--{key} {found.get(key)!r}, here {value!r}"
         for key, value in wanted.items()

@@ -5,7 +5,7 @@ recipe; a task sets its own with `parser.set_defaults`.
 """
 
 from dsl import choices
-from scripts import command_line
+from scripts import command_line, models
 
 
 def add_run_flags(add):
@@ -59,22 +59,43 @@ def add_run_flags(add):
     )
 
 
+def add_model_flag(add):
+    """What the top layer goes on from."""
+    add(
+        "--model",
+        choices=models.MODELS,
+        default="dynamic_skip",
+        help="what the top layer goes on from: lstm, the previous state; "
+        "fixed_skip, the one --skip steps back; attention, a weighted sum of "
+        "the last K; dynamic_skip, one of these, which an agent chooses",
+    )
+
+
 def add_cell_flags(add):
-    """The recurrent cell, and the network of its agent."""
+    """The recurrent cell, and the network of its agent or attention."""
     add(
         "--lamda",
         type=command_line.share,
         default=1.0,
         metavar="L",
-        help="lambda, the share of the chosen state (paper: 1 or 0.5)",
+        help="lambda, the share of the state skipped to, attended to or "
+        "chosen, beside the previous one (paper: 1 or 0.5)",
+    )
+    add(
+        "--skip",
+        type=command_line.count,
+        default=5,
+        metavar="S",
+        help="steps back of a fixed skip (paper: 3 and 5, not in number "
+        "prediction)",
     )
     add(
         "--n_actions",
         type=command_line.count,
         default=5,
         metavar="K",
-        help="K, how many past states can be chosen (paper: 5 for language "
-        "modeling, 10 for number prediction)",
+        help="K, how many past states can be chosen or attended to (paper: 5 "
+        "for language modeling, 10 for number prediction)",
     )
     add(
         "--forget_bias",
@@ -88,8 +109,8 @@ def add_cell_flags(add):
         type=command_line.count,
         default=50,
         metavar="N",
-        help="hidden units of the agent (published code: 200 for language "
-        "modeling, 10 for number prediction)",
+        help="hidden units of the agent or attention (published code: 200 for "
+        "language modeling, 10 for number prediction)",
     )
     add(
         "--previous_bias",

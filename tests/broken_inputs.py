@@ -25,9 +25,8 @@ import numpy as np
 
 TINY = [
     "--no-download",
-    *"--preset quick --rnn_size 8 --policy_units 5 --max_steps 5".split(),
-    *"--num_unroll_steps 6 --batch_size 3 --eval_samples 2".split(),
-    *"--checkpoint_every 2".split(),
+    *"--preset quick --rnn_size 8 --max_steps 5".split(),
+    *"--num_unroll_steps 6 --batch_size 3 --checkpoint_every 2".split(),
 ]
 NEW = [*TINY, "--name", "new"]
 RESUME = [*TINY, "--name", "open", "--resume"]
@@ -350,6 +349,7 @@ INTEGERS = {
     "--eval_samples": 2,
     "--sentences": 0,
     "--vocabulary_size": 2,
+    "--skip": 1,
 }
 # A value out of bounds for each other number.
 NUMBERS = {

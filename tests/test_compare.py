@@ -405,6 +405,12 @@ def test_settings_that_differ_have_a_column():
     assert tables.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
     assert tables.differing([base | {"seed": 1.0}, base]) == []
     assert tables.differing([base]) == []
+    # Among those runs that read the setting.
+    lstm = {"model": "lstm", "lamda": 1.0, "skip": 9, "rnn_size": 3}
+    fixed = {"model": "fixed_skip", "lamda": 1.0, "skip": 3, "rnn_size": 3}
+    assert tables.differing([lstm, fixed]) == ["model"]
+    other = fixed | {"skip": 5}
+    assert tables.differing([lstm, fixed, other]) == ["model", "skip"]
 
 
 def test_a_setting_is_written_as_it_is(tmp_path, capsys):
@@ -712,6 +718,21 @@ def test_what_is_no_setting_of_the_model_keeps_no_runs_apart(key):
 def test_any_other_setting_does(settings):
     runs = [run_of("a", lr=1), run_of("b", **settings, seed=2)]
     assert names_of(tables.pooled(runs)) == [["a"], ["b"]]
+
+
+def test_a_setting_that_the_model_does_not_read_keeps_no_runs_apart():
+    runs = [
+        run_of("a", model="lstm", lamda=1.0, discount=0.5),
+        run_of("b", model="lstm", lamda=0.5, skip=3),
+        run_of("c", model="fixed_skip", lamda=1.0, skip=3),
+        run_of("d", model="fixed_skip", lamda=1.0, skip=5),
+    ]
+    assert names_of(tables.pooled(runs)) == [["a", "b"], ["c"], ["d"]]
+
+
+def test_nor_does_one_from_before_there_was_such_a_setting():
+    runs = [run_of("a"), run_of("b", shares=None), run_of("c", shares=[1])]
+    assert names_of(tables.pooled(runs)) == [["a", "b"], ["c"]]
 
 
 def test_perplexity_of_a_group_is_the_geometric_mean_of_its_seeds():

@@ -1,5 +1,7 @@
 """What the dynamic skip is compared with, as the top of a language model."""
 
+import functools
+
 import cases
 import keras
 import numpy as np
@@ -13,6 +15,7 @@ from test_broken_inputs import uncompiled
 import dsl
 from dsl import evaluation
 from dsl.optimizers import GroupedOptimizer
+from language_modeling import building, settings
 
 EMBEDDING, LOWER, UPPER = 6, cases.FEATURES, cases.UNITS
 TEXT = small_models.text(24, seed=9)
@@ -142,3 +145,67 @@ def test_only_the_last_layer_may_return_its_attention():
     layers = [readers.layer("content"), readers.layer("fixed")]
     with pytest.raises(ValueError, match="Received: return_attention=True in"):
         dsl.LanguageModel(WORDS, layers, EMBEDDING)
+
+
+# From flags.
+
+
+def parse(flags):
+    tiny = "--rnn_size 8 --batch_size 2 --num_unroll_steps 7 --dropout 0.3"
+    return settings.parse_args([*tiny.split(), *flags.split()])
+
+
+@functools.cache
+def trained(flags):
+    """Losses of two updates, and all that there is after them, with names."""
+    args = parse(flags)
+    model = building.build_model(args, WORDS)
+    trainer = building.build_trainer(args, model)
+    trainer.run_eagerly = True
+    losses = [trainer.train_on_batch(*x) for x in small_models.batches(2)]
+    variables = [*trainer.variables, *trainer.optimizer.variables]
+    return losses, [(v.name, cases.to_numpy(v)) for v in variables]
+
+
+@pytest.mark.parametrize(
+    "flags", ["--model fixed_skip --skip 1", "--model attention --n_actions 1"]
+)
+def test_one_past_state_is_the_plain_model_to_the_bit(flags):
+    losses, variables = trained("--model lstm")
+    found, others = trained(flags)
+    assert found == losses
+    for (name, value), (other, right) in zip(others, variables, strict=True):
+        assert name == other
+        np.testing.assert_array_equal(value, right, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "cls", "wanted"),
+    [
+        (
+            "--model fixed_skip --skip 3 --lamda 0.5",
+            dsl.FixedSkipLSTM,
+            {"skip": 3, "skip_weight": 0.5},
+        ),
+        ("--model fixed_skip", dsl.FixedSkipLSTM, {"skip": 5}),
+        (
+            "--model attention --n_actions 4 --policy_units 6 --lamda 0.25",
+            dsl.AttentionLSTM,
+            {"num_states": 4, "attention_units": 6, "skip_weight": 0.25},
+        ),
+        (
+            "--model attention",
+            dsl.AttentionLSTM,
+            {"num_states": 5, "attention_units": 50, "return_attention": True},
+        ),
+    ],
+)
+def test_flags_reach_the_top_layer(flags, cls, wanted):
+    args = parse(f"{flags} --rnn_layers 3 --forget_bias 0.5")
+    model = building.build_model(args, WORDS)
+    *plain, top = model.recurrent_layers
+    assert [type(layer) for layer in plain] == [dsl.LSTM] * 2
+    assert type(top) is cls and (top.units, top.forget_bias) == (8, 0.5)
+    assert {key: getattr(top, key) for key in wanted} == wanted
+    assert building.connects(args) == (cls is dsl.AttentionLSTM)
+    assert not building.chooses(args)

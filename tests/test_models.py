@@ -13,6 +13,7 @@ from small_models import ACTIONS, BATCH, LOWER, STEPS, UPPER, WORDS
 import dsl
 from dsl import cross_entropy
 from language_modeling import building, settings
+from scripts import models
 
 TOKENS = small_models.text().reshape(BATCH, STEPS)
 SLOTS = (ACTIONS - 1) * UPPER
@@ -137,6 +138,10 @@ def test_actions_are_drawn_in_training_unless_told():
         ("--model lstm", 19_775_200),
         ("--policy_units 50", 19_840_505),
         ("--policy_units 200", 20_036_405),
+        ("--model fixed_skip --skip 3", 19_775_200),
+        ("--model fixed_skip --skip 5", 19_775_200),
+        # The network of the attention is as large as the agent.
+        ("--model attention --policy_units 50", 19_840_505),
     ],
 )
 def test_parameter_counts_of_the_paper(flags, parameters):
@@ -146,7 +151,7 @@ def test_parameter_counts_of_the_paper(flags, parameters):
     assert model.count_params() == parameters
 
 
-@pytest.mark.parametrize("model", ["lstm", "dynamic_skip"])
+@pytest.mark.parametrize("model", models.MODELS)
 def test_an_untrained_model_is_uniform(model):
     args = settings.parse_args(
         f"--model {model} --rnn_size 8 --param_init 1e-4 --dropout 0".split()

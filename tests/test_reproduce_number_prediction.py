@@ -16,7 +16,7 @@ from run_folders import make_number_run
 from dsl import results
 from dsl.datasets import number_prediction as data
 from number_prediction import kept, plan, recipes, settings
-from scripts import jobs
+from scripts import jobs, models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -90,7 +90,7 @@ def test_the_runs_of_a_table_have_names_and_settings_of_their_own(table):
     for _, seed, flags in runs:
         args = settings.parse_args(flags)
         assert (args.seed, args.data_seed, args.produce) == (seed, seed, True)
-        found.add(json.dumps(settings.effective(settings.of_run(args))))
+        found.add(json.dumps(models.effective(settings.of_run(args))))
         tasks.add(data.Settings(args.length, args.index_from, args.symbols))
     assert len(found) == len(runs)
     assert len(tasks) == 1
@@ -118,7 +118,7 @@ def test_what_each_model_does_not_read():
         ("dynamic_skip", {"lamda", "n_actions", "policy_units", "credit"}),
     ):
         saved = dict.fromkeys(every) | {"model": model}
-        found = set(settings.effective(saved))
+        found = set(models.effective(saved))
         assert found >= read | {"length", "epoch", "rnn_size", "forget_bias"}
         other = {"lamda", "n_actions", "policy_units", "skip", "credit"}
         assert not found & (other - read)
@@ -198,8 +198,10 @@ def test_a_run_of_other_settings_is_refused(
     tmp_path, trainings, run, capsys, place, flag
 ):
     for row in ("dynamic-1", "lstm"):
-        flags = [*plan.flags("T51", row, 1), *flag.split()]
-        finish(tmp_path / place.format(f"{row}-1"), settings.parse_args(flags))
+        args = settings.parse_args(plan.flags("T51", row, 1))
+        name, value = flag.removeprefix("--").split()
+        setattr(args, name, json.loads(value))
+        finish(tmp_path / place.format(f"{row}-1"), args)
     assert run("T51", "--only", "dynamic-1-1") == 1
     error = capsys.readouterr().err
     assert error.startswith("reproduce_number_prediction.py: ")

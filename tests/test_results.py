@@ -136,7 +136,10 @@ def test_table_aligns_words_left_and_numbers_right():
 
 
 def test_comparison_shows_measured_beside_published():
-    published = make_record(run_folder="runs/a")
+    settings = {"skip": 3, "lamda": 0.5, "n_actions": 7}
+    published = make_record(
+        model="fixed_skip", settings=settings, run_folder="runs/a"
+    )
     true = make_record(
         model="lstm",
         corpus="generated",
@@ -158,7 +161,7 @@ def test_comparison_shows_measured_beside_published():
     ]
     assert rows == [
         [
-            "dynamic_skip",
+            "fixed_skip (3, λ=0.5)",
             "ptb",
             "19,780,401",
             "115.13",

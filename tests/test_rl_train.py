@@ -28,19 +28,20 @@ from language_modeling import (
     presets,
     settings,
 )
+from scripts import models
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 TINY = [
     "--no-download",
-    *"--preset quick --rnn_size 8 --policy_units 5 --max_steps 5".split(),
-    *"--num_unroll_steps 6 --batch_size 3 --eval_samples 2".split(),
+    *"--preset quick --rnn_size 8 --max_steps 5".split(),
+    *"--num_unroll_steps 6 --batch_size 3".split(),
 ]
 # The corpus that comes with the project, in few and large batches.
 GENERATED = [
     *TINY,
     *"--num_unroll_steps 40 --batch_size 50 --eval_protocol batched".split(),
-    *"--baseline value".split(),
+    *"--policy_units 5 --eval_samples 2 --baseline value".split(),
 ]
 CHARACTERS = "--char --char_embed_size 3 --kernels 1,3 --kernel_features 4,5"
 
@@ -250,6 +251,13 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
         ("--preset small", "ptb", (None, 13)),
         ("--preset medium --model lstm", "ptb", (82.7, 39)),
         ("--preset medium", "ptb", (78.5, 39)),
+        ("--preset medium --model fixed_skip --skip 3", "ptb", (81.5, 39)),
+        ("--preset medium --model fixed_skip --skip 5", "ptb", (82.0, 39)),
+        ("--preset medium --model fixed_skip", "ptb", (82.0, 39)),
+        ("--preset medium --model fixed_skip --skip 4", "ptb", (None, 39)),
+        ("--preset medium --model attention", "ptb", (81.4, 39)),
+        ("--preset medium --model attention --lamda 0.5", "ptb", (None, 39)),
+        ("--preset medium --estimator straight_through", "ptb", (78.5, 39)),
         ("--preset large --model lstm", "ptb", (78.4, 55)),
         ("--model lstm", "ptb", (None, 100)),
         ("--preset char_small --model lstm", "ptb", (92.3, 25)),
@@ -271,6 +279,7 @@ WRONG = [
     ("--rnn_size", "2.5", "must be an integer at least 1"),
     ("--rnn_layers", "-1", "must be an integer at least 1"),
     ("--n_actions", "0", "must be an integer at least 1"),
+    ("--skip", "0", "must be an integer at least 1"),
     ("--batch_size", "many", "must be an integer at least 1"),
     ("--num_unroll_steps", "0", "must be an integer at least 1"),
     ("--max_epochs", "0", "must be an integer at least 1"),
@@ -652,6 +661,20 @@ def test_segments_that_the_text_does_not_fill(flags, small, capsys):
     assert "--batch_size" in message and "Received: " in message
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "--model fixed_skip --skip",
+        "--model attention --n_actions",
+        "--rnn_size",
+    ],
+)
+def test_a_model_beyond_the_memory_is_refused(flags, small, capsys):
+    assert small(*TINY, *flags.split(), "2000000000") == 2
+    message = one_line(capsys)
+    assert flags.split()[-1] in message and "GiB of memory. Re" in message
+
+
 def test_a_run_that_diverges_fails(small, capsys):
     """Weights beyond all measure after the only step, whose loss is fine."""
     flags = "--name a --learning_rate 1e30 --max_steps 1".split()
@@ -721,8 +744,9 @@ LONG = [
     *TINY,
     *"--batch_size 14 --eval_protocol batched --dropout 0.3 --seed 3".split(),
     *"--max_epochs 3 --max_steps 15 --constant_epochs 1".split(),
-    *"--checkpoint_every 4 --print_every 3 --n_actions 3".split(),
+    *"--checkpoint_every 4 --print_every 3".split(),
 ]
+DYNAMIC = [*LONG, *"--n_actions 3 --eval_samples 2".split()]
 
 
 class Stopper:
@@ -824,12 +848,24 @@ def test_a_text_of_characters(own, capsys):
         )
     assert "bits a character" in capsys.readouterr().out
     assert "| test bits per character" in tables.comparison([record])
+@pytest.mark.parametrize(
+    "flags", ["--model fixed_skip --skip 3", "--model attention --n_actions 3"]
+)
+def test_a_model_to_compare_with_goes_on_to_the_same_bits(
+    flags, few, monkeypatch
+):
+    given = [*LONG, *flags.split(), "--max_steps", "4"]
+    assert few(*given, "--name", "unbroken") == 0
+    Stopper(monkeypatch, {2: signal.SIGINT})
+    assert few(*given, "--name", "broken") == 130
+    assert few(*given, "--name", "broken", "--resume") == 0
+    assert outcome("broken") == outcome("unbroken")
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     few, capsys, monkeypatch
 ):
-    assert few(*LONG, "--name", "unbroken") == 0
+    assert few(*DYNAMIC, "--name", "unbroken") == 0
     capsys.readouterr()
     # At the end of the first epoch, in the third, and in the last step.
     stops = {6: signal.SIGINT, 14: signal.SIGTERM, 15: signal.SIGTERM}
@@ -839,12 +875,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         (["--resume"], (3, 2)),
         (["--resume", "--print_every", "9"], (3, 3)),
     ):
-        assert few(*LONG, "--name", "broken", *start) == 130
+        assert few(*DYNAMIC, "--name", "broken", *start) == 130
         assert capsys.readouterr().err == (
             f"RL_train.py: interrupted; the checkpoint of epoch {epoch}, step "
             f"{step} is kept; --resume goes on from it.\n"
         )
-    assert few(*LONG, "--name", "broken", "--resume") == 0
+    assert few(*DYNAMIC, "--name", "broken", "--resume") == 0
     assert "resumed at epoch 3, step 3" in capsys.readouterr().out
     assert stopper.count == 15
     assert outcome("broken") == outcome("unbroken")
@@ -855,19 +891,26 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param("lstm", marks=pytest.mark.backend), "dynamic_skip"],
+    [
+        pytest.param("lstm", marks=pytest.mark.backend),
+        "fixed_skip",
+        "attention",
+        "dynamic_skip",
+    ],
 )
 def test_a_run_can_be_measured_again(model, few, capsys):
     """By both protocols; its own is the one of the record."""
-    protocol = {"lstm": "stream", "dynamic_skip": "batched"}[model]
+    protocol = "batched" if model == "dynamic_skip" else "stream"
     flags = [*TINY, "--model", model, "--eval_protocol", protocol]
-    assert few(*flags, "--name", "a") == 0
+    flags += ["--max_steps", "1"]
+    samples = ["--eval_samples", "2"] * (model == "dynamic_skip")
+    assert few(*flags, *samples, "--name", "a") == 0
     record, before = results.load("runs/a"), os.listdir("runs/a")
     capsys.readouterr()
     # Of the other flags, those of the run count.
     splits = ["test", "valid"] if model == "lstm" else ["test"]
     again = [*TINY, "--rnn_size", "9", "--split", *splits]
-    assert few(*again, "--load_model", "runs/a") == 0
+    assert few(*again, *samples, "--load_model", "runs/a") == 0
     said = capsys.readouterr().out
     assert "runs/a: best weights, of epoch 1" in said
     test = experiment.perplexities(record["test"])
@@ -880,6 +923,16 @@ def test_a_run_can_be_measured_again(model, few, capsys):
         (split, way) for split in splits for way in ("batched", "stream")
     ]
     assert os.listdir("runs/a") == before
+    # Where each word was connected to, of a model that can tell.
+    connected = model in ("attention", "dynamic_skip")
+    assert ("so many words back, to this word" in said) == connected
+    scores = results.load_scores("runs/a")
+    assert scores["look_back"].any() == connected
+    if model == "attention":
+        weights = record["test"]["attention"]
+        assert len(weights) == 5 and sum(weights) == pytest.approx(1.0)
+        words = "  ".join(f"{k}: {w:.2f}" for k, w in enumerate(weights, 1))
+        assert f"mean attention to each distance  {words}" in said
 
 
 def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
@@ -908,6 +961,12 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     assert "finished already" in again
     assert again[-2:] == first[-2:] and first[-2].startswith("test: ")
     assert Path("runs/a/result.json").read_bytes() == before
+    # A run may be older than a setting that it would not read.
+    config = json.loads(Path("runs/a/config.json").read_text())
+    for key in models.unread("lstm"):
+        config["settings"].pop(key, None)
+    Path("runs/a/config.json").write_text(json.dumps(config))
+    assert few(*flags, "--resume") == 0
 
 
 def test_going_on_with_other_flags_is_refused(few, capsys):
@@ -1001,7 +1060,7 @@ with tests.uncompiled():
 
 def test_a_killed_run_goes_on_to_the_same_bits(few, tmp_path):
     """By `kill -9` within a step, then while a checkpoint is written."""
-    given = [*LONG, "--max_steps", "8"]
+    given = [*DYNAMIC, "--max_steps", "8"]
     path = [str(ROOT / "tests"), *sys.path]
     for moment, start in (("5", []), ("write", ["--resume"])):
         arguments = [*given, "--name", "killed", *start]
@@ -1114,9 +1173,7 @@ def test_flags_reach_the_trainer():
     assert (trainer.num_rollouts, trainer.task_rollouts) == (3, 3)
     _, trainer = build("--rollouts 3 --task_rollouts 2")
     assert (trainer.num_rollouts, trainer.task_rollouts) == (3, 2)
-    _, trainer = build(
-        "--model lstm --policy_start 7 --rollouts 2 --task_rollouts 2"
-    )
+    _, trainer = build("--n_actions 1 --policy_start 7 --rollouts 2")
     assert (trainer.policy_start, trainer.num_rollouts) == (0, 1)
     assert trainer.task_rollouts == 1
 
@@ -1138,6 +1195,9 @@ def test_seeds_of_the_parts_share_nothing():
 
 CHOICES = [
     "--model lstm",
+    "--model fixed_skip --skip 2 --no-keep_buffer",
+    "--model attention --lamda 0.5 --eval_protocol batched",
+    "--model attention --n_actions 1 --rnn_layers 1",
     "--n_actions 1",
     "--estimator straight_through",
     "--estimator straight_through --baseline leave_one_out --rollouts 2",
@@ -1182,8 +1242,7 @@ def test_every_choice_trains(flags, tmp_path):
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
     agent = [path for path in before if "policy" in path]
-    plain = "--model lstm" in flags or flags == "--n_actions 1"
-    assert bool(agent) != plain
+    assert bool(agent) == building.chooses(args)
     if "eval" not in flags and "buffer" not in flags:
         return
     valid = experiment.evaluate(args, model, text.valid, args.eval_actions)

@@ -53,6 +53,10 @@ def test_a_new_folder_holds_its_configuration(folder, tmp_path):
     again = runs.RunFolder(str(folder.path))
     assert again.settings(["seed", "lamda"]) == SETTINGS
     again.check_data(DATA)
+    newer = ["seed", "lamda", "skip"]
+    assert again.settings(newer, optional=("skip", "seed")) == SETTINGS
+    with pytest.raises(runs.RunError, match="differing: skip."):
+        again.settings(newer, optional=("seed",))
     assert again.config() == CONFIG
     assert folder.best.parent.is_dir() and not folder.best.exists()
     assert names(folder.path) == ["checkpoints", "config.json", "lock"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dsl import results
 from dsl import tables as rendered
+from scripts import models
 from scripts.comparing import accuracies
 
 # Where a run reads and writes, and what it prints: no part of a comparison.
@@ -114,20 +115,26 @@ def by_accuracy(runs):
 
 
 def differing(settings):
-    """The names of the settings that are not equal in all runs, in order."""
+    """The names of the settings that are not equal in all runs, in order.
+
+    In all that read them, that is.
+    """
     keys = dict.fromkeys(key for one in settings for key in one)
-    return [
-        key
-        for key in keys
-        if key not in IGNORED
-        and any(
-            one.get(key, ...) != settings[0].get(key, ...) for one in settings
-        )
-    ]
+    unread = [models.unread(one.get("model")) for one in settings]
+
+    def differs(key):
+        found = [
+            one.get(key, ...)
+            for one, ignored in zip(settings, unread, strict=True)
+            if key not in ignored
+        ]
+        return any(value != found[0] for value in found)
+
+    return [key for key in keys if key not in IGNORED and differs(key)]
 
 
 def pooled(runs):
-    """Takes runs together that differ in nothing but the seed.
+    """Takes runs together that differ in nothing they read but the seed.
 
     Args:
         runs: What `load` returns.
@@ -143,8 +150,13 @@ def pooled(runs):
     """
     groups = {}
     for run in runs:
-        settings = run["config"]["settings"]
-        same = {k: x for k, x in settings.items() if k not in _NO_SEED}
+        settings = models.effective(run["config"]["settings"])
+        # A run from before there was a setting has it as None.
+        same = {
+            key: value
+            for key, value in settings.items()
+            if key not in _NO_SEED and value is not None
+        }
         key = json.dumps(same, sort_keys=True)
         groups.setdefault(key, []).append(run)
     return [_together(group) for group in groups.values()]
@@ -331,8 +343,8 @@ def _corpus(run):
 
 
 def _setting(settings, key):
-    """A setting in words, "-" if the run knows no such setting."""
-    value = settings.get(key, "-")
+    """A setting in words, "-" if the run knows or reads no such setting."""
+    value = models.effective(settings).get(key, "-")
     if value is None:
         return "none"
     return _cell(value if isinstance(value, str) else json.dumps(value))
