@@ -88,6 +88,8 @@ def render(kind, name):
     runs = sorted(path.parent for path in folder.glob("*/result.json"))
     if not runs:
         raise results.ResultError(f"{folder}: no run is kept there.")
+    # The plain model is what the others are set beside.
+    runs.sort(key=lambda run: results.load(run)["model"] != "lstm")
     if kind == "intervals":
         return intervals(runs)
     return tables.language_models([results.load(run) for run in runs])

@@ -19,6 +19,9 @@ TASK = reproduction.Task("language_modeling", SCRIPT)
 # {shares} stands for the distances that the agents of the table have learned.
 MODELS = {
     "lstm": "--model lstm",
+    "fixed_skip_3": "--model fixed_skip --skip 3",
+    "fixed_skip_5": "--model fixed_skip --skip 5",
+    "attention": "--model attention",
     "reinforce": "",
     "straight_through": "--estimator straight_through",
     "random": "--policy random --look_back_shares {shares}",

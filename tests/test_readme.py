@@ -204,6 +204,23 @@ def test_kept_runs_are_rendered(render, project, capsys):
     )
 
 
+def test_the_plain_model_comes_first(render, project):
+    page, run = project
+    nll, other, sentence = make_text(50)
+    for name, scores in (("lstm-1", nll), ("a-2", other)):
+        make_run(
+            run.with_name(name),
+            scores=(scores, sentence),
+            record={"model": name[:-2]},
+            model=name[:-2],
+        )
+    assert render.main(render.parse_args([])) == 0
+    first, second = page.read_text("utf-8").split("<!-- end -->\n")[:2]
+    shown = [line.split()[1] for line in first.splitlines()[3:]]
+    assert shown == ["lstm", "a", "a", "b"]
+    assert "difference to lstm | 95 % interval" in second
+
+
 @pytest.mark.parametrize("file", ["result.json", "test_scores.npz"])
 def test_a_damaged_run_is_one_line(render, project, capsys, file):
     page, run = project
