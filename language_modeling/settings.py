@@ -55,6 +55,9 @@ def parse_args(arguments=None, source=None):
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)
     character_flags.set_defaults(args)
+    if args.load_model is None:
+        # Otherwise the model is that of the run.
+        models.check_read(parser, arguments, args)
     flags.check_together(parser, args)
     return args
 

@@ -232,11 +232,6 @@ def check_together(parser, args):
     shared_flags.check(
         parser,
         (
-            args.policy != "learned" and args.model != "dynamic_skip",
-            "argument --policy: is one of --model dynamic_skip. Received: "
-            f"--policy {args.policy} of --model {args.model}",
-        ),
-        (
             args.policy == "oracle" and farthest > args.n_actions,
             "argument --policy: oracle needs --n_actions that reach every "
             f"digit pointed to, {farthest}. Received: {args.n_actions}",

@@ -39,9 +39,9 @@ TABLES = {
         },
     ),
     "T51": (
-        "--length 50 --symbols 50 --n_actions 50 --index_from start",
+        "--length 50 --symbols 50 --index_from start",
         BEYOND,
-        _only("lstm", "dynamic-1"),
+        {**_only("lstm"), "dynamic-1": "--lamda 1 --n_actions 50"},
     ),
     "T101": ("--length 100", BEYOND, _only("lstm", "dynamic-1")),
 }

@@ -3,7 +3,7 @@
 import argparse
 
 from number_prediction import flags, recipes
-from scripts import command_line, shared_flags
+from scripts import command_line, models, shared_flags
 
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
@@ -46,6 +46,7 @@ def parse_args(arguments=None, prog="train_RL10_1.py", length=10):
         given = parser.parse_args(arguments)
         parser.set_defaults(policy_weight=1.0 / given.length)
     args = parser.parse_args(arguments)
+    models.check_read(parser, arguments, args)
     flags.check_together(parser, args)
     if args.seeds is not None and known.seed is not None:
         parser.error(

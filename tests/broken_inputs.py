@@ -494,6 +494,12 @@ def together():
         ("--text text.txt", "--text", "--load_model"),
         ("--figure x.png", "--figure", "--load_model"),
         ("--resume --load_model runs/run", "--resume", "--load_model"),
+        ("--model lstm --lamda 1", "--lamda", "fixed_skip, attention, dynamic"),
+        ("--model lstm --no-keep_buffer", "--keep_buffer", "--model lstm"),
+        ("--model lstm --seed 1 --eval_samples 5", "--eval_samples"),
+        ("--model fixed_skip --n_actions 3", "--n_actions", "(attention, dyn"),
+        ("--model attention --policy random", "--policy", "(dynamic_skip)"),
+        ("--skip 5", "--skip", "(fixed_skip). Received: --model dynamic_skip"),
     ):
         yield usage("together", flags, [*NEW, *flags.split()], *says)
     yield usage("together", "--resume", [*TINY, "--resume"], "--name")
@@ -821,7 +827,7 @@ def configs():
             f"run, {key} {value!a}",
             LOAD,
             2,
-            ("runs/run", "config.json" if value != ["lstm"] else "best.npz"),
+            ("runs/run", "config.json"),
             damage=edit_settings(path, **{key: value}),
         )
     for key, value in (("rnn_size", 9), ("seed", True), ("lamda", None)):

@@ -1,13 +1,21 @@
 """Which settings a model reads, in every task."""
 
+import json
+import shlex
+from pathlib import Path
+
 import pytest
 
 from language_modeling import flags as language_flags
+from language_modeling import settings as language
 from number_prediction import flags as number_flags
+from number_prediction import settings as numbers
 from scripts import models
 
 pytestmark = pytest.mark.backend
 
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = {"RL_train.py": language, "train_RL10_1.py": numbers}
 PARSERS = (language_flags.make_parser(), number_flags.make_parser("x", 10))
 
 
@@ -32,3 +40,63 @@ def test_of_another_model_nothing_is_known():
     assert models.effective({"lamda": 1.0}) == {"lamda": 1.0}
     saved = {"model": "lstm", "lamda": 1.0, "rnn_size": 3}
     assert models.effective(saved) == {"model": "lstm", "rnn_size": 3}
+
+
+@pytest.mark.parametrize("name", models.READERS)
+@pytest.mark.parametrize("model", models.MODELS)
+def test_a_flag_that_the_model_does_not_read_is_refused(model, name, capsys):
+    """Its default too; where it is read, it passes."""
+    for parser, settings in zip(PARSERS, TASKS.values(), strict=True):
+        actions = {action.dest: action for action in parser._actions}
+        if name not in actions:
+            continue
+        value = actions[name].default
+        given = [f"--{name}={1 if value is None else value}"]
+        if actions[name].nargs == 0:
+            given = [f"--no-{name}"]
+        needed = {
+            "baseline": ["--rollouts=2"],
+            "rollouts": ["--baseline=none"],
+            "look_back_shares": ["--policy=random"],
+            "final_entropy_weight": ["--entropy_steps=5"],
+            "entropy_steps": ["--final_entropy_weight=0"],
+        }
+        if model in models.READERS[name]:
+            more = needed.get(name, [])
+            settings.parse_args([f"--model={model}", *given, *more])
+            continue
+        with pytest.raises(SystemExit) as stop:
+            settings.parse_args([f"--model={model}", *given])
+        assert stop.value.code == 2
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1
+        assert f"argument --{name}: must go with a model that" in message
+        assert f"Received: --model {model} (see" in message
+
+
+def test_what_a_preset_or_recipe_sets_is_no_flag_given():
+    for model in models.MODELS:
+        args = language.parse_args(["--preset=published", f"--model={model}"])
+        assert args.observation == "mean"
+        args = numbers.parse_args(
+            ["--recipe=published_code", f"--model={model}"]
+        )
+        assert args.reward == "correct"
+
+
+def test_the_flags_of_an_inspection_are_not_those_of_its_model():
+    args = language.parse_args("--load_model a --skip 3 --jit".split())
+    assert args.skip == 3
+
+
+def kept_commands():
+    for path in sorted((ROOT / "results").glob("*/*/*/result.json")):
+        yield json.loads(path.read_text())["command"]
+
+
+def test_the_commands_of_kept_runs_are_still_understood():
+    commands = list(kept_commands())
+    assert len(commands) >= 4
+    for command in commands:
+        _, script, *arguments = shlex.split(command)
+        TASKS[Path(script).name].parse_args(arguments)

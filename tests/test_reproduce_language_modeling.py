@@ -120,7 +120,8 @@ def test_a_finished_run_is_kept_without_another_training(tmp_path, trainings):
 def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
     plan = dict(reproduce.plan("small"))
     for name in ("reinforce-1", "lstm-1"):
-        args = settings.parse_args([*plan[name], "--entropy_weight", "0.5"])
+        args = settings.parse_args(plan[name])
+        args.entropy_weight = 0.5
         finish(tmp_path / place.format(name), args)
     # What a plain model does not read does not count.
     assert run(tmp_path, "small", "--only", "lstm-1") == 0

@@ -26,8 +26,7 @@ from number_prediction import (
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = {"train": 40, "valid": 20, "test": 30}
-TINY = "--length 5 --rnn_size 6 --batch_size 10 --eval_samples 2".split()
-TINY += "--n_actions 5 --epoch 2".split()
+TINY = "--length 5 --rnn_size 6 --batch_size 10 --epoch 2".split()
 
 
 def write(folder, task, counts=COUNTS):
@@ -154,7 +153,13 @@ WRONG = [
     ("--resume", "argument --resume: needs --name"),
     ("--baseline leave_one_out", "needs --rollouts of at least 2"),
     ("--policy_positions -1", "argument --policy_positions: must be"),
-    ("--policy oracle --model lstm", "is one of --model dynamic_skip"),
+    (
+        "--policy oracle --model lstm",
+        "argument --policy: must go with a model that reads it "
+        "(dynamic_skip). Received: --model lstm",
+    ),
+    ("--skip 5", "argument --skip: must go with a model that reads it"),
+    ("--model attention --credit all", "argument --credit: must go with"),
     ("--policy oracle --n_actions 9", "reach every digit pointed to, 10"),
     ("--entropy_steps 5", "needs --final_entropy_weight"),
     ("--eval_samples 1", "argument --eval_samples: must be an integer"),
@@ -178,7 +183,6 @@ def test_what_a_run_is_held_to():
     assert settings.published(long)["test_accuracy"] == 0.264
     for flags, accuracy in (
         ("--length 10 --model lstm", 0.704),
-        ("--length 10 --model lstm --n_actions 3", 0.704),
         ("--length 10 --model attention", 0.725),
         ("--length 10 --index_from start", 0.805),
         ("--length 20 --model attention", 0.269),
@@ -353,7 +357,8 @@ def outcome(name):
 
 
 def test_what_a_run_leaves_behind(here, capsys):
-    assert here(*TINY, "--name", "a", "--print_every", "3") == 0
+    flags = "--name a --n_actions 5 --eval_samples 2".split()
+    assert here(*TINY, *flags, "--print_every", "3") == 0
     said = capsys.readouterr().out
     record = json.loads(Path("runs/a/result.json").read_text())
     assert record["task"] == "number_prediction"
@@ -374,7 +379,7 @@ def test_what_a_run_leaves_behind(here, capsys):
     assert record["command"].startswith(
         "python number_prediction/train_RL10_1.py --length 5"
     )
-    assert here(*TINY, "--name", "a", "--resume") == 0
+    assert here(*TINY, *flags, "--resume") == 0
     again = capsys.readouterr().out
     assert "finished already" in again
     assert again.splitlines()[-1] == said.splitlines()[-1]
@@ -398,7 +403,7 @@ def test_models_beyond_the_memory_are_refused(here, capsys):
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     flags, here, capsys, monkeypatch
 ):
-    tiny = [*TINY, *flags.split()]
+    tiny = [*TINY, "--eval_samples", "2", *flags.split()]
     assert here(*tiny, "--name", "unbroken") == 0
     train = classifier_trainer.ClassifierTrainer.train_on_batch
     count, stops = [0], {3: signal.SIGTERM, 6: signal.SIGINT}

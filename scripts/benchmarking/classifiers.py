@@ -42,17 +42,21 @@ def flags(contender, size):
     """The command line of the program, a list of strings."""
     given = {
         "--seed": 0,
-        "--model": "dynamic_skip" if contender.kind == "dynamic" else "lstm",
-        "--lamda": 1,
-        "--estimator": contender.estimator,
-        "--rollouts": contender.rollouts,
-        "--n_actions": contender.num_actions,
-        "--policy_units": size.policy_units,
+        "--model": "lstm",
         "--rnn_size": size.units,
         "--length": size.steps - 1,
         "--symbols": size.symbols,
         "--batch_size": size.batch,
     }
+    if contender.kind == "dynamic":
+        given |= {
+            "--model": "dynamic_skip",
+            "--lamda": 1,
+            "--estimator": contender.estimator,
+            "--rollouts": contender.rollouts,
+            "--n_actions": contender.num_actions,
+            "--policy_units": size.policy_units,
+        }
     words = [str(word) for pair in given.items() for word in pair]
     return [*words, "--no-jit" if contender.compiled is False else "--jit"]
 
