@@ -154,9 +154,7 @@ def inspect(args):
 
     run = runs.RunFolder(args.load_model)
     model_of_run = run.config()["settings"].get("model")
-    saved = run.settings(
-        settings.of_run(args), settings.optional(model_of_run)
-    )
+    saved = run.settings(settings.of_run(args), settings.optional(model_of_run))
     source = run.path / "config.json"
     loaded = settings.from_saved(saved, args, source)
     corpus = read_corpus(loaded)

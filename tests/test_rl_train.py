@@ -848,6 +848,8 @@ def test_a_text_of_characters(own, capsys):
         )
     assert "bits a character" in capsys.readouterr().out
     assert "| test bits per character" in tables.comparison([record])
+
+
 @pytest.mark.parametrize(
     "flags", ["--model fixed_skip --skip 3", "--model attention --n_actions 3"]
 )
