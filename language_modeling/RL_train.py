@@ -163,7 +163,7 @@ def inspect(args):
     startup.import_keras()
     from language_modeling import building, inspection
 
-    if args.figure is not None and not building.connects(loaded):
+    if args.figure is not None and not models.connects(loaded):
         record = {"model": loaded.model, "settings": vars(loaded)}
         raise runs.RunError(
             "argument --figure: draws which past states a model with some to "

@@ -6,7 +6,6 @@ import dsl
 from dsl import stream_trainer
 from dsl.datasets import characters
 from dsl.optimizers import GroupedOptimizer
-from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
 from scripts import models
 
@@ -45,12 +44,7 @@ def build_model(args, vocabulary_size, words=None):
         vocabulary_size,
         [
             *(dsl.LSTM(args.rnn_size, **options(n)) for n in range(top)),
-            models.recurrent_layer(
-                args,
-                options(top),
-                # Without a signal and a gradient the agent stays as it is.
-                estimator=args.estimator if learns(args) else "reinforce",
-            ),
+            models.recurrent_layer(args, options(top)),
         ],
         embedding_units=None if args.char else args.rnn_size,
         embedding=spelled(args, words, uniform) if args.char else None,
@@ -85,31 +79,18 @@ def spelled(args, words, initializer):
 
 def build_trainer(args, model):
     """The model with its learning signal and optimizers, compiled."""
-    signal = None
-    if learns(args):
-        signal = PolicySignal(
-            estimator=args.estimator,
-            reward=args.reward,
-            discount=args.discount,
-            baseline=args.baseline,
-            num_rollouts=args.rollouts,
-            policy_weight=args.policy_weight,
-            entropy_weight=args.entropy_weight,
-            final_entropy_weight=args.final_entropy_weight,
-            entropy_steps=args.entropy_steps or 0,
-            sequence_entropy_weight=args.sequence_entropy_weight,
-        )
+    signal = models.policy_signal(args, discount=args.discount)
     own = signal is not None and args.agent_optimizer == "adam"
     trainer = stream_trainer.StreamTrainer(
         model,
         args.batch_size,
         signal,
         args.keep_buffer,
-        num_rollouts=args.rollouts if chooses(args) else 1,
-        task_rollouts=args.task_rollouts if chooses(args) else None,
+        num_rollouts=args.rollouts if models.chooses(args) else 1,
+        task_rollouts=args.task_rollouts if models.chooses(args) else None,
         look_back_shares=look_back_shares(args),
         random_share=1.0 if args.random_share is None else args.random_share,
-        policy_start=args.policy_start if chooses(args) else 0,
+        policy_start=args.policy_start if models.chooses(args) else 0,
         seed=args.seed,
     )
     trainer.compile(
@@ -125,26 +106,10 @@ def build_trainer(args, model):
     return trainer
 
 
-def chooses(args):
-    """Whether the model has past states to choose from."""
-    return args.model == "dynamic_skip" and args.n_actions > 1
-
-
-def connects(args):
-    """Whether the model can tell which past state it went on from most."""
-    attends = args.model == "attention" and args.n_actions > 1
-    return attends or chooses(args)
-
-
-def learns(args):
-    """Whether the model has an agent that learns."""
-    return chooses(args) and args.policy == "learned"
-
-
 def look_back_shares(args):
     """Shares of the distances 1..K that are drawn in the agent's place."""
     drawn = args.policy == "random" or args.random_share is not None
-    if not chooses(args) or not drawn:
+    if not models.chooses(args) or not drawn:
         return None
     if args.look_back_shares is None:
         return [1.0] * args.n_actions

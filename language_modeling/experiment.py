@@ -8,11 +8,8 @@ import numpy as np
 from dsl import evaluation, metrics, provenance, schedules, training
 from dsl.datasets import EOS, streams
 from language_modeling import settings
-from language_modeling.building import (
-    chooses,
-    jit_compile,
-    look_back_shares,
-)
+from language_modeling.building import jit_compile, look_back_shares
+from scripts.models import chooses
 
 
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):

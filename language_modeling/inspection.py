@@ -12,7 +12,8 @@ from dsl.datasets import EOS, UNKNOWN, DataError
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
-from language_modeling import building, experiment, findings
+from language_modeling import experiment, findings
+from scripts import models
 
 
 def texts_to_show(args, corpus, log):
@@ -70,7 +71,7 @@ def show(args, model, texts, corpus, log):
                 shown = name, tokens, measured, scores
     log("")
     log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
-    if building.connects(args):
+    if models.connects(args):
         name, tokens, measured, scores = shown
         words = [corpus.vocabulary[token] for token in tokens[:-1]]
         look_back = scores["look_back"].ravel()

@@ -8,7 +8,6 @@ from dsl import classifier_trainer, initializers
 from dsl import policy as choosing
 from dsl.datasets import number_prediction as data
 from dsl.optimizers import GroupedOptimizer
-from dsl.policy_signal import PolicySignal
 from dsl.seeds import spread
 from scripts import models
 
@@ -30,8 +29,6 @@ def build_model(args):
         args,
         options,
         policy_positions=args.policy_positions,
-        # Without a signal and a gradient the agent stays as it is.
-        estimator=args.estimator if learns(args) else "reinforce",
     )
     classifier = dsl.SequenceClassifier(
         args.symbols,
@@ -50,22 +47,10 @@ def build_model(args):
 
 def build_trainer(args, classifier):
     """The classifier with its learning signal and optimizers, compiled."""
-    signal = None
-    if learns(args):
-        signal = PolicySignal(
-            estimator=args.estimator,
-            reward=args.reward,
-            baseline=args.baseline,
-            num_rollouts=args.rollouts,
-            policy_weight=args.policy_weight,
-            entropy_weight=args.entropy_weight,
-            final_entropy_weight=args.final_entropy_weight,
-            entropy_steps=args.entropy_steps or 0,
-            sequence_entropy_weight=args.sequence_entropy_weight,
-            credit=args.credit,
-            probability_offset=args.probability_offset,
-        )
-    imposes = chooses(args) and args.policy != "learned"
+    signal = models.policy_signal(
+        args, credit=args.credit, probability_offset=args.probability_offset
+    )
+    imposes = models.chooses(args) and args.policy != "learned"
     trainer = classifier_trainer.ClassifierTrainer(
         classifier,
         args.batch_size,
@@ -89,16 +74,6 @@ def build_trainer(args, classifier):
     trainer.build((args.batch_size, args.length + 1))
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
-
-
-def chooses(args):
-    """Whether the model has past states to choose from."""
-    return args.model == "dynamic_skip" and args.n_actions > 1
-
-
-def learns(args):
-    """Whether the model has an agent that learns."""
-    return chooses(args) and args.policy == "learned"
 
 
 def imposer(args):

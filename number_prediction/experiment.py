@@ -9,7 +9,8 @@ from keras import ops
 from dsl import classifier_evaluation, provenance, schedules, training
 from dsl.seeds import spread
 from number_prediction import settings
-from number_prediction.building import chooses, imposer, learns
+from number_prediction.building import imposer
+from scripts.models import chooses, learns
 
 
 class Batches:

@@ -80,6 +80,22 @@ def num_states(args):
     return kept.get(args.model, args.n_actions)
 
 
+def chooses(args):
+    """Whether the model has past states to choose from."""
+    return args.model == "dynamic_skip" and args.n_actions > 1
+
+
+def learns(args):
+    """Whether the model has an agent that learns."""
+    return chooses(args) and args.policy == "learned"
+
+
+def connects(args):
+    """Whether the model can tell which past state it went on from most."""
+    attends = args.model == "attention" and args.n_actions > 1
+    return attends or chooses(args)
+
+
 def recurrent_layer(args, options, **agent):
     """The layer of the model of these settings.
 
@@ -113,8 +129,38 @@ def recurrent_layer(args, options, **agent):
         observation=args.observation,
         empty_slots=args.empty_slots,
         previous_bias=args.previous_bias,
+        # Without a signal and a gradient the agent stays as it is.
+        estimator=args.estimator if learns(args) else "reinforce",
         temperature=args.temperature,
         return_policy=args.n_actions > 1,
         **options,
         **agent,
+    )
+
+
+def policy_signal(args, **task):
+    """What the agent of these settings learns from.
+
+    Args:
+        args: The settings.
+        **task: Further arguments, of what one task alone has.
+
+    Returns:
+        A `PolicySignal`, or None without an agent that learns.
+    """
+    from dsl.policy_signal import PolicySignal
+
+    if not learns(args):
+        return None
+    return PolicySignal(
+        estimator=args.estimator,
+        reward=args.reward,
+        baseline=args.baseline,
+        num_rollouts=args.rollouts,
+        policy_weight=args.policy_weight,
+        entropy_weight=args.entropy_weight,
+        final_entropy_weight=args.final_entropy_weight,
+        entropy_steps=args.entropy_steps or 0,
+        sequence_entropy_weight=args.sequence_entropy_weight,
+        **task,
     )

@@ -16,6 +16,7 @@ import dsl
 from dsl import evaluation
 from dsl.optimizers import GroupedOptimizer
 from language_modeling import building, settings
+from scripts import models
 
 EMBEDDING, LOWER, UPPER = 6, cases.FEATURES, cases.UNITS
 TEXT = small_models.text(24, seed=9)
@@ -207,5 +208,5 @@ def test_flags_reach_the_top_layer(flags, cls, wanted):
     assert [type(layer) for layer in plain] == [dsl.LSTM] * 2
     assert type(top) is cls and (top.units, top.forget_bias) == (8, 0.5)
     assert {key: getattr(top, key) for key in wanted} == wanted
-    assert building.connects(args) == (cls is dsl.AttentionLSTM)
-    assert not building.chooses(args)
+    assert models.connects(args) == (cls is dsl.AttentionLSTM)
+    assert not models.chooses(args)

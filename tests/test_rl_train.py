@@ -1239,12 +1239,12 @@ def test_every_choice_trains(flags, tmp_path):
     )
     run.close()
     assert done["steps"] == 2 and 1.0 < done["perplexity"] < 24.0
-    learns = building.learns(args)
+    learns = models.learns(args)
     for variable in trainer.trainable_variables:
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
     agent = [path for path in before if "policy" in path]
-    assert bool(agent) == building.chooses(args)
+    assert bool(agent) == models.chooses(args)
     if "eval" not in flags and "buffer" not in flags:
         return
     valid = experiment.evaluate(args, model, text.valid, args.eval_actions)

@@ -23,6 +23,7 @@ from number_prediction import (
     settings,
     train_RL10_1,
 )
+from scripts import models
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTS = {"train": 40, "valid": 20, "test": 30}
@@ -480,7 +481,7 @@ def test_every_choice_trains(flags, tmp_path):
     batches = experiment.epoch_data(args, examples)(1)
     for n in range(2):
         assert np.isfinite(trainer.train_on_batch(*batches[n]))
-    learns = building.learns(args)
+    learns = models.learns(args)
     for variable in trainer.trainable_variables:
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
