@@ -121,7 +121,7 @@ def paired_bootstrap(
     # exp(b) - exp(a) = exp(a) * (exp(b - a) - 1): exactly 0 for equal systems.
     columns = (np.ones(nll_a.size), nll_a.ravel(), (nll_b - nll_a).ravel())
     sums = np.stack([np.bincount(index, column) for column in columns], axis=1)
-    count, total, change = _resampled_sums(sums, samples, seed).T
+    count, total, change = resampled_sums(sums, samples, seed).T
     with np.errstate(over="ignore", invalid="ignore"):
         draws = np.exp(total / count) * np.expm1(change / count)
     if not np.isfinite(draws).all():
@@ -158,8 +158,8 @@ def _check_paired(nll_a, nll_b, sentence):
             )
 
 
-def _resampled_sums(sums, samples, seed):
-    """Sums over rows drawn with replacement, as many as there are.
+def resampled_sums(sums, samples, seed):
+    """Sums over rows drawn with replacement, as many as there are, each time.
 
     Args:
         sums: Float `(rows, columns)`.

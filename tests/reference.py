@@ -323,6 +323,7 @@ def dynamic_skip_lstm(
     zero_output_for_mask=False,
     observations=None,
     selection=None,
+    added=None,
 ):
     """The dynamic skip LSTM over a batch of sequences.
 
@@ -349,6 +350,7 @@ def dynamic_skip_lstm(
             a difference quotient sees a gradient that stops there.
         selection: Weights of the K states `(B, T, K)`, used in place of the
             hard choice.
+        added: `(B, T, H)`, added to each h_t for all that reads it; or None.
 
     Returns:
         A dictionary: `outputs` (B, T, H), `states` (flat), `log_prob`,
@@ -384,6 +386,8 @@ def dynamic_skip_lstm(
                 )
             h, c = mix(chosen, previous, skip_weight)
             output, c = lstm_step(inputs[b, t], h, c, weights, forget_bias)
+            if added is not None:
+                output = output + added[b, t]
             past = remember(previous, past, count, num_actions)
             previous, count = (output, c), count + 1
             result["outputs"][b, t] = output
@@ -395,7 +399,15 @@ def dynamic_skip_lstm(
 
 
 def read_past_states(
-    inputs, weights, state, read, num_states, skip_weight, mask, forget_bias
+    inputs,
+    weights,
+    state,
+    read,
+    num_states,
+    skip_weight,
+    mask,
+    forget_bias,
+    added=None,
 ):
     """An LSTM over a batch that reads something of its past states.
 
@@ -412,6 +424,7 @@ def read_past_states(
         skip_weight: lambda.
         mask: Boolean `(B, T)` or None.
         forget_bias: Constant added to f.
+        added: `(B, T, H)`, added to each h_t for all that reads it; or None.
 
     Returns:
         A dictionary: `outputs` (B, T, H), `states` (flat), and what was
@@ -431,6 +444,8 @@ def read_past_states(
             selected, record = read(inputs[b, t], previous, past, count)
             h, c = mix(selected, previous, skip_weight)
             output, c = lstm_step(inputs[b, t], h, c, weights, forget_bias)
+            if added is not None:
+                output = output + added[b, t]
             past = remember(previous, past, count, num_states)
             previous, count = (output, c), count + 1
             result["outputs"][b, t] = output
@@ -451,6 +466,7 @@ def fixed_skip_lstm(
     skip_weight=1.0,
     mask=None,
     forget_bias=0.0,
+    added=None,
 ):
     """The LSTM that reads s[t-skip] once `skip` steps are done, else s[t-1].
 
@@ -464,7 +480,8 @@ def fixed_skip_lstm(
         return past[skip - 2], {}
 
     return read_past_states(
-        inputs, weights, state, read, skip, skip_weight, mask, forget_bias
+        *(inputs, weights, state, read, skip, skip_weight, mask),
+        *(forget_bias, added),
     )
 
 
@@ -499,6 +516,7 @@ def attention_lstm(
     skip_weight=1.0,
     mask=None,
     forget_bias=0.0,
+    added=None,
 ):
     """The LSTM that reads sum_k w_k s[t-k], w = softmax(l).
 
@@ -523,7 +541,8 @@ def attention_lstm(
         return weighted_state(attention, previous, past), record
 
     return read_past_states(
-        inputs, weights, state, read, num_states, skip_weight, mask, forget_bias
+        *(inputs, weights, state, read, num_states, skip_weight, mask),
+        *(forget_bias, added),
     )
 
 

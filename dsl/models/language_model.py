@@ -57,6 +57,7 @@ class LanguageModel(keras.Model):
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
         `probe_logits`, those of the other rollouts if there are any, `states`
         (flat list, those of the top layer with rollouts * batch rows),
+        `top_inputs`, what the top layer read, `(batch, time, features)`,
         `policy` (dict, empty for a model that does not choose), `observed`,
         the agent's e_t = [x_t ; h_{t-1}], `(rollouts * batch, time,
         features + units)` (None likewise), and `attention`, the weights of

@@ -52,7 +52,8 @@ def run(
 
     Returns:
         Dict of `hidden`, the outputs of the top layer `(rollouts * batch,
-        time, units)`; `states`, flat list, those of the top layer with
+        time, units)`; `top_inputs`, what it read, `(batch, time, features)`;
+        `states`, flat list, those of the top layer with
         rollouts * batch rows; `policy`, the dict of a top layer that chooses,
         else empty; `observed`, its e_t = [x_t ; h_{t-1}], `(rollouts * batch,
         time, features + units)`, else None; `attention`, the weights of a top
@@ -68,6 +69,7 @@ def run(
             options["num_rollouts"] = num_rollouts
             options["action_selection"] = action_selection
             options["look_back"] = look_back
+        top_inputs = x
         hidden, *rest = layer(
             x, initial_state=read, training=training, **options
         )
@@ -83,6 +85,7 @@ def run(
             x = _shared_dropout(dropout, hidden, rollouts, training)
     return {
         "hidden": x,
+        "top_inputs": top_inputs,
         "states": new_states,
         "policy": policy,
         "observed": observed,

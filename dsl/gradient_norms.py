@@ -1,0 +1,289 @@
+"""How far back the loss of a last word reaches: the vanishing gradient.
+
+Reference: Gui et al., AAAI 2019, https://arxiv.org/abs/1811.03873, whose
+figure shows it for a tagger; here it is that of a language model.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from dsl import metrics, policy
+from dsl.carried_states import CarriedStates
+from dsl.cells.lstm import dense
+from dsl.cross_entropy import token_nll
+from dsl.datasets import streams
+from dsl.evaluation import drawing_from
+from dsl.loops.scan import scan
+
+
+def hidden_gradients(
+    language_model,
+    tokens,
+    targets,
+    states=None,
+    look_back=None,
+    action_selection="greedy",
+):
+    """Computes the gradient of the last step's loss by each hidden state.
+
+        g_t = d L_T / d h_t,   L_T = -log p(y_T)
+
+    of the top layer, by every path that leads from h_t to L_T: through the
+    states after it one by one, and through every skip. It is the derivative
+    by a perturbation e_t = 0 that is added to h_t for all that read it. The
+    cell states c_t and the distances stay as they are.
+
+    Args:
+        language_model: A built `dsl.LanguageModel` whose top layer is one of
+            `dsl.layers`.
+        tokens: Word ids, int32 `(batch, time)`.
+        targets: The words after them, of the same shape.
+        states: Flat list of the states of all layers; zeros by default.
+        look_back: Distances to take, int32 `(batch, time)`; 0, or None for
+            all, leaves the choice to the model.
+        action_selection: "greedy" or "sampled", how it chooses.
+
+    Returns:
+        Dict of `gradients`, float `(batch, time, units)`; `nll`, that of the
+        last step, `(batch,)`; `states`, those after the last step; and
+        `look_back`, the distances, or None for a model without a choice.
+    """
+    tokens = ops.convert_to_tensor(tokens)
+    if states is None:
+        states = language_model.initial_states(ops.shape(tokens)[0])
+    outputs = language_model(
+        tokens,
+        states=states,
+        action_selection=action_selection,
+        look_back=look_back,
+    )
+    taken = outputs["policy"].get("look_back")
+    layer = language_model.recurrent_layers[-1]
+    run = _run_of(
+        layer.cell,
+        ops.transpose(outputs["top_inputs"], (1, 0, 2)),
+        states[-len(layer.state_size) :],
+        None if taken is None else ops.transpose(taken),
+    )
+
+    def last_nll(added):
+        logits = dense(run(added), language_model.softmax_kernel)
+        logits = logits + language_model.softmax_bias
+        return token_nll(logits[:, None], targets[:, -1:])[:, 0]
+
+    batch, length = tokens.shape
+    added = ops.zeros((length, batch, layer.units), layer.compute_dtype)
+    # The rows know nothing of each other: the sum gives each its own.
+    gradients, nll = _gradient(last_nll, added)
+    return {
+        "gradients": ops.transpose(gradients, (1, 0, 2)),
+        "nll": nll,
+        "states": outputs["states"],
+        "look_back": taken,
+    }
+
+
+def text_norms(
+    language_model,
+    tokens,
+    *,
+    length,
+    num_streams=100,
+    action_selection="greedy",
+    look_back_shares=None,
+    keep_buffer=True,
+    seed=0,
+):
+    """Computes the norms of `hidden_gradients` for each segment of a text.
+
+    Args:
+        language_model: As for `hidden_gradients`.
+        tokens: Word ids, int `(n,)`.
+        length: T, steps of a segment.
+        num_streams: Streams that the text is cut into, read side by side. The
+            states are carried along from segment to segment.
+        action_selection: "greedy" or "sampled".
+        look_back_shares: Probability of each distance 1..K, to take random
+            distances in place of the model's.
+        keep_buffer: As for `StreamTrainer`.
+        seed: Of whatever is drawn.
+
+    Returns:
+        ||g_t||, float64 `(segments, length)`: the L2 norm over the units of
+        each step, of the first segments of all streams, then of the second.
+
+    Raises:
+        ValueError: If the text does not fill a segment of every stream.
+    """
+    rows = streams.batch(tokens, num_streams)
+    count = streams.count_segments(rows, length)
+    if count == 0:
+        raise ValueError(
+            "the text must fill a segment of every stream. Received: "
+            f"{len(tokens)} tokens for {num_streams} streams of {length} steps"
+        )
+    look_back = None
+    if look_back_shares is not None:
+        shares = np.asarray(look_back_shares, np.float64)
+        look_back = np.random.default_rng(seed).choice(
+            np.arange(1, len(shares) + 1, dtype=np.int32),
+            size=(num_streams, count * length),
+            p=shares / shares.sum(),
+        )
+    carried = CarriedStates(language_model, num_streams, keep_buffer)
+    carried.build()
+    norms = []
+    with drawing_from(language_model, seed):
+        for start in range(0, count * length, length):
+            here = slice(start, start + length)
+            found = hidden_gradients(
+                language_model,
+                rows[:, here],
+                rows[:, start + 1 : start + length + 1],
+                carried.read(),
+                None if look_back is None else look_back[:, here],
+                action_selection,
+            )
+            carried.write(found["states"])
+            gradients = ops.convert_to_numpy(found["gradients"])
+            norms.append(np.linalg.norm(gradients.astype(np.float64), axis=-1))
+    return np.concatenate(norms)
+
+
+def normalized(norms):
+    """Scales the norms to those of the last step.
+
+        n_t = mean_b ||g_bt|| / mean_b ||g_bT||
+
+    Args:
+        norms: ||g_bt||, float `(segments, time)`.
+
+    Returns:
+        n_t, float64 `(time,)`, 1 at the end.
+
+    Raises:
+        ValueError: If no loss depends on its last state.
+    """
+    means = np.mean(np.asarray(norms, np.float64), axis=0)
+    if not means[-1] > 0.0:
+        raise ValueError(
+            "`norms` must be above 0 at the last step. "
+            f"Received: a mean of {means[-1]}"
+        )
+    return means / means[-1]
+
+
+def pooled(runs):
+    """Takes the norms of several runs over one text together.
+
+    Args:
+        runs: List of arrays ||g_bt||, each `(segments, time)`.
+
+    Returns:
+        Float64 `(segments, time)`: the mean over the runs, each of them
+        scaled so that its n_t are the columns' means.
+    """
+    scaled = [
+        np.asarray(norms, np.float64) / np.mean(norms, axis=0)[-1]
+        for norms in runs
+    ]
+    return np.mean(scaled, axis=0)
+
+
+def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
+    """By what factor the normalized norm of one model is another's.
+
+        n_t of b / n_t of a
+
+    with a paired bootstrap: segments are drawn with replacement, as many as
+    there are, the same ones for both models.
+
+    Args:
+        norms_a: ||g_bt|| of the first model, float `(segments, time)`.
+        norms_b: The same of the second.
+        step: t - 1, 0 for the first step.
+        samples: Number of draws.
+        level: Share of the draws inside of the interval.
+        seed: Of the draws.
+
+    Returns:
+        Dict of floats: `factor`, and `low` and `high`, the ends of its
+        interval.
+
+    Raises:
+        ValueError: If the shapes differ, or a draw leaves nothing of a.
+    """
+    norms_a, norms_b = np.asarray(norms_a), np.asarray(norms_b)
+    if norms_a.shape != norms_b.shape:
+        raise ValueError(
+            "`norms_a` and `norms_b` must be of the same segments. "
+            f"Received: shapes {norms_a.shape} and {norms_b.shape}"
+        )
+    columns = norms_a[:, step], norms_a[:, -1], norms_b[:, step], norms_b[:, -1]
+    sums = np.stack(columns, axis=1).astype(np.float64)
+    draws = metrics.resampled_sums(sums, samples, seed)
+    a, last_a, b, last_b = np.vstack([sums.sum(0), draws]).T
+    if not (np.all(a > 0.0) and np.all(last_b > 0.0)):
+        raise ValueError(
+            "`norms_a` must be above 0 often enough to be drawn, and so must "
+            "the last step of `norms_b`. "
+            f"Received: means of {a[0] / len(norms_a)} and "
+            f"{last_b[0] / len(norms_b)}"
+        )
+    ratios = (b / last_b) / (a / last_a)
+    low, high = np.quantile(ratios[1:], [0.5 - level / 2, 0.5 + level / 2])
+    return {"factor": ratios[0], "low": low, "high": high}
+
+
+def _run_of(cell, inputs, states, look_back):
+    """Function from what is added to each h_t to the last one.
+
+    Args:
+        cell: A cell of `dsl.cells`.
+        inputs: x, float `(time, batch, features)`.
+        states: Its states before the first step.
+        look_back: Distances, `(time, batch)`, all of them possible, or None.
+    """
+    steps = {"projected": cell.project(inputs)}
+    if look_back is not None:
+        wanted = ops.one_hot(look_back - 1, cell.num_actions)
+        # Beats every logit, and loses to what cannot be chosen.
+        steps["noise"] = -0.5 * policy.UNREACHABLE * wanted
+
+    def step(states, inputs):
+        given = {key: inputs[key] for key in inputs if key == "noise"}
+        h_t, states, _ = cell.step(inputs["projected"], states, **given)
+        h_t = h_t + inputs["added"]
+        # The first state is h_t, from which all later steps read it.
+        return [h_t, *states[1:]], h_t
+
+    def run(added):
+        _, hidden = scan(step, list(states), {**steps, "added": added})
+        return hidden[-1]
+
+    return run
+
+
+def _gradient(function, tensor):
+    """Gradient of the sum of `function(tensor)`, and its value."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(tensor)
+            value = function(tensor)
+        return tape.gradient(value, tensor), value
+    if backend == "jax":
+        import jax
+
+        def total(tensor):
+            value = function(tensor)
+            return ops.sum(value), value
+
+        return jax.grad(total, has_aux=True)(tensor)
+    raise NotImplementedError(
+        "gradients need the backend tensorflow or jax. "
+        f"Received: backend={backend!r}"
+    )
