@@ -29,7 +29,9 @@ def work(args):
         program.need("--figure", "matplotlib", "plots")
     if args.load_model is not None:
         return inspect(args)
-    corpus = read_corpus(args)
+    from language_modeling import saved_runs
+
+    corpus = saved_runs.read_corpus(args)
     check_lengths(args, corpus)
     check_size(args, len(corpus.vocabulary))
     name = args.name
@@ -47,19 +49,6 @@ def work(args):
     )
     say(f"Run folder: {run.path}")
     return PROGRAM.run_in(run, lambda run: train_in(run, args, corpus))
-
-
-def read_corpus(args):
-    """The corpus that the settings name; says which one it is."""
-    from dsl import datasets
-
-    return datasets.language_model_corpus(
-        args.data_dir,
-        name=args.corpus,
-        vocabulary_size=args.vocabulary_size,
-        log=say,
-        download=args.download,
-    )
 
 
 def train_in(run, args, corpus):
@@ -151,14 +140,9 @@ def check_size(args, words):
 def inspect(args):
     """Measures the best weights of a run, as they are now, and shows them."""
     from dsl import runs, startup, tables
+    from language_modeling import saved_runs
 
-    run = runs.RunFolder(args.load_model)
-    model_of_run = run.config()["settings"].get("model")
-    saved = run.settings(settings.of_run(args), settings.optional(model_of_run))
-    source = run.path / "config.json"
-    loaded = settings.from_saved(saved, args, source)
-    corpus = read_corpus(loaded)
-    run.check_data(corpus.sha256)
+    run, loaded, corpus = saved_runs.load(args.load_model, args)
     check_lengths(loaded, corpus)
     startup.import_keras()
     from language_modeling import building, inspection

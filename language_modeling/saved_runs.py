@@ -1,0 +1,40 @@
+"""Runs that are there, with the corpus that they were trained on."""
+
+from dsl import runs
+from language_modeling import settings
+from scripts.program import say
+
+
+def load(path, args):
+    """Reads what a run was trained with.
+
+    Args:
+        path: The run folder.
+        args: The settings of this call, see `settings.from_saved`.
+
+    Returns:
+        The `dsl.runs.RunFolder`, its settings and its corpus.
+
+    Raises:
+        RunError: If there is no such run, or it has other data.
+        DataError: If its corpus is not at hand.
+    """
+    run = runs.RunFolder(path)
+    saved = run.settings(settings.of_run(args), settings.optional())
+    loaded = settings.from_saved(saved, args, run.path / "config.json")
+    corpus = read_corpus(loaded)
+    run.check_data(corpus.sha256)
+    return run, loaded, corpus
+
+
+def read_corpus(args):
+    """The corpus that the settings name; says which one it is."""
+    from dsl import datasets
+
+    return datasets.language_model_corpus(
+        args.data_dir,
+        name=args.corpus,
+        vocabulary_size=args.vocabulary_size,
+        log=say,
+        download=args.download,
+    )
