@@ -27,10 +27,8 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         See `dsl.evaluation.score`.
     """
     batched = args.eval_protocol == "batched"
-    if shares is None and args.policy == "random":
-        shares = look_back_shares(args)
-        if shares is not None and actions == "greedy":
-            shares = np.eye(args.n_actions)[np.argmax(shares)]
+    if shares is None:
+        shares = imposed_shares(args, actions)
     return evaluation.score(
         model,
         tokens,
@@ -44,6 +42,19 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         keep_buffer=args.keep_buffer,
         jit_compile=jit_compile(args),
     )
+
+
+def imposed_shares(args, actions):
+    """Shares of the distances that a model takes without an agent, or None.
+
+    Args:
+        args: The settings.
+        actions: "sampled", or "greedy" for the most frequent one alone.
+    """
+    shares = look_back_shares(args) if args.policy == "random" else None
+    if shares is not None and actions == "greedy":
+        shares = np.eye(args.n_actions)[np.argmax(shares)]
+    return shares
 
 
 def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):

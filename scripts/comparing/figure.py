@@ -108,15 +108,28 @@ def _add_legend(figure, names):
         for number in range(len(names))
     ]
     texts = [*(NAMES[key] for key in STYLES), *names]
+    name_lines(figure, [*styles, *runs], texts, "outside right upper")
+
+
+def name_lines(figure, handles, texts, place):
+    """Adds a legend of the texts as they stand.
+
+    A legend of its own would leave out labels that begin with an underscore
+    and read dollar signs as mathematics.
+
+    Args:
+        figure: A Matplotlib `Figure`.
+        handles: Lines and patches to name.
+        texts: Their names.
+        place: Where it goes, see Matplotlib's `loc`.
+
+    Returns:
+        The legend.
+    """
     legend = figure.legend(
-        [*styles, *runs],
-        ["?"] * len(texts),
-        loc="outside right upper",
-        frameon=False,
-        fontsize=9,
+        handles, ["?"] * len(texts), loc=place, frameon=False, fontsize=9
     )
-    # As they stand: a legend leaves out labels that begin with an underscore
-    # and reads dollar signs as mathematics.
     for label, text in zip(legend.get_texts(), texts, strict=True):
         label.set_parse_math(False)
         label.set_text(text)
+    return legend

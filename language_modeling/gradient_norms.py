@@ -1,0 +1,270 @@
+"""Shows how the gradient of a last word's loss vanishes backward in time.
+
+python language_modeling/gradient_norms.py runs/LSTM runs/DYNAMIC
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from language_modeling import settings  # noqa: E402
+from scripts import command_line, program  # noqa: E402
+from scripts.comparing import tables as comparing  # noqa: E402
+from scripts.program import log_line, say  # noqa: E402
+
+PROGRAM = program.Program(__file__, "language_modeling")
+# How many steps before the last one the table tells of.
+STEPS_BACK = (1, 2, 5, 10, 20, 50, 100)
+
+
+def make_parser():
+    parser = command_line.Parser(
+        prog="gradient_norms.py",
+        description="The norm of the gradient of the last step's loss by each "
+        "hidden state of the top layer, over segments of a text.",
+        epilog="Exit codes: 0 done, 1 the picture cannot be written, 2 usage "
+        "or a run is missing or wrong, 3 data missing or wrong.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="run folder with its weights; those that differ in the seed "
+        "alone are taken together, and factors are to the first",
+    )
+    add(
+        "--figure",
+        type=command_line.picture,
+        metavar="FILE",
+        help="draw the norms: .png, .pdf or .svg",
+    )
+    add("--split", choices=("train", "valid", "test"), default="test")
+    add(
+        "--steps",
+        type=command_line.number(int, 2),
+        metavar="T",
+        help="length of a segment (default: the first run's "
+        "--num_unroll_steps)",
+    )
+    add(
+        "--streams",
+        type=command_line.count,
+        default=100,
+        metavar="B",
+        help="streams that the text is cut into (default: %(default)s)",
+    )
+    add(
+        "--actions",
+        choices=("greedy", "sampled"),
+        default="greedy",
+        help="how an agent chooses (default: %(default)s)",
+    )
+    add(
+        "--level",
+        type=command_line.number(float, 0, 1, open_low=True, open_high=True),
+        default=0.95,
+        help="share of the draws inside of an interval (default: %(default)s)",
+    )
+    add(
+        "--samples",
+        type=command_line.count,
+        default=10_000,
+        metavar="N",
+        help="draws of an interval (default: %(default)s)",
+    )
+    add("--data_dir", type=command_line.name, metavar="DIR")
+    add("--no-download", dest="download", action="store_false")
+    return parser
+
+
+def main(args):
+    return PROGRAM.run(lambda: work(args))
+
+
+def work(args):
+    """Measures each run, and shows what differs."""
+    from dsl import startup
+
+    if args.figure is not None:
+        program.need("--figure", "matplotlib", "plots")
+    loaded = load(args)
+    if args.steps is None:
+        args.steps = loaded[0]["args"].num_unroll_steps
+    check_length(args, loaded[0]["corpus"])
+    startup.import_keras()
+    groups = [
+        {
+            "run": group["name"],
+            "name": name_of(group),
+            "norms": [measure(args, run) for run in group["runs"]],
+        }
+        for group in comparing.pooled(loaded)
+    ]
+    show(args, groups)
+    if args.figure is not None:
+        draw(args, groups)
+    return 0
+
+
+def load(args):
+    """The runs, all on one corpus, as `comparing.tables.pooled` takes them."""
+    from dsl import runs
+    from language_modeling import saved_runs
+
+    where = ["--data_dir", args.data_dir] if args.data_dir else []
+    where += [] if args.download else ["--no-download"]
+    found = []
+    for path in args.runs:
+        call = settings.parse_args(["--load_model", path, *where])
+        run, loaded, corpus = saved_runs.load(path, call)
+        if found and corpus.sha256 != found[0]["corpus"].sha256:
+            raise runs.RunError(
+                f"{path}: must be of the corpus of {args.runs[0]}, "
+                f"{found[0]['corpus'].name}. Received: {corpus.name}"
+            )
+        found.append(
+            {
+                "name": run.path.name,
+                "config": {"settings": settings.of_run(loaded)},
+                "scores": None,
+                "folder": run,
+                "args": loaded,
+                "corpus": corpus,
+            }
+        )
+    return found
+
+
+def check_length(args, corpus):
+    """Raises a RunError unless the text fills a segment of every stream."""
+    from dsl import runs
+
+    tokens = len(getattr(corpus, args.split))
+    if tokens < args.streams * (args.steps + 1):
+        raise runs.RunError(
+            "--streams times --steps plus one must fit into the "
+            f"{args.split} text of {tokens:,} tokens. "
+            f"Received: {args.streams} x {args.steps + 1}"
+        )
+
+
+def name_of(group):
+    """The model in words, and its run."""
+    from dsl import tables
+
+    saved = group["config"]["settings"]
+    model = tables.model_in_words({"model": saved["model"], "settings": saved})
+    return f"{group['name']}: {model}"
+
+
+def measure(args, run):
+    """The norms of a run, `(segments, steps)`."""
+    from dsl import gradient_norms
+    from language_modeling import building, experiment
+
+    folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
+    model = building.build_model(
+        of_run, len(corpus.vocabulary), corpus.vocabulary
+    )
+    found = folder.load_best(model)
+    say(f"{folder.path}: best weights, of epoch {found['epoch']}")
+    return gradient_norms.text_norms(
+        model,
+        getattr(corpus, args.split),
+        length=args.steps,
+        num_streams=args.streams,
+        action_selection=args.actions,
+        look_back_shares=experiment.imposed_shares(of_run, args.actions),
+        keep_buffer=of_run.keep_buffer,
+        seed=of_run.seed,
+    )
+
+
+def show(args, groups):
+    """The norms and factors as a table."""
+    from dsl import gradient_norms, tables
+
+    segments = len(groups[0]["norms"][0])
+    log_line(
+        f"\n{args.split}: {segments:,} segments of {args.steps} steps, norm "
+        "of d loss_T / d h_t over that of the last step\n"
+    )
+    reference = gradient_norms.pooled(groups[0]["norms"])
+    back = [n for n in STEPS_BACK if n < args.steps - 1]
+    rows = []
+    for group in groups:
+        norms = gradient_norms.pooled(group["norms"])
+        for n in [*back, args.steps - 1]:
+            row = describe(group, norms, args.steps - 1 - n)
+            if group is not groups[0]:
+                row |= gradient_norms.factor(
+                    reference,
+                    norms,
+                    args.steps - 1 - n,
+                    samples=args.samples,
+                    level=args.level,
+                )
+            rows.append({**row, "back": n})
+    log_line(tables.table(rows, columns(groups[0]["run"], args.level)))
+
+
+def describe(group, norms, step):
+    """One row: what there is of a step, over segments and runs."""
+    import numpy as np
+
+    from dsl import gradient_norms
+
+    each = [gradient_norms.normalized(one)[step] for one in group["norms"]]
+    return {
+        "name": group["name"],
+        "norm": norms[:, step].mean(),
+        "quartiles": np.quantile(norms[:, step], (0.25, 0.5, 0.75)),
+        "reached": np.mean(norms[:, step] > 0.0),
+        "runs": (min(each), max(each), len(each)),
+    }
+
+
+def columns(reference, level):
+    def of_runs(row):
+        low, high, count = row["runs"]
+        return "-" if count == 1 else f"{low:.2g} to {high:.2g} ({count} runs)"
+
+    def interval(row):
+        return f"[{row['low']:.3g}, {row['high']:.3g}]"
+
+    def only(cell):
+        return lambda row: cell(row) if "factor" in row else "-"
+
+    return (
+        ("model", lambda row: row["name"]),
+        ("steps before the last", lambda row: str(row["back"])),
+        ("norm", lambda row: f"{row['norm']:.3g}"),
+        (
+            "quartiles over segments",
+            lambda row: " ".join(f"{x:.2g}" for x in row["quartiles"]),
+        ),
+        ("segments with any, %", lambda row: f"{100 * row['reached']:.1f}"),
+        ("range of the runs", of_runs),
+        (f"times {reference}", only(lambda row: f"{row['factor']:.3g}")),
+        (f"{100 * level:g} % interval", only(interval)),
+    )
+
+
+def draw(args, groups):
+    from dsl import gradient_norms
+    from language_modeling import figures
+
+    curves = [
+        (group["name"], [gradient_norms.normalized(x) for x in group["norms"]])
+        for group in groups
+    ]
+    figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
+    say(f"{args.figure}: written")
+
+
+if __name__ == "__main__":
+    sys.exit(main(make_parser().parse_args()))
