@@ -31,6 +31,13 @@ def make_parser():
         help="draw perplexity by epoch; suffix .png, .pdf or .svg",
     )
     parser.add_argument(
+        "--look_back_figure",
+        type=command_line.picture,
+        metavar="FILE",
+        help="draw the shares of the look-back distances by epoch, and their "
+        "entropy; suffix .png, .pdf or .svg",
+    )
+    parser.add_argument(
         "--level",
         type=command_line.number(float, 0, 1, open_low=True, open_high=True),
         default=0.95,
@@ -54,8 +61,12 @@ def make_parser():
 def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
-    if args.figure and importlib.util.find_spec("matplotlib") is None:
-        parser.error("--figure needs matplotlib: pip install '.[plots]'")
+    for flag in ("figure", "look_back_figure"):
+        if (
+            getattr(args, flag)
+            and importlib.util.find_spec("matplotlib") is None
+        ):
+            parser.error(f"--{flag} needs matplotlib: pip install '.[plots]'")
     return args
 
 
@@ -67,7 +78,14 @@ def main(args):
     except (results.ResultError, OSError) as error:
         return fail(error)
     print("\n\n".join(filter(None, parts)))
-    return draw(runs, args.figure) if args.figure else 0
+    for drawing, path in (
+        (draw, args.figure),
+        (draw_look_backs, args.look_back_figure),
+    ):
+        code = drawing(runs, path) if path else 0
+        if code != 0:
+            return code
+    return 0
 
 
 def together(args, groups):
@@ -88,6 +106,22 @@ def draw(runs, path):
     drawn = figure.draw([(run["name"], run["epochs"]) for run in runs])
     if not drawn.axes[0].lines:
         return fail(f"{path}: not written, no epoch has a perplexity yet.")
+    return save(drawn, path)
+
+
+def draw_look_backs(runs, path):
+    from scripts.comparing import look_backs
+
+    try:
+        drawn = look_backs.draw(runs)
+    except results.ResultError as error:
+        return fail(error)
+    if drawn is None:
+        return fail(f"{path}: not written, no epoch has distances.")
+    return save(drawn, path)
+
+
+def save(drawn, path):
     try:
         drawn.savefig(path, dpi=200)
     except OSError as error:
