@@ -20,7 +20,8 @@ def load(path, args):
         DataError: If its corpus is not at hand.
     """
     run = runs.RunFolder(path)
-    saved = run.settings(settings.of_run(args), settings.optional())
+    model = run.config()["settings"].get("model")
+    saved = run.settings(settings.of_run(args), settings.optional(model))
     loaded = settings.from_saved(saved, args, run.path / "config.json")
     corpus = read_corpus(loaded)
     run.check_data(corpus.sha256)
