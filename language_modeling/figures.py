@@ -60,3 +60,50 @@ def gradients(curves):
     names = [name for name, _ in curves]
     name_lines(figure, axes.lines, names, "outside upper left")
     return figure
+
+
+def sweep(axis, points, title):
+    """Draws the perplexity against what was swept over.
+
+    Args:
+        axis: What that is, in words.
+        points: List of triples `(value, valid, test)`, the perplexities of
+            the runs of each value, of which there need be none; the first
+            value is that of the plain LSTM.
+        title: What was run.
+
+    Returns:
+        A Matplotlib `Figure`: a line for each text, the mean over the runs,
+        in a band from the lowest to the highest of them.
+    """
+    figure = Figure(figsize=(5.5, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    values = [value for value, *_ in points]
+    for number, (line, marker) in enumerate((("--", "s"), ("-", "o"))):
+        # Where there is no run, the line is broken.
+        runs = [one[1 + number] or [np.nan] for one in points]
+        axes.plot(
+            values,
+            [np.mean(each) for each in runs],
+            color=COLORS[number],
+            linestyle=line,
+            linewidth=1.6,
+            marker=marker,
+            markersize=5,
+        )
+        axes.fill_between(
+            *(values, [min(each) for each in runs], [*map(max, runs)]),
+            color=COLORS[number],
+            alpha=0.15,
+            linewidth=0,
+        )
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(axis)
+    axes.set_ylabel("perplexity")
+    names = [f"{value:g}" for value in values]
+    axes.set_xticks(values, [f"{names[0]}\nplain", *names[1:]])
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    texts = ["validation", "test"]
+    name_lines(figure, axes.lines, texts, "outside upper center", columns=2)
+    return figure

@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from dsl import messages, results  # noqa: E402
 from number_prediction import plan  # noqa: E402
-from scripts import command_line, jobs, program, reproduction  # noqa: E402
+from scripts import command_line, reproduction  # noqa: E402
 
 SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
 TASK = reproduction.Task("number_prediction", SCRIPT)
@@ -66,7 +66,7 @@ def parse_args(arguments=None):
 
 def main(args):
     if args.figures:
-        return draw(args)
+        return TASK.attempt(lambda: draw(args))
     works = [
         job(args, *run)
         for run in plan.runs(args.table)
@@ -91,15 +91,6 @@ def job(args, row, seed, flags):
 
 def draw(args):
     """The pictures of a table."""
-    try:
-        return draw_kept(args)
-    except results.ResultError as error:
-        return jobs.fail(TASK.program, error)
-    except OSError as error:
-        return jobs.fail(TASK.program, f"{program.in_words(error)}.")
-
-
-def draw_kept(args):
     from number_prediction import figures, kept
 
     rows = kept.load(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from dsl import messages, results
-from scripts import command_line, jobs, keep, models
+from scripts import command_line, jobs, keep, models, program
 from scripts.comparing import tables
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,6 +125,19 @@ class Task:
                 keep.keep(run, copy)
 
         return jobs.Job(name, start, finish, tuple(needs))
+
+    def attempt(self, work):
+        """Calls `work()`; says in one line what went wrong with files.
+
+        Returns:
+            What it returns, an exit code; 1 if something went wrong.
+        """
+        try:
+            return work()
+        except (results.ResultError, OSError) as error:
+            words = program.in_words(error)
+            end = "." * isinstance(error, OSError)
+            return jobs.fail(self.program, f"{words}{end}")
 
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""

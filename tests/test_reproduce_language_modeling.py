@@ -49,7 +49,7 @@ def trainings(tmp_path, monkeypatch):
     return calls, codes
 
 
-def finish(run, args):
+def finish(run, args, **changes):
     """A finished run of these settings, best after its second epoch."""
     nll, _, sentence = make_text(20)
     histograms = [1.0, 0.0], [0.5 + args.seed / 8, 0.5 - args.seed / 8]
@@ -61,6 +61,7 @@ def finish(run, args):
         ],
     }
     kept = settings.of_run(args)
+    record |= changes
     return make_run(run, scores=(nll, sentence), record=record, **kept)
 
 

@@ -111,7 +111,7 @@ def _add_legend(figure, names):
     name_lines(figure, [*styles, *runs], texts, "outside right upper")
 
 
-def name_lines(figure, handles, texts, place):
+def name_lines(figure, handles, texts, place, columns=1):
     """Adds a legend of the texts as they stand.
 
     A legend of its own would leave out labels that begin with an underscore
@@ -122,12 +122,18 @@ def name_lines(figure, handles, texts, place):
         handles: Lines and patches to name.
         texts: Their names.
         place: Where it goes, see Matplotlib's `loc`.
+        columns: Columns of the legend.
 
     Returns:
         The legend.
     """
     legend = figure.legend(
-        handles, ["?"] * len(texts), loc=place, frameon=False, fontsize=9
+        handles,
+        ["?"] * len(texts),
+        loc=place,
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
     )
     for label, text in zip(legend.get_texts(), texts, strict=True):
         label.set_parse_math(False)
