@@ -1,4 +1,4 @@
-"""Runs a table of language models, and keeps each run as it is done.
+"""Runs tables of language models, and keeps each run as it is done.
 
 A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
@@ -14,43 +14,19 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dsl import messages, results  # noqa: E402
-from language_modeling import sweeps  # noqa: E402
+from language_modeling import plan, sweeps  # noqa: E402
 from scripts import command_line, reproduction  # noqa: E402
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 TASK = reproduction.Task("language_modeling", SCRIPT)
-# {shares} stands for the distances that the agents of the table have learned.
-MODELS = {
-    "lstm": "--model lstm",
-    "fixed_skip_3": "--model fixed_skip --skip 3",
-    "fixed_skip_5": "--model fixed_skip --skip 5",
-    "attention": "--model attention",
-    "reinforce": "",
-    "straight_through": "--estimator straight_through",
-    "random": "--policy random --look_back_shares {shares}",
-    "previous": "--policy random --look_back_shares 1",
-}
-FOUR_EPOCHS = "--preset small --max_epochs 4 --constant_epochs 2"
-# Flags, seeds and models of each table.
-TABLES = {
-    "small_4_epochs": (FOUR_EPOCHS, (1, 2, 3), tuple(MODELS)),
-    "small": (
-        "--preset small",
-        (1,),
-        ("lstm", "reinforce", "straight_through", "random"),
-    ),
-    **{
-        name: (FOUR_EPOCHS, (1,), tuple(sweep.rows.values()))
-        for name, sweep in sweeps.SWEEPS.items()
-    },
-}
 
 
 def make_parser():
     parser = TASK.make_parser(
         __doc__.splitlines()[0],
-        TABLES,
+        plan.TABLES,
         "runs of the table, MODEL-SEED (default: all)",
+        plan.BUDGETS,
     )
     parser.add_argument(
         "--seeds",
@@ -72,40 +48,39 @@ def make_parser():
 def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
-    known = [name for name, _ in plan(args.table, args.seeds)]
-    reproduction.check_names(parser, "--only", args.only, known)
+    tables = [args.table] if args.table else plan.BUDGETS[args.budget]
+    runs = [run for table in tables for run in plan.runs(table, args.seeds)]
+    reproduction.check_names(parser, "--only", args.only, dict(runs))
     if args.figures and args.table not in sweeps.SWEEPS:
         parser.error(
             f"argument --figures: draws {', '.join(sweeps.SWEEPS)}. "
-            f"Received: {args.table}"
+            f"Received: {args.table or f'--budget {args.budget}'}"
         )
     if args.figures and importlib.util.find_spec("matplotlib") is None:
         parser.error("--figures needs matplotlib: pip install '.[plots]'")
     return args
 
 
-def plan(table, seeds=None):
-    """The runs of a table in order: names, and flags but for {shares}."""
-    flags, usual, models = TABLES[table]
-    known = MODELS
-    if table in sweeps.SWEEPS:
-        known = {**MODELS, **sweeps.SWEEPS[table].flags}
-    return [
-        (f"{model}-{seed}", f"{flags} {known[model]} --seed {seed}".split())
-        for model in models
-        for seed in seeds or usual
-    ]
-
-
 def main(args):
-    runs = [
+    if args.figures:
+        return TASK.attempt(lambda: draw(args, wanted(args, args.table)))
+    works = {}
+    for table in [args.table] if args.table else plan.BUDGETS[args.budget]:
+        placed = argparse.Namespace(**{**vars(args), "table": table})
+        for run in wanted(args, table):
+            one = job(placed, *run)
+            # A run of two tables is run once.
+            works.setdefault(one.name, one)
+    return TASK.run_all(args, list(works.values()))
+
+
+def wanted(args, table):
+    """The runs of a table that were asked for."""
+    return [
         (name, flags)
-        for name, flags in plan(args.table, args.seeds)
+        for name, flags in plan.runs(table, args.seeds)
         if not args.only or name in args.only
     ]
-    if args.figures:
-        return TASK.attempt(lambda: draw(args, runs))
-    return TASK.run_all(args, [job(args, *run) for run in runs])
 
 
 def job(args, name, flags):
@@ -119,7 +94,7 @@ def job(args, name, flags):
         shares = learned_shares(Path(args.results) / args.table, args.table)
         return [shares if flag == "{shares}" else flag for flag in flags]
 
-    return TASK.job(args, name, filled, needs=learned_runs(args.table))
+    return TASK.job(args, name, filled, needs=plan.learned_runs(args.table))
 
 
 def draw(args, runs):
@@ -135,7 +110,7 @@ def draw(args, runs):
     if missing:
         print(f"not run: {', '.join(missing)}")
     figure = figures.sweep(
-        sweeps.SWEEPS[args.table].axis, points, TABLES[args.table][0]
+        sweeps.SWEEPS[args.table].axis, points, plan.TABLES[args.table][0]
     )
     folder = Path(args.figures)
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,18 +120,13 @@ def draw(args, runs):
     return 0
 
 
-def learned_runs(table):
-    """The runs of a table whose distances its control has."""
-    return [f"reinforce-{seed}" for seed in TABLES[table][1]]
-
-
 def learned_shares(folder, table):
     """The mean over seeds of how often each distance was taken in training.
 
     At the best epoch of each run, which the validation text has chosen.
     """
     histograms = []
-    for name in learned_runs(table):
+    for name in plan.learned_runs(table):
         record = results.load(folder / name)
         try:
             best = record["valid"]["epoch"]

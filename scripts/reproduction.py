@@ -38,13 +38,14 @@ class Task:
         """The module of its settings, loaded late: it may need NumPy."""
         return importlib.import_module(f"{self.name}.settings")
 
-    def make_parser(self, description, choices, only):
+    def make_parser(self, description, choices, only, budgets=()):
         """The parser of the flags that every table has.
 
         Args:
             description: What the program does.
             choices: Names of the tables.
             only: Help of `--only`.
+            budgets: Names of those that several tables make up.
         """
         parser = command_line.Parser(
             prog=self.program,
@@ -54,7 +55,17 @@ class Task:
             "interrupted.",
             allow_abbrev=False,
         )
-        parser.add_argument("table", choices=list(choices))
+        tables = parser
+        if budgets:
+            tables = parser.add_mutually_exclusive_group(required=True)
+            tables.add_argument(
+                "--budget",
+                choices=list(budgets),
+                help="all tables of this much computing",
+            )
+        tables.add_argument(
+            "table", nargs="?" if budgets else None, choices=list(choices)
+        )
         parser.add_argument("--only", nargs="+", metavar="NAME", help=only)
         parser.add_argument(
             "--train_dir",
@@ -124,7 +135,8 @@ class Task:
                 check_settings(run, flags(), self.settings)
                 keep.keep(run, copy)
 
-        return jobs.Job(name, start, finish, tuple(needs))
+        names = (f"{args.table}-{need}" for need in needs)
+        return jobs.Job(run.name, start, finish, tuple(names))
 
     def attempt(self, work):
         """Calls `work()`; says in one line what went wrong with files.
@@ -142,7 +154,7 @@ class Task:
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""
         shard, shards = args.shard
-        logs = Path(args.train_dir) / f"{args.table}-logs"
+        logs = Path(args.train_dir) / "logs"
         return jobs.run_all(
             self.program, works[shard - 1 :: shards], args.processes, logs
         )

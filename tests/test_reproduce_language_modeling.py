@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import reproduce_language_modeling as reproduce
 from comparing import tables
 
-from language_modeling import settings
+from language_modeling import plan, settings
 from scripts import jobs
 
 pytestmark = pytest.mark.backend
@@ -110,7 +110,7 @@ def test_a_stopped_run_ends_the_table_and_goes_on_later(tmp_path, trainings):
 
 def test_a_finished_run_is_kept_without_another_training(tmp_path, trainings):
     calls, _ = trainings
-    _, flags = reproduce.plan("small")[0]
+    _, flags = plan.runs("small")[0]
     finish(tmp_path / "runs/small-lstm-1", settings.parse_args(flags))
     assert run(tmp_path, "small", "--only", "lstm-1") == 0
     assert calls == []
@@ -119,9 +119,9 @@ def test_a_finished_run_is_kept_without_another_training(tmp_path, trainings):
 
 @pytest.mark.parametrize("place", ["runs/small-{}", "x/small/{}"])
 def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
-    plan = dict(reproduce.plan("small"))
+    flags = dict(plan.runs("small"))
     for name in ("reinforce-1", "lstm-1"):
-        args = settings.parse_args(plan[name])
+        args = settings.parse_args(flags[name])
         args.entropy_weight = 0.5
         finish(tmp_path / place.format(name), args)
     # What a plain model does not read does not count.
@@ -136,7 +136,7 @@ def test_seeds_of_every_model_pool(tmp_path, trainings):
     assert run(tmp_path, "small_4_epochs") == 0
     kept = sorted((tmp_path / "x/small_4_epochs").iterdir())
     groups = tables.pooled(tables.load(kept))
-    assert [group["seeds"] for group in groups] == [3] * len(reproduce.MODELS)
+    assert [group["seeds"] for group in groups] == [3] * len(plan.MODELS)
     random = results.load_config(kept[0].with_name("random-2"))["settings"]
     # Means over the seeds 1, 2 and 3.
     assert random["look_back_shares"] == [0.75, 0.25]
@@ -152,12 +152,12 @@ def test_a_control_without_its_learned_run_is_one_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("table", list(reproduce.TABLES))
+@pytest.mark.parametrize("table", list(plan.TABLES))
 def test_the_runs_of_a_table_differ_in_seed_and_model_alone(table):
-    plan = reproduce.plan(table)
-    assert len({name for name, _ in plan}) == len(plan)
+    runs = plan.runs(table)
+    assert len({name for name, _ in runs}) == len(runs)
     same = set()
-    for name, flags in plan:
+    for name, flags in runs:
         flags = [flag.replace("{shares}", "1") for flag in flags]
         args = settings.parse_args(flags)
         assert name.endswith(f"-{args.seed}")
@@ -185,6 +185,44 @@ def test_shards_are_parts_of_the_table(tmp_path, trainings):
         assert run(tmp_path, "small", "--shard", part) == 0
         found.append([name.removeprefix("small-") for name in names(calls)])
     assert found == [SMALL[::2], SMALL[1::2]]
+
+
+def test_a_budget_is_several_tables(tmp_path, trainings):
+    """A run that stands in two of them is run once."""
+    calls, _ = trainings
+    only = ["--only", "lstm-1", "reinforce-1", "k2-1", "lambda0.2-1"]
+    assert run(tmp_path, *only, "--budget", "hours") == 0
+    assert sorted(names(calls)) == [
+        "char_4_epochs-lstm-1",
+        "char_4_epochs-reinforce-1",
+        "small_4_epochs-lstm-1",
+        "small_4_epochs-reinforce-1",
+        "sweep_k-k2-1",
+        "sweep_lambda-lambda0.2-1",
+    ]
+
+
+def test_every_table_has_its_budget_but_for_the_long_one_of_small():
+    tables = [table for some in plan.BUDGETS.values() for table in some]
+    assert sorted([*tables, "small"]) == sorted(plan.TABLES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "one of the arguments --budget table is required"),
+        ("small --budget hours", "not allowed with argument"),
+        ("--budget days", "invalid choice: 'days'"),
+        ("--budget paper --only lstm-2", "Received: 'lstm-2'"),
+        ("--budget hours --figures f", "Received: --budget hours"),
+    ],
+)
+def test_a_table_or_a_budget_is_needed(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        reproduce.parse_args(arguments.split())
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

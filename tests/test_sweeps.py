@@ -12,14 +12,14 @@ from test_reproduce_language_modeling import (
     trainings,  # noqa: F401
 )
 
-from language_modeling import settings, sweeps
+from language_modeling import plan, settings, sweeps
 
 pytestmark = pytest.mark.backend
 
 
 def parsed(table, row):
     """The settings of a row, of which the swept one is left out."""
-    flags = dict(reproduce.plan(table))[f"{row}-1"]
+    flags = dict(plan.runs(table))[f"{row}-1"]
     found = settings.of_run(settings.parse_args(flags))
     name = {"sweep_k": "n_actions", "sweep_lambda": "lamda"}[table]
     return found.pop(name), found
@@ -40,7 +40,7 @@ def test_each_row_has_its_value_and_nothing_else_of_its_own(table, values):
     for value in values[1:]:
         assert parsed(table, rows[value]) == (value, usual)
     assert (usual["rollouts"], usual["max_epochs"]) == (2, 4)
-    assert reproduce.TABLES[table][0] == reproduce.TABLES[sweeps.SCHEDULE][0]
+    assert plan.TABLES[table][0] == plan.TABLES[sweeps.SCHEDULE][0]
 
 
 def test_what_two_tables_share_is_run_once(tmp_path, trainings):  # noqa: F811
@@ -71,8 +71,8 @@ def test_what_two_tables_share_is_run_once(tmp_path, trainings):  # noqa: F811
 
 def keep(folder, table, name, valid, test, *more):
     """A kept run with its perplexities."""
-    plan = dict(reproduce.plan(table, (1, 2)))
-    args = settings.parse_args([*plan[name], *more])
+    flags = dict(plan.runs(table, (1, 2)))
+    args = settings.parse_args([*flags[name], *more])
     row = name.rpartition("-")[0]
     path = folder / sweeps.home(table, row) / name
     record = {"valid": {"perplexity": valid}, "test": {"perplexity": test}}
@@ -83,7 +83,7 @@ def test_points_of_what_is_kept(tmp_path):
     keep(tmp_path, "sweep_lambda", "lstm-1", 4.0, 3.0)
     keep(tmp_path, "sweep_lambda", "lstm-2", 5.0, 6.0)
     keep(tmp_path, "sweep_lambda", "lambda0.4-2", 2.0, 1.0)
-    runs = reproduce.plan("sweep_lambda", (1, 2))
+    runs = plan.runs("sweep_lambda", (1, 2))
     points, missing = sweeps.load(tmp_path, "sweep_lambda", runs)
     assert points == [
         (0.0, [4.0, 5.0], [3.0, 6.0]),
