@@ -1,6 +1,12 @@
 """Cross-entropy of words, with its gradient derived by hand."""
 
-from keras import ops
+from keras import ops, tree
+
+from dsl.loops.scan import after
+
+# Logits that are kept at a time: 96 MiB in float32. Smaller blocks save nothing
+# more, since each makes a gradient of the whole kernel, and take longer.
+MOST_LOGITS = 3 * 2**23
 
 
 def token_nll(logits, targets):
@@ -28,29 +34,127 @@ def token_nll(logits, targets):
     return ops.reshape(flat, ops.shape(targets))
 
 
+def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):
+    """-log p(target) of words that are predicted from hidden states.
+
+    The logits z = h W + b of all words at once are never there: they are made
+    for a block of rows after the other. If the loss is a sum over the words
+    with a known weight, the gradient is made in the same pass:
+
+        dz = scale * (p - onehot(y))
+        dh = dz W^T,   dW = sum over blocks of h^T dz,   db likewise
+
+    Args:
+        hidden: h, float `(batch, time, features)`.
+        kernel: W, `(features, words)`, of the type of `hidden`.
+        bias: b, `(words,)`, likewise.
+        targets: y, integer `(batch, time)`, of a shape that is known.
+        scale: Weight of each word in the loss; None if there is no loss to
+            differentiate.
+        most: Number of logits that a block may have; a row has them all.
+
+    Returns:
+        -log p in nats, float32 `(batch, time)`, without a gradient; and
+        scale * its sum, float32, differentiable in `hidden`, `kernel` and
+        `bias`, or None without a scale.
+    """
+    flat = ops.reshape(targets, (-1,))
+    rows = ops.reshape(hidden, (flat.shape[0], hidden.shape[-1]))
+    bounds = _bounds(flat.shape[0], kernel.shape[-1], most)
+
+    def result(parts):
+        nll = ops.concatenate([part[0] for part in parts])
+        return ops.reshape(nll, ops.shape(targets))
+
+    if scale is None:
+        parts = _run_blocks(rows, kernel, bias, flat, bounds)
+        return ops.stop_gradient(result(parts)), None
+
+    @ops.custom_gradient
+    def run(rows, kernel, bias):
+        parts = _run_blocks(rows, kernel, bias, flat, bounds, True)
+        nll = result(parts)
+        d_rows = ops.concatenate([part[1] for part in parts])
+        _, _, d_kernel, d_bias = parts[-1]
+
+        def gradient(*upstream):
+            _, d_loss = tree.flatten(upstream)
+            weight = scale * d_loss
+            return tuple(
+                ops.cast(ops.cast(weight, d.dtype) * d, x.dtype)
+                for d, x in (
+                    (d_rows, rows),
+                    (d_kernel, kernel),
+                    (d_bias, bias),
+                )
+            )
+
+        return (nll, scale * ops.sum(nll)), gradient
+
+    nll, loss = run(rows, kernel, bias)
+    return ops.stop_gradient(nll), loss
+
+
+def _bounds(rows, words, most):
+    """First and last row of each block, of about equal sizes."""
+    count = -(-rows // max(1, most // words))
+    cuts = [rows * n // count for n in range(count + 1)]
+    return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+def _run_blocks(rows, kernel, bias, targets, bounds, derive=False):
+    """Of each block -log p and, to derive, dh, and dW and db up to it."""
+    parts = []
+    d_kernel, d_bias = None, None
+    for start, end in bounds:
+        block = rows[start:end]
+        if parts:
+            block = after(block, parts[-1])
+        logits = ops.cast(ops.matmul(block, kernel) + bias, "float32")
+        nll, p, at = _forward(logits, targets[start:end])
+        if not derive:
+            parts.append((nll,))
+            continue
+        dz = _minus_one(after(p, nll), at, targets[start:end])
+        narrow = ops.cast(dz, block.dtype)
+        d_block = ops.matmul(narrow, ops.transpose(kernel))
+        product = ops.cast(ops.matmul(ops.transpose(block), narrow), "float32")
+        total = ops.sum(dz, axis=0)
+        d_kernel = product if d_kernel is None else d_kernel + product
+        d_bias = total if d_bias is None else d_bias + total
+        parts.append((nll, d_block, d_kernel, d_bias))
+    return parts
+
+
 def _nll(logits, targets):
     """`token_nll` of logits `(n, words)` and targets `(n,)`."""
 
     @ops.custom_gradient
     def run(logits):
-        p = ops.softmax(logits, axis=-1)
-        rows = ops.arange(ops.shape(logits)[0], dtype="int32")
-        at = ops.stack([rows, ops.cast(targets, "int32")], axis=-1)
-        target_logit = _take(logits, targets)
-        nll = (
-            ops.max(logits, axis=-1)
-            - target_logit
-            - ops.log(ops.max(p, axis=-1))
-        )
+        nll, p, at = _forward(logits, targets)
 
         def gradient(*args, upstream=None):
             (upstream,) = args or (upstream,)
-            difference = ops.scatter_update(p, at, _take(p, targets) - 1.0)
-            return difference * upstream[:, None]
+            return _minus_one(p, at, targets) * upstream[:, None]
 
         return nll, gradient
 
     return run(logits)
+
+
+def _forward(logits, targets):
+    """-log p of each target, p, and where in p the targets are."""
+    p = ops.softmax(logits, axis=-1)
+    rows = ops.arange(ops.shape(logits)[0], dtype="int32")
+    at = ops.stack([rows, ops.cast(targets, "int32")], axis=-1)
+    target_logit = _take(logits, targets)
+    nll = ops.max(logits, axis=-1) - target_logit - ops.log(ops.max(p, axis=-1))
+    return nll, p, at
+
+
+def _minus_one(p, at, targets):
+    """p - onehot(targets)."""
+    return ops.scatter_update(p, at, _take(p, targets) - 1.0)
 
 
 def _take(values, columns):

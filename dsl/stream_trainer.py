@@ -6,7 +6,7 @@ from keras import ops
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
 from dsl.choices import check_count, check_number
-from dsl.cross_entropy import token_nll
+from dsl.cross_entropy import MOST_LOGITS, blocked_nll, token_nll
 
 
 class StreamTrainer(keras.Model):
@@ -40,6 +40,9 @@ class StreamTrainer(keras.Model):
         random_share: Probability that a step's distance is so drawn. All
             rollouts share the draw, which thus cancels in their difference.
         policy_start: Updates before the agent chooses and learns.
+        most_logits: How many logits of a segment are kept at once; where there
+            are more, blocks of its words take turns. The reward "correct"
+            needs them all.
         seed: Of the draws for `look_back_shares`.
 
     Call arguments:
@@ -64,6 +67,7 @@ class StreamTrainer(keras.Model):
         look_back_shares=None,
         random_share=1.0,
         policy_start=0,
+        most_logits=MOST_LOGITS,
         seed=None,
     ):
         super().__init__(name="stream_trainer")
@@ -84,6 +88,7 @@ class StreamTrainer(keras.Model):
         self.look_back_shares = look_back_shares
         self.random_share = random_share
         self.policy_start = policy_start
+        self.most_logits = most_logits
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -132,6 +137,7 @@ class StreamTrainer(keras.Model):
             task_rollouts=self.task_rollouts,
             look_back=look_back,
             vectors=vectors,
+            predict=not self._in_blocks(tokens.shape),
         )
         if training:
             self.carried.write(outputs["states"])
@@ -139,6 +145,15 @@ class StreamTrainer(keras.Model):
             free = ops.cast(ops.equal(look_back, 0), "float32")
             outputs["free"] = ops.tile(free, [self.num_rollouts, 1])
         return outputs
+
+    def _in_blocks(self, shape):
+        """Whether a segment has more logits than are kept at once."""
+        if self.signal is not None and self.signal.reward == "correct":
+            return False
+        if None in shape:
+            return False
+        rows = self.num_rollouts * shape[0] * shape[1]
+        return rows * self.language_model.vocabulary_size > self.most_logits
 
     def _imposed(self, shape):
         """Distances not the agent's to choose, 0 where they are, or None."""
@@ -163,13 +178,7 @@ class StreamTrainer(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         targets = ops.cast(y, "int32")
-        logits = [y_pred["logits"]]
-        nll_t = self._nll(logits[0], targets)
-        loss = ops.mean(ops.sum(nll_t, axis=-1))
-        if "probe_logits" in y_pred:
-            logits.append(y_pred["probe_logits"])
-            probe_nll_t = self._nll(logits[1], targets)
-            nll_t = ops.concatenate([nll_t, probe_nll_t], axis=0)
+        loss, nll_t = self._task_loss(y_pred, targets, training)
         chosen = y_pred["policy"]
         if self.signal is not None:
             loss = loss + self.signal(
@@ -177,20 +186,59 @@ class StreamTrainer(keras.Model):
                 chosen,
                 y_pred["observed"],
                 weight_t=y_pred.get("free"),
-                correct_t=self._correct(logits, targets),
+                correct_t=self._correct(y_pred, targets),
                 training=training,
             )
         if training:
             self._count(nll_t, chosen)
         return loss
 
+    def _task_loss(self, y_pred, targets, training):
+        """The loss of the words, and -log p of each in every rollout."""
+        if "hidden" in y_pred:
+            return self._blocked_loss(y_pred, targets, training)
+        nll_t = self._nll(y_pred["logits"], targets)
+        loss = ops.mean(ops.sum(nll_t, axis=-1))
+        if "probe_logits" in y_pred:
+            probe_nll_t = self._nll(y_pred["probe_logits"], targets)
+            nll_t = ops.concatenate([nll_t, probe_nll_t], axis=0)
+        return loss, nll_t
+
     def _nll(self, logits, targets):
         """-log p of each target, for logits of one rollout or several."""
         return token_nll(logits, _repeat(targets, logits))
 
-    def _correct(self, logits, targets):
+    def _blocked_loss(self, y_pred, targets, training):
+        model = self.language_model
+        weights = [
+            ops.cast(weight, model.compute_dtype)
+            for weight in (model.softmax_kernel, model.softmax_bias)
+        ]
+        rows = self.task_rollouts * targets.shape[0]
+        nll_t, loss = blocked_nll(
+            y_pred["hidden"],
+            *weights,
+            ops.tile(targets, [self.task_rollouts, 1]),
+            scale=1.0 / rows if training else None,
+            most=self.most_logits,
+        )
+        if not training:
+            loss = ops.mean(ops.sum(nll_t, axis=-1))
+        if "probe_hidden" in y_pred:
+            others = self.num_rollouts - self.task_rollouts
+            probe_nll_t, _ = blocked_nll(
+                ops.stop_gradient(y_pred["probe_hidden"]),
+                *weights,
+                ops.tile(targets, [others, 1]),
+                most=self.most_logits,
+            )
+            nll_t = ops.concatenate([nll_t, probe_nll_t], axis=0)
+        return loss, nll_t
+
+    def _correct(self, y_pred, targets):
         if self.signal.reward != "correct":
             return None
+        logits = [y_pred[x] for x in ("logits", "probe_logits") if x in y_pred]
         best = [ops.argmax(one, axis=-1) for one in logits]
         best = ops.cast(ops.concatenate(best, axis=0), targets.dtype)
         return ops.equal(best, _repeat(targets, best))

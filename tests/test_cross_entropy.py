@@ -57,6 +57,101 @@ def test_half_precision_is_summed_in_float32():
     np.testing.assert_allclose(cases.to_numpy(found), expected, rtol=1e-6)
 
 
+FEATURES = 4
+
+
+def hidden_case():
+    """What logits are made from, all of it random, and targets."""
+    rng = np.random.default_rng(5)
+    hidden = rng.normal(size=(B, T, FEATURES))
+    kernel = rng.normal(size=(FEATURES, V))
+    _, targets = random_case(1.0)
+    return (hidden, kernel, rng.normal(size=V)), targets
+
+
+def blocked_reference(hidden, kernel, bias, targets):
+    """-log p, and the derivative of its sum in all three, float64."""
+    nll, dz = reference(hidden @ kernel + bias, targets)
+    return nll, (
+        dz @ kernel.T,
+        np.einsum("bth,btv->hv", hidden, dz),
+        dz.sum(axis=(0, 1)),
+    )
+
+
+# 15 rows in one block; in 2 and in 4 of unequal sizes; in one a row.
+@pytest.mark.parametrize("most", [15 * V, 14 * V, 4 * V + 1, V, 1])
+def test_blocks_take_turns(most):
+    arrays, targets = hidden_case()
+    expected, derivatives = blocked_reference(*arrays, targets)
+    arrays = [array.astype("float32") for array in arrays]
+
+    def loss(*tensors):
+        _, loss = cross_entropy.blocked_nll(*tensors, targets, 0.25, most)
+        return 3.0 * loss
+
+    value, _, found = gradients(loss, [], arrays)
+    np.testing.assert_allclose(value, 0.75 * expected.sum(), rtol=1e-6)
+    for one, right in zip(found, derivatives, strict=True):
+        np.testing.assert_allclose(one, 0.75 * right, rtol=1e-4, atol=1e-5)
+    tensors = [ops.array(array) for array in arrays]
+    for scale in (0.25, None):
+        nll, loss = cross_entropy.blocked_nll(*tensors, targets, scale, most)
+        np.testing.assert_allclose(nll, expected, rtol=1e-5, atol=1e-6)
+    assert loss is None
+
+
+def test_blocks_of_half_precision_are_summed_in_float32():
+    arrays, targets = hidden_case()
+    half = [ops.cast(array, "bfloat16") for array in arrays]
+    rounded = [cases.to_numpy(ops.cast(x, "float32")) for x in half]
+    expected, derivatives = blocked_reference(*rounded, targets)
+    nll, loss = cross_entropy.blocked_nll(*half, targets, 1.0, 4 * V)
+    assert ops.dtype(nll) == ops.dtype(loss) == "float32"
+    np.testing.assert_allclose(nll, expected, atol=0.05)
+
+    def run(*tensors):
+        half = [ops.cast(tensor, "bfloat16") for tensor in tensors]
+        return cross_entropy.blocked_nll(*half, targets, 1.0, 4 * V)[1]
+
+    _, _, found = gradients(run, [], rounded)
+    for one, right in zip(found, derivatives, strict=True):
+        np.testing.assert_allclose(one, right, atol=0.1)
+
+
+def test_only_a_block_of_logits_is_ever_there():
+    """No tensor of the graph, backward pass included, has more elements."""
+    tf = pytest.importorskip("tensorflow")
+    arrays, targets = hidden_case()
+
+    def sizes(loss):
+        @tf.function
+        def step(*tensors):
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                value = loss(*tensors)
+            return tape.gradient(value, tensors)
+
+        tensors = [tf.constant(array, "float32") for array in arrays]
+        graph = step.get_concrete_function(*tensors).graph
+        return max(
+            output.shape.num_elements() or 0
+            for operation in graph.get_operations()
+            for output in operation.outputs
+        )
+
+    def whole(hidden, kernel, bias):
+        logits = hidden @ kernel + bias
+        return ops.sum(cross_entropy.token_nll(logits, targets))
+
+    def blocked(*tensors):
+        return cross_entropy.blocked_nll(*tensors, targets, 1.0, 8 * V)[1]
+
+    assert sizes(whole) == B * T * V
+    # Hidden states are more than a block of logits here.
+    assert sizes(blocked) == B * T * FEATURES
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_stays_so(value):
     logits, targets = random_case(1.0)

@@ -116,6 +116,73 @@ def test_words_are_learned_from_the_task_rollouts_alone(reward):
         np.testing.assert_allclose(one[n], right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("signal", "options"),
+    [
+        (None, {}),
+        ({"num_rollouts": 2, "baseline": "leave_one_out"}, {}),
+        pytest.param(
+            {"num_rollouts": 3, "baseline": "batch_mean"},
+            {"task_rollouts": 2},
+            marks=pytest.mark.backend,
+        ),
+        ({"estimator": "straight_through"}, {}),
+    ],
+    ids=["no signal", "rollouts", "task rollouts", "straight-through"],
+)
+def test_logits_in_blocks_change_nothing(signal, options):
+    x, y = (ops.array(part) for part in FIRST)
+
+    def found(**more):
+        estimator = (signal or {}).get("estimator", "reinforce")
+        model = small_models.build(estimator=estimator)
+        made = signal and PolicySignal(**signal)
+        trainer = small_models.trainer(model, made, **options, **more)
+        seen = []
+
+        def loss():
+            outputs = trainer(x, training=True)
+            seen.extend(outputs)
+            return trainer.compute_loss(x, y, outputs, training=True)
+
+        variables = trainer.trainable_variables
+        value, derivatives, _ = gradients(loss, variables)
+        return value, derivatives, seen
+
+    value, derivatives, seen = found(most_logits=5 * small_models.WORDS)
+    expected, right, whole = found()
+    assert "hidden" in seen and "logits" not in seen
+    assert "logits" in whole and "hidden" not in whole
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    for one, other in zip(derivatives, right, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_train_and_count_as_whole_segments_do():
+    def made(**options):
+        optimizer = GroupedOptimizer(keras.optimizers.SGD(0.5))
+        return greedy_trainer(None, optimizer, **options)
+
+    trainers = [made(), made(most_logits=30, graph=True)]
+    for batch in (FIRST, SECOND):
+        losses = [trainer.train_on_batch(*batch) for trainer in trainers]
+        np.testing.assert_allclose(*losses, rtol=1e-5)
+    whole, blocked = (one.read_statistics() for one in trainers)
+    assert whole["perplexity"] == pytest.approx(blocked["perplexity"], 1e-5)
+    losses = [
+        trainer.compute_loss(None, FIRST[1], trainer(FIRST[0]), training=False)
+        for trainer in trainers
+    ]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_a_reward_that_needs_all_logits_has_them():
+    signal = PolicySignal(reward="correct")
+    trainer = greedy_trainer(signal, most_logits=1)
+    _, outputs = run(trainer, FIRST)
+    assert "logits" in outputs
+
+
 def test_task_rollouts_are_some_of_the_rollouts():
     with pytest.raises(ValueError, match="task_rollouts=3 of 2"):
         greedy_trainer(PolicySignal(num_rollouts=2), task_rollouts=3)

@@ -38,6 +38,32 @@ def scan(step, states, inputs, reverse=False):
     return _python_scan(step, states, inputs, reverse)
 
 
+def after(value, earlier):
+    """The same value, but not used before `earlier` has been computed.
+
+    What takes turns never needs its memory at the same time; a graph would
+    run it side by side.
+
+    Args:
+        value: A tensor.
+        earlier: Tree of tensors.
+
+    Returns:
+        `value`.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        return jax.lax.optimization_barrier((value, earlier))[0]
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.control_dependencies(tree.flatten(earlier)):
+            return tf.identity(value)
+    return value
+
+
 def _python_scan(step, states, inputs, reverse):
     length = tree.flatten(inputs)[0].shape[0]
     outputs = [None] * length

@@ -52,6 +52,9 @@ class LanguageModel(keras.Model):
             `(batch, time)`; 0 leaves the choice to it.
         vectors: Optional vectors that `tokens` number, float `(words,
             features)`, in place of E: words that were embedded once.
+        predict: Whether logits are computed. If not, `hidden` and
+            `probe_hidden` stand in their place, what they are computed from:
+            `dsl.cross_entropy.blocked_nll` never has all of them at once.
 
     Returns:
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
@@ -167,6 +170,7 @@ class LanguageModel(keras.Model):
         action_selection=None,
         look_back=None,
         vectors=None,
+        predict=True,
     ):
         if states is None:
             states = self.initial_states(ops.shape(tokens)[0])
@@ -185,23 +189,15 @@ class LanguageModel(keras.Model):
             action_selection=action_selection,
             look_back=look_back,
         )
-        hidden = found.pop("hidden")
-        batch = ops.shape(tokens)[0]
-        return {
-            **self._predict(hidden, batch, num_rollouts, task_rollouts),
-            **found,
-        }
-
-    def _predict(self, hidden, batch, num_rollouts, task_rollouts):
-        """Logits of the task's rollouts, and of the others apart."""
-        if task_rollouts in (None, num_rollouts):
-            return {"logits": self._logits(hidden)}
-        # Two products: what no loss reaches costs no backward pass.
-        rows = task_rollouts * batch
-        return {
-            "logits": self._logits(hidden[:rows]),
-            "probe_logits": self._logits(hidden[rows:]),
-        }
+        hidden = {"": found.pop("hidden")}
+        if task_rollouts not in (None, num_rollouts):
+            # Two products: what no loss reaches costs no backward pass.
+            rows = task_rollouts * ops.shape(tokens)[0]
+            hidden = {"": hidden[""][:rows], "probe_": hidden[""][rows:]}
+        if not predict:
+            return {**{f"{key}hidden": x for key, x in hidden.items()}, **found}
+        logits = {f"{key}logits": self._logits(x) for key, x in hidden.items()}
+        return {**logits, **found}
 
     def _logits(self, hidden):
         return dense(hidden, self.softmax_kernel) + self.softmax_bias
