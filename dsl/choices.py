@@ -13,6 +13,7 @@ CREDITS = ("all", "path")
 SCORINGS = ("location", "content")
 EMPTY_SLOTS = ("mask", "zeros", "previous")
 ACTION_SELECTIONS = ("auto", "sampled", "greedy")
+PRECISIONS = ("bfloat16",)  # Others need a loss that is scaled.
 CORPORA = ("ptb", "ptb_characters", "wikitext2", "own", "generated")
 INDEX_FROM = ("last10", "start")
 MOST_LENGTH = 1000  # Symbols of a sequence of number prediction.

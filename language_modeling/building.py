@@ -11,13 +11,24 @@ from scripts import models
 
 
 def build_model(args, vocabulary_size, words=None):
-    """The model: plain LSTM layers, and on top the one it is named for.
+    """The model of the settings, in their precision.
 
     Args:
         args: The settings.
         vocabulary_size: Number of words.
         words: The word of each id, which --char spells.
     """
+    before = keras.config.dtype_policy()
+    if args.mixed_precision is not None:
+        keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
+    try:
+        return _build_model(args, vocabulary_size, words)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build_model(args, vocabulary_size, words):
+    """Plain LSTM layers, and on top the one that the model is named for."""
     start, *seeds = spread(args.seed, 2 + args.rnn_layers)
     # A seed generator makes each weight a draw of its own.
     uniform = keras.initializers.RandomUniform(

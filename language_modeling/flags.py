@@ -126,6 +126,12 @@ def _add_model_flags(group):
     )
     shared_flags.add_cell_flags(add)
     add(
+        "--mixed_precision",
+        choices=choices.PRECISIONS,
+        help="compute products in this precision, with weights, loss and agent "
+        "in float32 (default: all in float32)",
+    )
+    add(
         "--keep_buffer",
         action=argparse.BooleanOptionalAction,
         default=True,

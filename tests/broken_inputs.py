@@ -377,6 +377,7 @@ NUMBERS = {
 }
 CHOICES = (
     "--corpus",
+    "--mixed_precision",
     "--preset",
     "--model",
     "--observation",

@@ -342,6 +342,7 @@ WRONG = [
     ("--split", "all", "invalid choice"),
     ("--sentences", "-1", "must be an integer at least 0"),
     ("--corpus", "text8", "invalid choice"),
+    ("--mixed_precision", "float16", "invalid choice"),
     ("--vocabulary_size", "1", "must be an integer at least 2"),
     *(
         (flag, "", "must be a name")
@@ -1126,6 +1127,66 @@ def test_flags_reach_the_model():
     np.testing.assert_allclose(bias - bias[1], [2.0, 0.0, 0.0, 0.0])
 
 
+@pytest.mark.backend
+def test_mixed_precision_leaves_loss_and_agent_in_float32():
+    flags = "--rnn_layers 1 --empty_slots previous"
+    wide, of_wide = build(flags)
+    model, trainer = build(f"{flags} --mixed_precision bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    for one, other in zip(model.weights, wide.weights, strict=True):
+        assert one.dtype == "float32" and one.path == other.path
+        np.testing.assert_array_equal(one, other)
+    (top,) = model.recurrent_layers
+    for layer in (model, model.embedding, top, top.cell):
+        assert layer.compute_dtype == "bfloat16"
+    assert of_wide.compute_dtype == trainer.compute_dtype == "float32"
+    x = np.arange(18, dtype="int32").reshape(3, 6) % 12
+    outputs = trainer(x, training=True)
+    dtype = keras.backend.standardize_dtype
+    assert dtype(outputs["logits"].dtype) == "bfloat16"
+    assert dtype(outputs["policy"]["log_prob"].dtype) == "float32"
+    # What the agent sees is rounded, and what it computes is not.
+    agent = {w.name: np.array(w) for w in top.cell.weights}
+    observed = np.array(keras.ops.cast(outputs["observed"], "float32"))
+    hidden = np.tanh(observed @ agent["policy_kernel"] + agent["policy_bias"])
+    logits = hidden @ agent["policy_output_kernel"]
+    p = np.exp(logits + agent["policy_output_bias"])
+    p /= p.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(
+        outputs["policy"]["entropy"], -(p * np.log(p)).sum(-1), atol=1e-5
+    )
+    loss = trainer.compute_loss(None, x, outputs)
+    right = of_wide.compute_loss(None, x, of_wide(x, training=True))
+    assert dtype(loss.dtype) == "float32"
+    np.testing.assert_allclose(loss, right, rtol=0.02)
+
+
+@pytest.mark.backend
+def test_mixed_precision_goes_on_to_the_same_bits(tmp_path):
+    text = np.arange(90, dtype="int32").reshape(3, 30) ** 2 % 12
+    batches = [(text[:, n : n + 6], text[:, n + 1 : n + 7]) for n in (0, 6, 12)]
+    flags = "--mixed_precision bfloat16 --rnn_layers 1 --dropout 0.3"
+    args = settings.parse_args([*TINY, *flags.split()])
+    config = {"settings": settings.of_run(args), "data_sha256": {}}
+    run = runs.RunFolder.create(tmp_path, "name", config)
+    ended = []
+    for first in (0, 2):
+        model, trainer = build(flags)
+        trainer.run_eagerly = keras.backend.backend() == "tensorflow"
+        if first:
+            run.load_last(trainer)
+        for n in range(first, 3):
+            if n == 2:
+                run.save_last(trainer, {})
+            trainer.train_on_batch(*batches[n])
+        score = experiment.evaluate(args, model, text.ravel())
+        ended.append([*map(np.array, trainer.variables), score["nll"]])
+    run.close()
+    assert np.isfinite(ended[0][-1]).all()
+    for one, other in zip(*ended, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_flags_reach_the_learning_signal():
     _, trainer = build(
         "--rollouts 3 --reward probability --discount 0.75 "
@@ -1221,6 +1282,9 @@ CHOICES = [
     "--policy_start 1 --estimator straight_through",
     f"{CHARACTERS} --model lstm",
     f"{CHARACTERS} --highway_layers 0 --max_word_length 5",
+    "--mixed_precision bfloat16",
+    "--mixed_precision bfloat16 --estimator straight_through",
+    "--mixed_precision bfloat16 --model lstm",
 ]
 
 

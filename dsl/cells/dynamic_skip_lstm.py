@@ -97,6 +97,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     bias and never mixes; lets empty slots be chosen, which resets the cell;
     clears the buffer at each segment; draws actions at test time too; and
     orders slots oldest first.
+    In mixed precision the policy stays in float32.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
     2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
     noise at each step; `dsl.DynamicSkipLSTM` does not.
@@ -154,22 +155,26 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             shape=(input_shape[-1] + self.units, self.policy_units),
             name="policy_kernel",
             initializer=self.policy_kernel_initializer,
+            autocast=False,
         )
         self.policy_bias = self.add_weight(
             shape=(self.policy_units,),
             name="policy_bias",
             initializer=self.policy_bias_initializer,
+            autocast=False,
         )
         if self.policy_positions > 0:
             self.policy_position_kernel = self.add_weight(
                 shape=(self.policy_positions, self.policy_units),
                 name="policy_position_kernel",
                 initializer="zeros",
+                autocast=False,
             )
         self.policy_output_kernel = self.add_weight(
             shape=(self.policy_units, self.num_actions),
             name="policy_output_kernel",
             initializer=self.policy_output_kernel_initializer,
+            autocast=False,
         )
 
         def start_near(shape, dtype=None):
@@ -181,6 +186,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             shape=(self.num_actions,),
             name="policy_output_bias",
             initializer=start_near,
+            autocast=False,
         )
 
     def project(self, inputs, training=False):
@@ -195,7 +201,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
 
     def _project_policy(self, inputs, training):
         # The policy reads the same dropped-out input as the gates.
-        inputs = self._dropped_out(inputs, training)
+        inputs = wide(self._dropped_out(inputs, training))
         kernel = self.policy_kernel[: inputs.shape[-1]]
         return dense(ops.stop_gradient(inputs), kernel) + self.policy_bias
 
@@ -231,7 +237,8 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         """
         kernel = self.policy_kernel[-self.units :]
         hidden = ops.tanh(
-            policy_projected + dense(ops.stop_gradient(h_observed), kernel)
+            policy_projected
+            + dense(ops.stop_gradient(wide(h_observed)), kernel)
         )
         logits = dense(hidden, self.policy_output_kernel)
         return wide(logits + self.policy_output_bias)

@@ -7,7 +7,7 @@ from keras import ops
 
 from dsl import loops, policy
 from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
-from dsl.cells.past_states import wide_dtype
+from dsl.cells.past_states import wide, wide_dtype
 from dsl.choices import ESTIMATORS, check_choice, check_count
 from dsl.layers.past_states import PastStatesLSTM
 from dsl.slots import split_slots
@@ -268,13 +268,12 @@ class DynamicSkipLSTM(PastStatesLSTM):
         if keep is not None:
             inputs["keep"] = keep
         weights = {
-            "recurrent_kernel": cell.recurrent_kernel,
-            "policy_recurrent_kernel": cell.policy_kernel[-self.units :],
-            "policy_output_kernel": cell.policy_output_kernel,
-            "policy_output_bias": cell.policy_output_bias,
-        }
-        weights = {
-            key: ops.cast(x, self.compute_dtype) for key, x in weights.items()
+            "recurrent_kernel": ops.cast(
+                cell.recurrent_kernel, self.compute_dtype
+            ),
+            "policy_recurrent_kernel": wide(cell.policy_kernel[-self.units :]),
+            "policy_output_kernel": wide(cell.policy_output_kernel),
+            "policy_output_bias": wide(cell.policy_output_bias),
         }
         fixed = keras.tree.map_structure(
             ops.stop_gradient, (inputs, weights, slots)

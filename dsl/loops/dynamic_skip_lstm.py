@@ -48,9 +48,10 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
 
     def step(slots, inputs):
         observed = _observe(slots, inputs, observe_mean)
+        seen = ops.cast(observed, inputs["policy"].dtype)
         hidden = ops.tanh(
             inputs["policy"]
-            + ops.matmul(observed, weights["policy_recurrent_kernel"])
+            + ops.matmul(seen, weights["policy_recurrent_kernel"])
         )
         logits = ops.matmul(hidden, weights["policy_output_kernel"])
         logits = logits + weights["policy_output_bias"]
