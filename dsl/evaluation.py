@@ -72,7 +72,7 @@ class StreamScorer(keras.Model):
         )
         self.carried.write(outputs["states"])
         found = {"nll": token_nll(outputs["logits"], words["targets"])}
-        attention = outputs["attention"]
+        attention = outputs.get("attention")
         if attention is not None:
             found["look_back"] = 1 + ops.argmax(attention, axis=-1)
             found["attention"] = attention

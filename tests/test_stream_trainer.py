@@ -58,6 +58,12 @@ def test_states_are_carried_from_segment_to_segment_and_reset():
     np.testing.assert_allclose(loss, right.sum(1).mean(), rtol=1e-4)
 
 
+def test_a_plain_model_predicts_too():
+    trainer = small_models.trainer(small_models.build(num_actions=1))
+    found = trainer.predict_on_batch(FIRST[0])
+    assert found["logits"].shape == (BATCH, STEPS, small_models.WORDS)
+
+
 def test_the_first_rollout_is_carried_on():
     signal = PolicySignal(num_rollouts=3)
     trainer = small_models.trainer(small_models.build(), signal)

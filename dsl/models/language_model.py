@@ -61,11 +61,11 @@ class LanguageModel(keras.Model):
         `probe_logits`, those of the other rollouts if there are any, `states`
         (flat list, those of the top layer with rollouts * batch rows),
         `top_inputs`, what the top layer read, `(batch, time, features)`,
-        `policy` (dict, empty for a model that does not choose), `observed`,
-        the agent's e_t = [x_t ; h_{t-1}], `(rollouts * batch, time,
-        features + units)` (None likewise), and `attention`, the weights of
-        the past states, nearest first, `(batch, time, num_states)` (None
-        unless the last layer returns them).
+        `policy` (dict, empty for a model that does not choose); of a model
+        that chooses also `observed`, the agent's e_t = [x_t ; h_{t-1}],
+        `(rollouts * batch, time, features + units)`; of one whose last layer
+        returns its attention also `attention`, the weights of the past
+        states, nearest first, `(batch, time, num_states)`.
 
     Raises:
         ValueError: If the layers do not fit, or there is not one of

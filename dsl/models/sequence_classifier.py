@@ -35,8 +35,9 @@ class SequenceClassifier(keras.Model):
 
     Returns:
         Dict of `logits`, `(rollouts * batch, num_classes)`; `policy`, the
-        top layer's dict, empty for a layer that does not choose; `observed`,
-        its e_t, `(rollouts * batch, time, features + units)`, or None.
+        top layer's dict, empty for a layer that does not choose; of one that
+        does also `observed`, its e_t, `(rollouts * batch, time, features +
+        units)`.
 
     Raises:
         ValueError: If a number is not positive or the layers do not fit.
@@ -104,11 +105,9 @@ class SequenceClassifier(keras.Model):
             action_selection=action_selection,
             look_back=look_back,
         )
-        return {
-            "logits": self.readout(found["hidden"][:, -1]),
-            "policy": found["policy"],
-            "observed": found["observed"],
-        }
+        logits = self.readout(found["hidden"][:, -1])
+        kept = ("policy", "observed")
+        return {"logits": logits, **{k: found[k] for k in kept if k in found}}
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

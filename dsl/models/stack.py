@@ -55,13 +55,13 @@ def run(
         time, units)`; `top_inputs`, what it read, `(batch, time, features)`;
         `states`, flat list, those of the top layer with
         rollouts * batch rows; `policy`, the dict of a top layer that chooses,
-        else empty; `observed`, its e_t = [x_t ; h_{t-1}], `(rollouts * batch,
-        time, features + units)`, else None; `attention`, the weights of a top
-        layer that returns them, `(batch, time, num_states)`, else None.
+        else empty; of such a layer also `observed`, its e_t = [x_t ; h_{t-1}],
+        `(rollouts * batch, time, features + units)`; of one that returns its
+        `attention` those weights, `(batch, time, num_states)`.
     """
     x, states = inputs, list(states)
     dropouts = dropouts or [None] * len(layers)
-    new_states, policy, observed, attention = [], {}, None, None
+    new_states, policy, told = [], {}, {}
     for layer, dropout in zip(layers, dropouts, strict=True):
         read = [states.pop(0) for _ in layer.state_size]
         options = {}
@@ -75,9 +75,9 @@ def run(
         )
         if options:
             policy = rest.pop()
-            observed = _observed(x, hidden, read[0], num_rollouts)
+            told["observed"] = _observed(x, hidden, read[0], num_rollouts)
         if getattr(layer, "return_attention", False):
-            attention = rest.pop()["attention"]
+            told["attention"] = rest.pop()["attention"]
         new_states.extend(rest)
         x = hidden
         if dropout is not None:
@@ -88,8 +88,7 @@ def run(
         "top_inputs": top_inputs,
         "states": new_states,
         "policy": policy,
-        "observed": observed,
-        "attention": attention,
+        **told,
     }
 
 
