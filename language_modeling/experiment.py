@@ -251,17 +251,17 @@ def bits(scores, corpus, unknown):
 def perplexities(measured):
     """The perplexities of a measurement in words, and its bits."""
     text = f"perplexity {measured['perplexity']:.2f}"
+    if "sampled_n" in measured:
+        text += (
+            f" (sampled {measured['perplexity_sampled_mean']:.2f}"
+            f" +- {measured['perplexity_sampled_std']:.2f},"
+            f" n={measured['sampled_n']}; always the previous state"
+            f" {measured['perplexity_previous']:.2f}; random distances of the"
+            f" same shares {measured['perplexity_random_mean']:.2f})"
+        )
     if "bits_per_character" in measured:
         text += f", {measured['bits_per_character']:.3f} bits per character"
-    if "sampled_n" not in measured:
-        return text
-    return (
-        f"{text} (sampled {measured['perplexity_sampled_mean']:.2f}"
-        f" +- {measured['perplexity_sampled_std']:.2f},"
-        f" n={measured['sampled_n']}; always the previous state"
-        f" {measured['perplexity_previous']:.2f}; random distances of the"
-        f" same shares {measured['perplexity_random_mean']:.2f})"
-    )
+    return text
 
 
 def scores_by_sentence(scores, corpus):
