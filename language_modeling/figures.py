@@ -74,7 +74,7 @@ def sweep(axis, points, title):
 
     Returns:
         A Matplotlib `Figure`: a line for each text, the mean over the runs,
-        in a band from the lowest to the highest of them.
+        and bars from the lowest to the highest of them.
     """
     figure = Figure(figsize=(5.5, 4.0), layout="constrained")
     axes = figure.add_subplot()
@@ -91,17 +91,20 @@ def sweep(axis, points, title):
             marker=marker,
             markersize=5,
         )
-        axes.fill_between(
+        axes.vlines(
             *(values, [min(each) for each in runs], [*map(max, runs)]),
             color=COLORS[number],
-            alpha=0.15,
-            linewidth=0,
+            alpha=0.3,
+            linewidth=4,
         )
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(axis)
     axes.set_ylabel("perplexity")
     names = [f"{value:g}" for value in values]
     axes.set_xticks(values, [f"{names[0]}\nplain", *names[1:]])
+    beside = 0.05 * (values[-1] - values[0])
+    axes.set_xlim(values[0] - beside, values[-1] + beside)
+    axes.set_axisbelow(True)
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
     texts = ["validation", "test"]

@@ -120,7 +120,8 @@ def load(args):
     found = []
     for path in args.runs:
         call = settings.parse_args(["--load_model", path, *where])
-        run, loaded, corpus = saved_runs.load(path, call)
+        log = None if found else say
+        run, loaded, corpus = saved_runs.load(path, call, log)
         if found and corpus.sha256 != found[0]["corpus"].sha256:
             raise runs.RunError(
                 f"{path}: must be of the corpus of {args.runs[0]}, "
@@ -167,6 +168,8 @@ def measure(args, run):
     from language_modeling import building, experiment
 
     folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
+    # Small gradients need all their digits, whatever the run was trained in.
+    of_run.mixed_precision = None
     model = building.build_model(
         of_run, len(corpus.vocabulary), corpus.vocabulary
     )

@@ -5,12 +5,13 @@ from language_modeling import settings
 from scripts.program import say
 
 
-def load(path, args):
+def load(path, args, log=say):
     """Reads what a run was trained with.
 
     Args:
         path: The run folder.
         args: The settings of this call, see `settings.from_saved`.
+        log: Receives a line that says which corpus it is, or None.
 
     Returns:
         The `dsl.runs.RunFolder`, its settings and its corpus.
@@ -23,19 +24,19 @@ def load(path, args):
     model = run.config()["settings"].get("model")
     saved = run.settings(settings.of_run(args), settings.optional(model))
     loaded = settings.from_saved(saved, args, run.path / "config.json")
-    corpus = read_corpus(loaded)
+    corpus = read_corpus(loaded, log)
     run.check_data(corpus.sha256)
     return run, loaded, corpus
 
 
-def read_corpus(args):
-    """The corpus that the settings name; says which one it is."""
+def read_corpus(args, log=say):
+    """The corpus that the settings name; `log` is told which one it is."""
     from dsl import datasets
 
     return datasets.language_model_corpus(
         args.data_dir,
         name=args.corpus,
         vocabulary_size=args.vocabulary_size,
-        log=say,
+        log=log,
         download=args.download,
     )
