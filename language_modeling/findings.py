@@ -76,8 +76,8 @@ def _distances(row):
 
 
 _TIMES = (
-    ("share", lambda one: f"{one.share:.2f}"),
-    ("by chance", lambda one: f"{one.chance:.2f}"),
+    ("share", lambda one: f"{one.share:.2g}"),
+    ("by chance", lambda one: f"{one.chance:.2g}"),
     ("ratio", lambda one: f"{one.ratio:.1f}"),
     ("times", lambda one: str(one.times)),
     ("q", lambda one: f"{one.q_value:.1g}"),

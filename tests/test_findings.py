@@ -28,9 +28,9 @@ def test_words_and_pairs_that_are_significant():
     text = said(findings.significant, WORDS, LOOK_BACK, 2)
     _, words, pairs = text.split("\nwords that look ")
     assert words.startswith("further back than words do on average: 1 of 4 ")
-    assert cells(words)[2][:6] == ["2", "c", "0.50", "0.17", "3.0", "60"]
+    assert cells(words)[2][:6] == ["2", "c", "0.5", "0.17", "3.0", "60"]
     assert pairs.startswith("back at one word more than at others: 1 of 2 ")
-    assert cells(pairs)[2][:7] == ["2", "c", "a", "1.00", "0.50", "2.0", "30"]
+    assert cells(pairs)[2][:7] == ["2", "c", "a", "1", "0.5", "2.0", "30"]
 
 
 def test_where_nothing_was_tested_nothing_is_said():
