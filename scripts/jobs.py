@@ -1,5 +1,6 @@
 """Trainings run beside each other, each in a process of its own."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -180,19 +181,17 @@ def launch(command, cores=None, log=None):
     Returns:
         The `subprocess.Popen`. It hears no Ctrl-C of the terminal.
     """
-
-    def pin():
-        os.sched_setaffinity(0, cores)
-
-    options = {"start_new_session": True}
-    if cores is not None:
-        options["preexec_fn"] = pin
-    if log is None:
-        return subprocess.Popen(command, **options)
-    with open(log, "ab") as file:
-        return subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, **options
-        )
+    with contextlib.ExitStack() as until_started:
+        options = {}
+        if log is not None:
+            file = until_started.enter_context(open(log, "ab"))
+            options = {"stdout": file, "stderr": subprocess.STDOUT}
+        if cores is not None:
+            # Inherited: code between fork and exec is not safe beside threads.
+            before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, cores)
+            until_started.callback(os.sched_setaffinity, 0, before)
+        return subprocess.Popen(command, start_new_session=True, **options)
 
 
 def fail(prog, message, code=1):

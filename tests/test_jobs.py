@@ -110,7 +110,9 @@ def test_cores_are_shared(monkeypatch):
 def test_a_job_runs_on_its_cores(tmp_path):
     core = max(os.sched_getaffinity(0))
     said = command("import os; print(os.sched_getaffinity(0))")
+    before = os.sched_getaffinity(0)
     jobs.launch(said, [core], tmp_path / "log").wait()
+    assert os.sched_getaffinity(0) == before
     assert (tmp_path / "log").read_text() == f"{{{core}}}\n"
 
 
