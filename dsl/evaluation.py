@@ -136,7 +136,7 @@ def score(
     scorer.compile(jit_compile=jit_compile)
     words = {"tokens": rows[:, :-1], "targets": rows[:, 1:]}
     if look_back_shares is not None:
-        words["look_back"] = _random_look_back(
+        words["look_back"] = drawn_look_back(
             look_back_shares, words["tokens"].shape, seed
         )
     parts = []
@@ -187,8 +187,17 @@ def drawing_from(model, seed):
             state.assign(value)
 
 
-def _random_look_back(shares, shape, seed):
-    """Distances 1..K with the given shares, int32."""
+def drawn_look_back(shares, shape, seed):
+    """Draws distances that depend on nothing.
+
+    Args:
+        shares: Probability of each distance 1..K, of any sum above 0.
+        shape: Of what is returned.
+        seed: Of the draws.
+
+    Returns:
+        int32 array of distances in 1..K.
+    """
     shares = np.asarray(shares, np.float64)
     rng = np.random.default_rng(seed)
     drawn = rng.choice(len(shares), size=shape, p=shares / shares.sum())

@@ -13,7 +13,7 @@ from dsl.carried_states import CarriedStates
 from dsl.cells.lstm import dense
 from dsl.cross_entropy import token_nll
 from dsl.datasets import streams
-from dsl.evaluation import drawing_from
+from dsl.evaluation import drawing_from, drawn_look_back
 from dsl.loops.scan import scan
 
 
@@ -72,7 +72,7 @@ def hidden_gradients(
         logits = logits + language_model.softmax_bias
         return token_nll(logits[:, None], targets[:, -1:])[:, 0]
 
-    batch, length = tokens.shape
+    batch, length = ops.shape(tokens)
     added = ops.zeros((length, batch, layer.units), layer.compute_dtype)
     # The rows know nothing of each other: the sum gives each its own.
     gradients, nll = _gradient(last_nll, added)
@@ -82,6 +82,51 @@ def hidden_gradients(
         "states": outputs["states"],
         "look_back": taken,
     }
+
+
+class GradientMeter(keras.Model):
+    """Computes `hidden_gradients` segment by segment, carrying states along.
+
+    Args:
+        language_model: As for `hidden_gradients`.
+        batch_size: Number of streams.
+        action_selection: "greedy" or "sampled".
+        keep_buffer: As for `StreamTrainer`.
+
+    Call arguments:
+        words: Dict of `tokens`, `targets` and, if the distances are not the
+            model's to choose, `look_back`, int32 `(batch_size, time)`.
+
+    Returns:
+        g_t, float `(batch_size, time, units)`.
+    """
+
+    def __init__(
+        self,
+        language_model,
+        batch_size,
+        action_selection="greedy",
+        keep_buffer=True,
+    ):
+        super().__init__(name="gradient_meter")
+        self.language_model = language_model
+        self.carried = CarriedStates(language_model, batch_size, keep_buffer)
+        self.action_selection = action_selection
+
+    def build(self, shapes):
+        self.carried.build()
+
+    def call(self, words, training=False):
+        found = hidden_gradients(
+            self.language_model,
+            words["tokens"],
+            words["targets"],
+            self.carried.read(),
+            words.get("look_back"),
+            self.action_selection,
+        )
+        self.carried.write(found["states"])
+        return found["gradients"]
 
 
 def text_norms(
@@ -94,6 +139,7 @@ def text_norms(
     look_back_shares=None,
     keep_buffer=True,
     seed=0,
+    jit_compile=False,
 ):
     """Computes the norms of `hidden_gradients` for each segment of a text.
 
@@ -108,6 +154,7 @@ def text_norms(
             distances in place of the model's.
         keep_buffer: As for `StreamTrainer`.
         seed: Of whatever is drawn.
+        jit_compile: Whether to compile with XLA.
 
     Returns:
         ||g_t||, float64 `(segments, length)`: the L2 norm over the units of
@@ -117,37 +164,30 @@ def text_norms(
         ValueError: If the text does not fill a segment of every stream.
     """
     rows = streams.batch(tokens, num_streams)
-    count = streams.count_segments(rows, length)
-    if count == 0:
+    steps = streams.count_segments(rows, length) * length
+    if steps == 0:
         raise ValueError(
             "the text must fill a segment of every stream. Received: "
             f"{len(tokens)} tokens for {num_streams} streams of {length} steps"
         )
-    look_back = None
+    words = {"tokens": rows[:, :steps], "targets": rows[:, 1 : steps + 1]}
     if look_back_shares is not None:
-        shares = np.asarray(look_back_shares, np.float64)
-        look_back = np.random.default_rng(seed).choice(
-            np.arange(1, len(shares) + 1, dtype=np.int32),
-            size=(num_streams, count * length),
-            p=shares / shares.sum(),
+        words["look_back"] = drawn_look_back(
+            look_back_shares, words["tokens"].shape, seed
         )
-    carried = CarriedStates(language_model, num_streams, keep_buffer)
-    carried.build()
+    meter = GradientMeter(
+        language_model, num_streams, action_selection, keep_buffer
+    )
+    meter.compile(jit_compile=jit_compile)
     norms = []
     with drawing_from(language_model, seed):
-        for start in range(0, count * length, length):
-            here = slice(start, start + length)
-            found = hidden_gradients(
-                language_model,
-                rows[:, here],
-                rows[:, start + 1 : start + length + 1],
-                carried.read(),
-                None if look_back is None else look_back[:, here],
-                action_selection,
+        for start in range(0, steps, length):
+            gradients = meter.predict_on_batch(
+                {k: x[:, start : start + length] for k, x in words.items()}
             )
-            carried.write(found["states"])
-            gradients = ops.convert_to_numpy(found["gradients"])
-            norms.append(np.linalg.norm(gradients.astype(np.float64), axis=-1))
+            # Squares of small ones are beyond float32.
+            wide = np.asarray(gradients, np.float64)
+            norms.append(np.linalg.norm(wide, axis=-1))
     return np.concatenate(norms)
 
 

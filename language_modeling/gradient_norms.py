@@ -184,6 +184,7 @@ def measure(args, run):
         look_back_shares=experiment.imposed_shares(of_run, args.actions),
         keep_buffer=of_run.keep_buffer,
         seed=of_run.seed,
+        jit_compile=building.jit_compile(of_run),
     )
 
 
@@ -226,7 +227,7 @@ def describe(group, norms, step):
         "name": group["name"],
         "norm": norms[:, step].mean(),
         "quartiles": np.quantile(norms[:, step], (0.25, 0.5, 0.75)),
-        "reached": np.mean(norms[:, step] > 0.0),
+        "reached": np.mean([one[:, step] > 0.0 for one in group["norms"]]),
         "runs": (min(each), max(each), len(each)),
     }
 

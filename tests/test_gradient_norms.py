@@ -1,5 +1,7 @@
 """The gradient by each hidden state, against difference quotients."""
 
+import contextlib
+
 import cases
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import readers
 import reference
 import small_models
 from small_models import ACTIONS, BATCH, LOWER, STEPS, WORDS
+from test_broken_inputs import uncompiled
 
 import dsl
 from dsl import credit, gradient_norms
@@ -60,8 +63,6 @@ def some_states():
     [
         (1, 1.0, False),
         (ACTIONS, 1.0, False),
-        (ACTIONS, 1.0, True),
-        (ACTIONS, 0.3, False),
         (ACTIONS, 0.3, True),
     ],
 )
@@ -142,13 +143,23 @@ def test_without_the_previous_state_only_one_path_leads_back():
     np.testing.assert_array_equal(norms > 0, path > 0)
 
 
+JIT = keras.backend.backend() == "jax"
+
+
 @pytest.mark.parametrize("keep_buffer", [True, False])
 def test_the_norms_of_a_text_are_those_of_its_segments(keep_buffer):
     model, length = small_models.build(), 3
     text = small_models.text(2 * 8 + 1)
-    found = gradient_norms.text_norms(
-        model, text, length=length, num_streams=2, keep_buffer=keep_buffer
-    )
+    # In a graph, and step by step.
+    with contextlib.nullcontext() if keep_buffer else uncompiled():
+        found = gradient_norms.text_norms(
+            model,
+            text,
+            length=length,
+            num_streams=2,
+            keep_buffer=keep_buffer,
+            jit_compile=JIT,
+        )
     rows, states, expected = streams.batch(text, 2), None, []
     for start in (0, 3):
         one = hidden_gradients(
@@ -167,27 +178,17 @@ def test_the_norms_of_a_text_are_those_of_its_segments(keep_buffer):
 
 
 def test_random_distances_have_their_shares():
-    model = small_models.build()
-    options = {"length": 3, "num_streams": 2}
-    text = small_models.text(8)
-
-    def norms(shares):
-        return gradient_norms.text_norms(
-            model, text, look_back_shares=shares, **options
+    """Nothing but two words back, where a path leads past h_2."""
+    with uncompiled():
+        found = gradient_norms.text_norms(
+            small_models.build(skip_weight=1.0),
+            small_models.text(8),
+            length=3,
+            num_streams=2,
+            look_back_shares=[0.0, 5.0, 0.0],
+            jit_compile=JIT,
         )
-
-    always = [
-        hidden_gradients(
-            model,
-            row[None, :3],
-            row[None, 1:4],
-            look_back=np.full((1, 3), 1, np.int32),
-        )["gradients"]
-        for row in streams.batch(text, 2)
-    ]
-    first = np.linalg.norm(np.concatenate(always), axis=-1)
-    np.testing.assert_allclose(norms([1.0, 0.0, 0.0]), first, atol=1e-6)
-    np.testing.assert_array_equal(norms([1, 1, 1]), norms([1, 1, 1]))
+    np.testing.assert_array_equal(found > 0, [[True, False, True]] * 2)
 
 
 def test_a_text_that_fills_no_segment_is_refused():

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 from run_folders import cells
+from test_broken_inputs import uncompiled
 from test_rl_train import TINY, corpus
 
 from dsl import datasets, runs
 from language_modeling import building, gradient_norms, settings
 
-pytestmark = pytest.mark.backend
 MODELS = {
     "plain": "--model lstm --seed 1",
     "dynamic": "--seed 1",
@@ -57,7 +57,9 @@ def show(folder, monkeypatch):
 
     def main(*arguments):
         args = gradient_norms.make_parser().parse_args(arguments)
-        return gradient_norms.main(args)
+        # A few segments take less time than to compile.
+        with uncompiled():
+            return gradient_norms.main(args)
 
     return main
 
