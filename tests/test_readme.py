@@ -66,10 +66,11 @@ def test_every_link_leads_somewhere(page):
 def known_flags(load):
     """The flags that may stand behind each program of the page."""
     sys.path.insert(0, str(ROOT))
-    from language_modeling import flags
+    from language_modeling import flags, gradient_norms
 
     parsers = {
         "RL_train.py": flags.make_parser(),
+        "gradient_norms.py": gradient_norms.make_parser(),
         "check_resume.py": load("check_resume").make_parser(),
         "compare": load("compare").make_parser(),
         "keep.py": load("keep").make_parser(),
