@@ -381,7 +381,8 @@ def _differing(old, new, free):
     after = json.loads(json.dumps(after))
     found = []
     for key in [*after, *(key for key in before if key not in after)]:
-        if key in free or before.get(key, ...) == after.get(key, ...):
+        # A setting of later code that is not given changes nothing.
+        if key in free or before.get(key) == after.get(key):
             continue
         flag = key if key.startswith("(") else f"--{key}"
         old, new = (

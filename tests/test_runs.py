@@ -234,9 +234,15 @@ def test_every_setting_that_differs_is_named_with_both_values(folder):
         '--new unknown, now [1.0]; (backend) null, now "jax".'
     )
     with pytest.raises(runs.RunError) as error:
-        resume(folder, {**CONFIG, "settings": {"seed": 7}})
-    assert "differing: --lamda null, now unknown." in one_line(error)
+        resume(folder, {**CONFIG, "settings": {"lamda": None}})
+    assert "differing: --seed 7, now unknown." in one_line(error)
     assert not folder.last.exists()
+
+
+def test_a_setting_of_later_code_may_be_left_out(folder):
+    assert SETTINGS["lamda"] is None
+    for settings in ({"seed": 7}, {**SETTINGS, "new": None}):
+        resume(folder, {**CONFIG, "settings": settings}).close()
 
 
 def test_settings_that_change_no_number_may_differ(folder):
