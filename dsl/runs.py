@@ -63,7 +63,9 @@ class RunFolder:
         Args:
             train_dir: Folder of all runs, made if missing.
             name: Name of this run, a single path component.
-            config: JSON-like dict of every resolved setting.
+            config: JSON-like dict: every resolved setting under "settings",
+                and under "growing" the names of those integers that may be
+                larger when the run goes on.
 
         Returns:
             The `RunFolder`, locked.
@@ -128,7 +130,8 @@ class RunFolder:
                 "to start it."
             )
         old = run.config()
-        differing = _differing(old, config, free)
+        grown = _grown(old, config)
+        differing = _differing(old, config, {*free, *grown})
         if differing:
             raise RunError(
                 f"{run.path}: goes on with the settings that it was started "
@@ -138,6 +141,9 @@ class RunFolder:
         try:
             run._take_lock(run.path / "lock")
             atomic.remove_unfinished(run.path)
+            if grown:
+                old["settings"].update(grown)
+                results.save(old, run.path / "config.json")
         except OSError as error:
             run.close()
             raise RunError(
@@ -323,7 +329,10 @@ class RunFolder:
 
     def _id(self):
         """A short name for what is run: its hashed configuration."""
-        text = json.dumps(self.config(), sort_keys=True)
+        config = self.config()
+        for name in _growing(config):
+            config["settings"].pop(name, None)
+        text = json.dumps(config, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save_scores(self, **arrays):
@@ -369,6 +378,27 @@ def _remove_empty(folders):
 def _everything(trainer):
     """All variables that training reads, those of the optimizer included."""
     return [*trainer.variables, *trainer.optimizer.variables]
+
+
+def _growing(config):
+    """Names of the settings that may grow, of a file that may be damaged."""
+    names = config.get("growing")
+    if not isinstance(names, list):
+        return []
+    return [name for name in names if isinstance(name, str)]
+
+
+def _grown(old, new):
+    """The settings that may grow and did, with their values of now."""
+    pairs = {
+        name: [config["settings"].get(name) for config in (old, new)]
+        for name in _growing(old)
+    }
+    return {
+        name: after
+        for name, (before, after) in pairs.items()
+        if type(before) is type(after) is int and after > before
+    }
 
 
 def _differing(old, new, free):

@@ -38,13 +38,13 @@ def work(args):
     if name is None:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = f"lm-{args.model}-{args.seed}-{stamp}"
-    free = {*settings.FREE, *models.unread(args.model)}
     run = PROGRAM.open_run(
         name,
         args,
         settings.of_run(args),
-        free,
         corpus.sha256,
+        free={*settings.FREE, *models.unread(args.model)},
+        growing=["max_epochs"],
         data=corpus.describe(),
     )
     say(f"Run folder: {run.path}")
@@ -55,8 +55,8 @@ def train_in(run, args, corpus):
     """Trains, measures on the test text once, and writes the record."""
     from dsl import provenance, results, startup
 
-    if (run.path / results.FILE_NAME).exists():
-        return program.show_finished(run, print_record)
+    if program.show_finished(run, "max_epochs", print_record):
+        return 0
     startup.import_keras().utils.set_random_seed(args.seed)
     from language_modeling import building, experiment
 

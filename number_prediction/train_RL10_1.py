@@ -130,8 +130,14 @@ def train(training, args, name, splits):
         # Of several seeds, some may not have been started.
         run_args = settings.without_resume(args)
     sha256 = {split: examples.sha256 for split, examples in splits.items()}
-    free = {*settings.FREE, *models.unread(args.model)}
-    run = training.open_run(name, run_args, settings.of_run(args), free, sha256)
+    run = training.open_run(
+        name,
+        run_args,
+        settings.of_run(args),
+        sha256,
+        free={*settings.FREE, *models.unread(args.model)},
+        growing=["epoch"],
+    )
     say(f"Run folder: {run.path}")
     return training.run_in(
         run, lambda run: train_in(training, run, args, splits, sha256)
@@ -142,8 +148,8 @@ def train_in(training, run, args, splits, sha256):
     """Trains, measures on the test examples once, and writes the record."""
     from dsl import provenance, results, startup
 
-    if (run.path / results.FILE_NAME).exists():
-        return program.show_finished(run, print_record)
+    if program.show_finished(run, "epoch", print_record):
+        return 0
     startup.import_keras().utils.set_random_seed(args.seed)
     from number_prediction import building, experiment
 

@@ -77,15 +77,18 @@ class Program:
         finally:
             run.close()
 
-    def open_run(self, name, args, settings, free, data_sha256, **data):
+    def open_run(
+        self, name, args, settings, data_sha256, *, free, growing, **data
+    ):
         """The folder of a new run, or of the one to go on with.
 
         Args:
             name: Name of the run.
             args: Holds `train_dir` and `resume`.
             settings: Dict of every setting that the run keeps.
-            free: Names of those that may differ when it goes on.
             data_sha256: Hashes of the data.
+            free: Names of the settings that may differ when it goes on.
+            growing: List of the names of those that may be larger then.
             **data: What else the run is to keep of its data.
 
         Returns:
@@ -103,6 +106,7 @@ class Program:
             "versions": provenance.versions(),
             "commit": provenance.commit(ROOT),
             "data_sha256": data_sha256,
+            "growing": growing,
             **data,
         }
         if not args.resume:
@@ -176,24 +180,37 @@ def commits(run):
     return first if first == last else f"{first}, then {last}"
 
 
-def show_finished(run, show):
+def show_finished(run, epochs, show):
     """Shows the record of a run that is done, by `show(record)`.
+
+    Args:
+        run: The run folder.
+        epochs: Name of the setting that holds the epochs in all, which may
+            have grown since the record was written.
+        show: Function of a record.
+
+    Returns:
+        Whether the run is done.
 
     Raises:
         ResultError: If the record is damaged or holds something else.
     """
     from dsl import results
 
+    if not (run.path / results.FILE_NAME).exists():
+        return False
     record = results.load(run.path)
-    log_line("finished already")
     try:
+        if record["settings"][epochs] != run.config()["settings"][epochs]:
+            return False
+        log_line("finished already")
         show(record)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise results.ResultError(
             f"{run.path / results.FILE_NAME}: must hold what this program "
             f"measured. Received: no or another {error}"
         ) from error
-    return 0
+    return True
 
 
 def report_training(run, every, tell, describe, tensorboard, train):

@@ -953,6 +953,18 @@ def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
     assert f"test, batched: {test}" in capsys.readouterr().out
 
 
+def test_a_run_that_is_done_goes_on_for_more_epochs(few, capsys):
+    assert few(*DYNAMIC, "--name", "straight") == 0
+    for epochs in (1, 2, 3):
+        flags = [*DYNAMIC, "--max_epochs", str(epochs), "--name", "longer"]
+        assert few(*flags, *["--resume"] * (epochs > 1)) == 0
+        assert len(results.load("runs/longer")["epochs"]) == epochs
+    assert outcome("longer") == outcome("straight")
+    capsys.readouterr()
+    assert few(*DYNAMIC, *"--max_epochs 2 --name longer --resume".split()) == 2
+    assert "differing: --max_epochs 3, now 2." in one_line(capsys)
+
+
 def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     flags = [*TINY, "--model", "lstm", "--name", "a"]
     assert few(*flags) == 0

@@ -254,6 +254,28 @@ def test_settings_that_change_no_number_may_differ(folder):
     assert "differing: --seed 7, now 8." in one_line(error)
 
 
+def test_a_number_that_may_grow_is_kept_when_it_has_grown(tmp_path):
+    growing = {**CONFIG, "growing": ["seed"]}
+    folder = runs.RunFolder.create(tmp_path, "name", growing)
+    model = trainer()
+    folder.save_last(model, {})
+
+    def grow(**changed):
+        again = resume(folder, {**growing, "settings": {**SETTINGS, **changed}})
+        again.close()
+        return again
+
+    # What it left belongs to it still.
+    assert grow(seed=9).load_last(model) == {}
+    assert folder.config()["settings"] == {**SETTINGS, "seed": 9}
+    for seed in (8, None, 9.5, "10", True):
+        with pytest.raises(runs.RunError, match="differing: --seed 9, now"):
+            grow(seed=seed)
+    with pytest.raises(runs.RunError, match="differing: --lamda null, now 1"):
+        grow(seed=10, lamda=1)
+    assert folder.config()["settings"] == {**SETTINGS, "seed": 9}
+
+
 def test_settings_are_compared_as_json_has_them(tmp_path):
     config = {**CONFIG, "settings": {"shares": (0.5, 1.0)}}
     folder = runs.RunFolder.create(tmp_path, "name", config)
