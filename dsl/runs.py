@@ -330,7 +330,7 @@ class RunFolder:
     def _id(self):
         """A short name for what is run: its hashed configuration."""
         config = self.config()
-        for name in _growing(config):
+        for name in growing(config):
             config["settings"].pop(name, None)
         text = json.dumps(config, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -380,7 +380,7 @@ def _everything(trainer):
     return [*trainer.variables, *trainer.optimizer.variables]
 
 
-def _growing(config):
+def growing(config):
     """Names of the settings that may grow, of a file that may be damaged."""
     names = config.get("growing")
     if not isinstance(names, list):
@@ -392,7 +392,7 @@ def _grown(old, new):
     """The settings that may grow and did, with their values of now."""
     pairs = {
         name: [config["settings"].get(name) for config in (old, new)]
-        for name in _growing(old)
+        for name in growing(old)
     }
     return {
         name: after

@@ -36,13 +36,24 @@ TABLES = {
         ("lstm", "reinforce", "straight_through", "random"),
     ),
     "medium": ("--preset medium", (1,), _PAPER),
+    # As far as it has come. With more epochs its runs go on.
+    "medium_start": (
+        "--preset medium --max_epochs 1",
+        (1,),
+        ("lstm", "reinforce"),
+    ),
     "char_large": ("--preset char_large", (1,), _PAPER),
 }
 # What can be had in minutes, and in hours, on a few cores; and the paper's
 # own sizes and schedules, which take days there.
 BUDGETS = {
     "minutes": ("quick",),
-    "hours": ("small_4_epochs", "char_4_epochs", *sweeps.SWEEPS),
+    "hours": (
+        "small_4_epochs",
+        "char_4_epochs",
+        "medium_start",
+        *sweeps.SWEEPS,
+    ),
     "paper": ("medium", "char_large"),
 }
 

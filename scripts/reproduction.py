@@ -124,7 +124,9 @@ class Task:
                 check_settings(copy, flags(), self.settings)
                 print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
                 return None
-            if (run / results.FILE_NAME).exists():
+            if (run / results.FILE_NAME).exists() and not is_short(
+                run, flags(), self.settings
+            ):
                 return None
             where = ["--train_dir", args.train_dir, "--name", run.name, *places]
             resume = ["--resume"] * run.exists()
@@ -168,18 +170,33 @@ def check_settings(run, flags, settings):
         flags: List of flags.
         settings: The module of the task's settings, see `Task`.
     """
+    others = differing(run, flags, settings)
+    if others:
+        raise results.ResultError(
+            f"{run}: was made with other settings: "
+            f"{'; '.join(others.values())}."
+        )
+
+
+def differing(run, flags, settings):
+    """What `check_settings` finds: a dict of names, and the rest in words."""
     args = settings.parse_args(flags)
     wanted = models.effective(settings.of_run(args))
     found = models.effective(results.load_config(run)["settings"])
-    differing = [
-        f"--{key} {found.get(key)!r}, here {value!r}"
+    return {
+        key: f"--{key} {found.get(key)!r}, here {value!r}"
         for key, value in wanted.items()
         if key not in tables.IGNORED and found.get(key) != value
-    ]
-    if differing:
-        raise results.ResultError(
-            f"{run}: was made with other settings: {'; '.join(differing)}."
-        )
+    }
+
+
+def is_short(run, flags, settings):
+    """Whether nothing but more epochs is asked of a run that is done."""
+    from dsl import runs
+
+    others = differing(run, flags, settings)
+    may_grow = runs.growing(results.load_config(run))
+    return bool(others) and set(others) <= set(may_grow)
 
 
 def check_names(parser, flag, names, known):

@@ -1,5 +1,7 @@
 """A table of runs: each once, in order, from wherever it stopped."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def trainings(tmp_path, monkeypatch):
             return code
         if run.exists():
             assert args.resume
-            run.rmdir()
+            shutil.rmtree(run)
         finish(run, args)
         return 0
 
@@ -115,6 +117,23 @@ def test_a_finished_run_is_kept_without_another_training(tmp_path, trainings):
     assert run(tmp_path, "small", "--only", "lstm-1") == 0
     assert calls == []
     assert (tmp_path / "x/small/lstm-1/result.json").exists()
+
+
+@pytest.mark.parametrize("growing", [["max_epochs"], ["seed"], None])
+def test_a_finished_run_of_fewer_epochs_goes_on(tmp_path, trainings, growing):
+    """If it is of a kind that can."""
+    calls, _ = trainings
+    _, flags = plan.runs("small")[0]
+    short = settings.parse_args([*flags, "--max_epochs", "3"])
+    folder = finish(tmp_path / "runs/small-lstm-1", short)
+    config = json.loads((folder / "config.json").read_text())
+    config["growing"] = growing
+    (folder / "config.json").write_text(json.dumps(config))
+    goes_on = growing == ["max_epochs"]
+    code = run(tmp_path, "small", "--only", "lstm-1")
+    assert (code == 0, len(calls)) == (goes_on, goes_on)
+    assert all("--resume" in flags for flags in calls)
+    assert (tmp_path / "x/small/lstm-1/result.json").exists() == goes_on
 
 
 @pytest.mark.parametrize("place", ["runs/small-{}", "x/small/{}"])
@@ -195,6 +214,8 @@ def test_a_budget_is_several_tables(tmp_path, trainings):
     assert sorted(names(calls)) == [
         "char_4_epochs-lstm-1",
         "char_4_epochs-reinforce-1",
+        "medium_start-lstm-1",
+        "medium_start-reinforce-1",
         "small_4_epochs-lstm-1",
         "small_4_epochs-reinforce-1",
         "sweep_k-k2-1",
