@@ -204,10 +204,14 @@ class PolicySignal(keras.layers.Layer):
                 return_t, self.num_rollouts
             ), 0.0
         if self.baseline == "running_mean":
-            old = ops.copy(self.mean_t)
+            mean_t = ops.copy(self.mean_t)
+            # A shorter sequence has the last steps of a longer one.
+            ahead = mean_t.shape[0] - return_t.shape[-1]
+            old = mean_t[ahead:]
             if training:
                 new = policy_gradient.running_mean(old, return_t)
-                self.mean_t.assign(ops.where(acts, new, old))
+                new = ops.concatenate([mean_t[:ahead], new])
+                self.mean_t.assign(ops.where(acts, new, mean_t))
             start = ops.mean(return_t, axis=0)
             return ops.where(ops.isnan(old), start, old)[None], 0.0
         if self.baseline == "value":

@@ -45,9 +45,21 @@ def epoch_data(args, examples):
         if args.shuffle:
             seed = np.random.SeedSequence(args.seed, spawn_key=(epoch,))
             order = np.random.default_rng(seed).permutation(len(examples))
-        return Batches(examples, args.batch_size, order)
+        shown = examples
+        if args.first_length is not None:
+            shown = examples.shortened(length_of(args, epoch))
+        return Batches(shown, args.batch_size, order)
 
     return batches
+
+
+def length_of(args, epoch):
+    """Free digits of the examples that an epoch trains on.
+
+    min(length, first_length + (epoch - 1) // length_epochs)
+    """
+    grown = args.first_length + (epoch - 1) // args.length_epochs
+    return min(args.length, grown)
 
 
 def evaluate(args, classifier, examples, actions="greedy", copies=1, draw=0):

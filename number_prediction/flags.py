@@ -163,6 +163,21 @@ def _add_training_flags(group):
         help="another order each epoch (published code: no)",
     )
     add(
+        "--first_length",
+        type=command_line.number(int, 1, choices.MOST_LENGTH),
+        metavar="N",
+        help="free digits at first, with which training goes up to --length: "
+        "left out are those that nothing points to (default: all from the "
+        "start)",
+    )
+    add(
+        "--length_epochs",
+        type=command_line.count,
+        default=1,
+        metavar="E",
+        help="epochs until --first_length takes one more digit",
+    )
+    add(
         "--task_weight",
         type=command_line.positive,
         default=1.0,
@@ -227,10 +242,23 @@ def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
     # As `dsl.datasets.number_prediction.Settings` has it.
     whole = args.index_from == "start"
-    farthest = args.length if whole else min(args.symbols, args.length)
+    pointers = min(args.symbols, args.length)
+    farthest = args.length if whole else pointers
     shared_flags.check_together(parser, args)
     shared_flags.check(
         parser,
+        (
+            args.first_length is not None
+            and not pointers <= args.first_length <= args.length,
+            "argument --first_length: must lie between what can be pointed to "
+            f"and --length, {pointers} and {args.length}. Received: "
+            f"{args.first_length}",
+        ),
+        (
+            args.first_length is None and args.length_epochs != 1,
+            "argument --length_epochs: must go with --first_length. Received: "
+            f"{args.length_epochs}",
+        ),
         (
             args.policy == "oracle" and farthest > args.n_actions,
             "argument --policy: oracle needs --n_actions that reach every "

@@ -91,6 +91,23 @@ def test_both_conventions_are_one_at_ten_digits():
     np.testing.assert_array_equal(near.labels, far.labels)
 
 
+@pytest.mark.parametrize("index_from", ["start", "last10"])
+def test_shortened_examples_are_examples(index_from):
+    whole = number_prediction.draw(Settings(14, index_from), "train", 50)
+    assert np.array_equal(whole.shortened(14).inputs, whole.inputs)
+    for length in range(10, 14):
+        short = whole.shortened(length)
+        assert short.inputs.shape == (50, length + 1)
+        assert short.settings == Settings(length, index_from)
+        first = short.settings.first
+        pointed = short.inputs[range(50), first + short.inputs[:, -1]]
+        assert np.array_equal(pointed, whole.labels)
+        assert np.array_equal(short.labels, whole.labels)
+    for length in (9, 15):
+        with pytest.raises(ValueError, match=r"\[10, 14\]. Received: "):
+            whole.shortened(length)
+
+
 def test_examples_cannot_be_changed_by_accident():
     examples = draw()
     for array in (examples.inputs, examples.labels):

@@ -319,6 +319,23 @@ def test_the_running_mean_used_is_the_one_before_the_action():
     assert np.all(cases.to_numpy(signal.mean_t) != [0.5, -1.0, 2.0])
 
 
+def test_a_shorter_sequence_has_the_last_of_the_running_means():
+    signal = PolicySignal(baseline="running_mean")
+    signal.build((1, 3))
+    signal.built = True
+    signal.mean_t.assign([0.5, -1.0, 2.0])
+    chosen = {
+        "log_prob": ops.array([[-0.3, -0.6]]),
+        "entropy": ops.zeros((1, 2)),
+    }
+    found = signal(ops.array([[1.0, 2.0]]), chosen, None, training=True)
+    # Returns -3 and -2.
+    assert float(found) == pytest.approx(0.3 * (-3 + 1) + 0.6 * (-2 - 2))
+    np.testing.assert_allclose(
+        cases.to_numpy(signal.mean_t), [0.5, -1.1, 1.8], rtol=1e-6
+    )
+
+
 def signal_case():
     """nll, log-probabilities, entropies, and which choices are the agent's."""
     rng = np.random.default_rng(74)

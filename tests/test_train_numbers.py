@@ -146,6 +146,9 @@ WRONG = [
     ("--task_weight 0", "argument --task_weight: must be a number above 0"),
     ("--probability_offset -1", "argument --probability_offset: must be"),
     ("--credit some", "argument --credit: invalid choice: 'some'"),
+    ("--first_length 9", "--length, 10 and 10. Received: 9"),
+    ("--first_length 11", "--length, 10 and 10. Received: 11"),
+    ("--length_epochs 2", "--length_epochs: must go with --first_length"),
     ("--seeds", "argument --seeds: expected at least one argument"),
     ("--seeds 1 1", "argument --seeds: must be different seeds"),
     ("--seeds 1 2 --seed 3", "--seeds: takes the place of --seed"),
@@ -465,6 +468,7 @@ CHOICES = [
     "--rollouts 2 --baseline leave_one_out --credit all",
     "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
+    "--length 12 --first_length 10",
 ]
 
 
@@ -492,6 +496,14 @@ def test_every_choice_trains(flags, tmp_path):
     drawn = learns or args.policy == "uniform" and args.model != "lstm"
     assert ("sampled_n" in measured) == drawn
     assert ("policy" in measured) == learns
+
+
+def test_training_goes_from_short_sequences_to_long_ones():
+    args = parse(*"--length 14 --first_length 11 --length_epochs 2".split())
+    task = data.Settings(14)
+    batches = experiment.epoch_data(args, data.draw(task, "train", 100))
+    lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 10)]
+    assert lengths == [12, 12, 13, 13, 14, 14, 15, 15, 15]
 
 
 def test_flags_reach_the_signal():

@@ -120,6 +120,34 @@ class Examples:
         digest.update(np.ascontiguousarray(self.labels))
         return digest.hexdigest()
 
+    def shortened(self, length: int) -> "Examples":
+        """The same examples with fewer symbols that nothing points to.
+
+        What is left out comes right before the pointer ("start") or first
+        ("last10"), so that each pointer finds the label where it says.
+
+        Args:
+            length: Free symbols that are left, from as many as can be pointed
+                to up to all.
+
+        Raises:
+            ValueError: If it is another length.
+        """
+        settings = self.settings
+        if not settings.pointers <= length <= settings.length:
+            raise ValueError(
+                f"`length` must be in [{settings.pointers}, "
+                f"{settings.length}]. Received: {length}"
+            )
+        start = settings.index_from == "start"
+        first = 0 if start else settings.length - length
+        kept = [*range(first, first + length), settings.length]
+        return dataclasses.replace(
+            self,
+            inputs=self.inputs[:, kept],
+            settings=dataclasses.replace(settings, length=length),
+        )
+
     def header(self) -> dict:
         """What a file holds beside the arrays, but for the hash."""
         return {
