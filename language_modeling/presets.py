@@ -136,5 +136,8 @@ PUBLISHED = {
     ("published", "dynamic_skip"): (78.5, "Gui et al. 2019, PTB table"),
     ("char_small", "lstm"): (92.3, "Kim et al. 2016, LSTM-Char-Small"),
     ("char_large", "lstm"): (78.9, "Kim et al. 2016, LSTM-Char-Large"),
+    ("char_large", "fixed_skip 3"): (80.2, "Gui et al. 2019, PTB table"),
+    ("char_large", "fixed_skip 5"): (80.9, "Gui et al. 2019, PTB table"),
+    ("char_large", "attention"): (79.0, "Gui et al. 2019, PTB table"),
     ("char_large", "dynamic_skip"): (76.5, "Gui et al. 2019, PTB table"),
 }

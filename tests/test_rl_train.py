@@ -264,6 +264,10 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
         ("--preset char_small --model lstm --no-char", "ptb", (None, 25)),
         ("--preset char_large --model lstm", "ptb", (78.9, 25)),
         ("--preset char_large", "ptb", (76.5, 25)),
+        ("--preset char_large --model fixed_skip --skip 3", "ptb", (80.2, 25)),
+        ("--preset char_large --model fixed_skip", "ptb", (80.9, 25)),
+        ("--preset char_large --model attention", "ptb", (79.0, 25)),
+        ("--preset char_small --model attention", "ptb", (None, 25)),
         ("--preset medium --model lstm --char", "ptb", (None, 39)),
     ],
 )
