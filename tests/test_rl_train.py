@@ -246,6 +246,7 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
         ("--preset small --model lstm", "ptb", (114.5, 13)),
         ("--preset small --model lstm --seed 1 --name a", "ptb", (114.5, 13)),
         ("--preset small --model lstm", "generated", (None, 13)),
+        ("--preset small --model lstm --corpus ptb", "ptb", (114.5, 13)),
         ("--preset small --model lstm --rnn_size 300", "ptb", (None, 13)),
         ("--preset small --model lstm --max_steps 9", "ptb", (None, 13)),
         ("--preset small", "ptb", (None, 13)),
