@@ -405,6 +405,8 @@ def test_settings_that_differ_have_a_column():
     assert tables.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
     assert tables.differing([base | {"seed": 1.0}, base]) == []
     assert tables.differing([base]) == []
+    # A run from before there was such a setting.
+    assert tables.differing([base, base | {"new": None}]) == []
     # Among those runs that read the setting.
     lstm = {"model": "lstm", "lamda": 1.0, "skip": 9, "rnn_size": 3}
     fixed = {"model": "fixed_skip", "lamda": 1.0, "skip": 3, "rnn_size": 3}

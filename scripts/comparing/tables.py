@@ -117,14 +117,15 @@ def by_accuracy(runs):
 def differing(settings):
     """The names of the settings that are not equal in all runs, in order.
 
-    In all that read them, that is.
+    In all that read them, that is. A run from before there was a setting has
+    it as None.
     """
     keys = dict.fromkeys(key for one in settings for key in one)
     unread = [models.unread(one.get("model")) for one in settings]
 
     def differs(key):
         found = [
-            one.get(key, ...)
+            one.get(key)
             for one, ignored in zip(settings, unread, strict=True)
             if key not in ignored
         ]
