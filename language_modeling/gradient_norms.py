@@ -203,17 +203,23 @@ def show(args, groups):
     for group in groups:
         norms = gradient_norms.pooled(group["norms"])
         for n in [*back, args.steps - 1]:
-            row = describe(group, norms, args.steps - 1 - n)
+            step = args.steps - 1 - n
+            row = {**describe(group, norms, step), "back": n}
             if group is not groups[0]:
-                row |= gradient_norms.factor(
-                    reference,
-                    norms,
-                    args.steps - 1 - n,
-                    samples=args.samples,
-                    level=args.level,
-                )
-            rows.append({**row, "back": n})
+                row |= compare(args, reference, norms, step)
+            rows.append(row)
     log_line(tables.table(rows, columns(groups[0]["run"], args.level)))
+
+
+def compare(args, reference, norms, step):
+    """By what factor a norm is another's, where that leaves something."""
+    from dsl import gradient_norms
+
+    options = {"samples": args.samples, "level": args.level}
+    try:
+        return gradient_norms.factor(reference, norms, step, **options)
+    except ValueError:
+        return {}
 
 
 def describe(group, norms, step):

@@ -100,6 +100,17 @@ def test_sampled_distances_reach_other_states(show, capsys):
     assert float(rows[0][4]) < float(rows[1][4]) < 100.0
 
 
+def test_where_nothing_of_the_reference_is_left_there_is_no_factor(
+    show, capsys
+):
+    """The control never goes on from the last state but one."""
+    assert show("runs/control", "runs/plain", *ARGUMENTS) == 0
+    rows = cells(capsys.readouterr().out.split("\n\n")[-1])[1:]
+    (lost, *found) = [row for row in rows if row[0] == "plain: lstm"]
+    assert float(lost[2]) > 0.0 and lost[6:] == ["-", "-"]
+    assert all(float(row[6]) > 0.0 for row in found)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
