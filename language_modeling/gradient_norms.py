@@ -112,13 +112,17 @@ def work(args):
 
 def load(args):
     """The runs, all on one corpus, as `comparing.tables.pooled` takes them."""
-    from dsl import runs
+    from dsl import results, runs
     from language_modeling import saved_runs
 
+    try:
+        names = comparing.names(args.runs)
+    except results.ResultError as error:
+        raise runs.RunError(str(error)) from error
     where = ["--data_dir", args.data_dir] if args.data_dir else []
     where += [] if args.download else ["--no-download"]
     found = []
-    for path in args.runs:
+    for path, name in zip(args.runs, names, strict=True):
         call = settings.parse_args(["--load_model", path, *where])
         log = None if found else say
         run, loaded, corpus = saved_runs.load(path, call, log)
@@ -129,7 +133,7 @@ def load(args):
             )
         found.append(
             {
-                "name": run.path.name,
+                "name": name,
                 "config": {"settings": settings.of_run(loaded)},
                 "scores": None,
                 "folder": run,

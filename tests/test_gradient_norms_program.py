@@ -117,6 +117,7 @@ def test_where_nothing_of_the_reference_is_left_there_is_no_factor(
         (["runs/nowhere"], 2, "runs/nowhere/config.json: no such file"),
         (["runs/plain", "--steps", "12"], 2, "test text of 100 tokens"),
         (["runs/plain", "--streams", "15"], 2, "Received: 15 x 7"),
+        (["runs/plain", "runs/plain/"], 2, "runs/plain: named twice."),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(

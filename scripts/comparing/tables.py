@@ -35,14 +35,35 @@ def load(folders):
         folders: Paths of run folders.
 
     Returns:
-        One dict a run, in the same order: `name`, that of the folder, or its
-        whole path where two folders have one name; `config`;
+        One dict a run, in the same order: `name`, see `names`; `config`;
         `epochs`; `record`, None if the run is not finished; `scores`, None
         where there are none.
 
     Raises:
         ResultError: If a folder holds no run, or a file in it is wrong, or
             a folder is named twice.
+    """
+    runs = []
+    for folder, name in zip(map(Path, folders), names(folders), strict=True):
+        finished = (folder / results.FILE_NAME).exists()
+        scored = (folder / results.SCORES_NAME).exists()
+        runs.append(
+            {
+                "name": name,
+                "config": results.load_config(folder),
+                "epochs": results.load_metrics(folder),
+                "record": results.load(folder) if finished else None,
+                "scores": results.load_scores(folder) if scored else None,
+            }
+        )
+    return runs
+
+
+def names(folders):
+    """The name of each folder, its whole path where two have one name.
+
+    Raises:
+        ResultError: If a folder is named twice.
     """
     folders = [Path(folder) for folder in folders]
     # Unlike `Path.resolve`, this takes links that lead in a circle.
@@ -51,20 +72,10 @@ def load(folders):
         if path in whole[:n]:
             raise results.ResultError(f"{folders[n]}: named twice.")
     short = [os.path.basename(path) for path in whole]
-    runs = []
-    for folder, name in zip(folders, short, strict=True):
-        finished = (folder / results.FILE_NAME).exists()
-        scored = (folder / results.SCORES_NAME).exists()
-        runs.append(
-            {
-                "name": name if short.count(name) == 1 else str(folder),
-                "config": results.load_config(folder),
-                "epochs": results.load_metrics(folder),
-                "record": results.load(folder) if finished else None,
-                "scores": results.load_scores(folder) if scored else None,
-            }
-        )
-    return runs
+    return [
+        name if short.count(name) == 1 else str(folder)
+        for folder, name in zip(folders, short, strict=True)
+    ]
 
 
 def overview(runs):
