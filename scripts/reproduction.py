@@ -5,6 +5,7 @@ same command again continues wherever it was.
 """
 
 import argparse
+import dataclasses
 import importlib
 import sys
 from pathlib import Path
@@ -156,10 +157,26 @@ class Task:
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""
         shard, shards = args.shard
+        works = with_what_is_missing_last(works[shard - 1 :: shards])
         logs = Path(args.train_dir) / "logs"
-        return jobs.run_all(
-            self.program, works[shard - 1 :: shards], args.processes, logs
-        )
+        return jobs.run_all(self.program, works, args.processes, logs)
+
+
+def with_what_is_missing_last(works):
+    """Jobs whose needs are not all among them come after all others.
+
+    Another machine may keep until then what they need; and if it does not,
+    all that can be run has been.
+    """
+    names = {job.name for job in works}
+    first = [job for job in works if {*job.needs} <= names]
+    others = tuple(job.name for job in first)
+    last = [
+        dataclasses.replace(job, needs=(*job.needs, *others))
+        for job in works
+        if not {*job.needs} <= names
+    ]
+    return [*first, *last]
 
 
 def check_settings(run, flags, settings):

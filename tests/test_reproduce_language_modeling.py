@@ -206,6 +206,29 @@ def test_shards_are_parts_of_the_table(tmp_path, trainings):
     assert found == [SMALL[::2], SMALL[1::2]]
 
 
+@pytest.mark.parametrize("processes", ["1", "3"])
+def test_a_control_of_what_another_shard_learns_comes_last(
+    tmp_path, trainings, capsys, processes
+):
+    """One missing run is in the way of its controls alone."""
+    calls, _ = trainings
+    shards = [
+        ["small_4_epochs", "--processes", processes, "--shard", f"{n}/2"]
+        for n in (1, 2)
+    ]
+    missing = "reinforce-2/result.json: no such file"
+    assert run(tmp_path, *shards[0]) == 1
+    assert missing in capsys.readouterr().err
+    rows = len(plan.runs("small_4_epochs"))
+    controls = ["small_4_epochs-random-1", "small_4_epochs-random-3"]
+    assert len(calls) == rows / 2 - 2
+    assert not {*controls} & {*names(calls)}
+    assert run(tmp_path, *shards[1]) == 0
+    calls.clear()
+    assert run(tmp_path, *shards[0]) == 0
+    assert names(calls) == controls
+
+
 def test_a_budget_is_several_tables(tmp_path, trainings):
     """A run that stands in two of them is run once."""
     calls, _ = trainings
