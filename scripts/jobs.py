@@ -13,7 +13,6 @@ from pathlib import Path
 from dsl import messages, results
 from scripts import program
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE = 0.2  # Seconds between two looks at who is done.
 
 
@@ -39,7 +38,8 @@ def run_all(prog, jobs, processes=1, logs="."):
     """Runs jobs in order, some beside each other, until one fails.
 
     Those that run then are waited for. Ctrl-C and SIGTERM are passed on to
-    all that run, which save and end. Alone, a job writes to this terminal;
+    all that run, which save and end; a terminal that is closed is a SIGTERM
+    to them, but not under nohup. Alone, a job writes to this terminal;
     beside others, to a file of its own, and has its share of the cores.
 
     Args:
@@ -52,7 +52,7 @@ def run_all(prog, jobs, processes=1, logs="."):
         The exit code of the first that failed, else 0.
     """
     table = _Table(jobs, processes, Path(logs))
-    before = {number: signal.signal(number, table.ask) for number in _SIGNALS}
+    before = {number: signal.signal(number, table.ask) for number in _heard()}
     try:
         code = table.run()
         if code == 0 and table.asked:
@@ -82,6 +82,8 @@ class _Table:
     def ask(self, number, frame):
         """Passes a signal on to all that run; nothing is started anymore."""
         self.asked = True
+        # Of those that trainings hear.
+        number = signal.SIGTERM if number == signal.SIGHUP else number
         for _, process, _ in list(self.running.values()):
             process.send_signal(number)
 
@@ -94,8 +96,8 @@ class _Table:
 
     def end(self):
         """Stops what an error has left behind, and waits for it."""
-        for _, process, _ in self.running.values():
-            process.send_signal(signal.SIGTERM)
+        if not self.asked:
+            self.ask(signal.SIGTERM, None)
         for _, process, _ in self.running.values():
             process.wait()
 
@@ -155,6 +157,13 @@ class _Table:
                 job.finish()
         if self.running and not done:
             time.sleep(_PAUSE)
+
+
+def _heard():
+    """The signals that end all; nohup has a closed terminal ignored."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    hangup = [] if nohup else [signal.SIGHUP]
+    return (signal.SIGINT, signal.SIGTERM, *hangup)
 
 
 def share_of_cores(slot, count):

@@ -130,7 +130,8 @@ CHILD = (
 
 
 @pytest.mark.parametrize(
-    ("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 2)]
+    ("number", "processes"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 2), (signal.SIGHUP, 2)],
 )
 def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
     """Trainings take their time to save; no other one is started."""
@@ -207,3 +208,19 @@ def test_a_signal_between_two_jobs_is_an_interrupt(capsys):
     assert jobs.run_all("x.py", works) == 130
     assert capsys.readouterr().err == "x.py: interrupted.\n"
     assert done == []
+
+
+def test_nohup_is_heeded():
+    def start():
+        signal.raise_signal(signal.SIGHUP)
+        return None
+
+    done = []
+    works = [jobs.Job("a", start), make("b", done)]
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert jobs.run_all("x.py", works) == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert done == ["b starts", "b ends"]
