@@ -37,21 +37,16 @@ def make_parser():
 
 
 def main(args):
-    from dsl import datasets, startup
-    from language_modeling import settings
+    from dsl import datasets, messages, runs, startup
+    from language_modeling import RL_train, saved_runs, settings
 
     flags = settings.parse_args(args.flags)
     try:
-        corpus = datasets.language_model_corpus(
-            flags.data_dir,
-            name=flags.corpus,
-            vocabulary_size=flags.vocabulary_size,
-            log=print,
-            download=flags.download,
-        )
-    except datasets.DataError as error:
-        print(f"overhead.py: {error}", file=sys.stderr)
-        return 3
+        corpus = saved_runs.read_corpus(flags, print)
+        RL_train.check_lengths(flags, corpus)
+    except (datasets.DataError, runs.RunError) as error:
+        print(f"overhead.py: {messages.one_line(error)}", file=sys.stderr)
+        return 3 if isinstance(error, datasets.DataError) else 2
     startup.import_keras().utils.set_random_seed(flags.seed)
     from language_modeling import building, experiment
 
