@@ -28,6 +28,7 @@ PYTHON = sorted(
     if '__name__ == "__main__"' in path.read_text()
 ) + [
     ROOT / "language_modeling" / "RL_train.py",
+    ROOT / "language_modeling" / "gradient_norms.py",
     *(
         ROOT / "number_prediction" / f"{name}.py"
         for name in ("produce_data", "train_RL10_1", "train_RL20_1")
