@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from language_modeling import settings  # noqa: E402
 from scripts import command_line, program  # noqa: E402
-from scripts.comparing import tables as comparing  # noqa: E402
+from scripts.comparing import reading  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
 PROGRAM = program.Program(__file__, "language_modeling")
@@ -102,7 +102,7 @@ def work(args):
             "name": name_of(group),
             "norms": [measure(args, run) for run in group["runs"]],
         }
-        for group in comparing.pooled(loaded)
+        for group in reading.pooled(loaded)
     ]
     show(args, groups)
     if args.figure is not None:
@@ -111,12 +111,12 @@ def work(args):
 
 
 def load(args):
-    """The runs, all on one corpus, as `comparing.tables.pooled` takes them."""
+    """The runs, all on one corpus, as `comparing.reading.pooled` takes them."""
     from dsl import results, runs
     from language_modeling import saved_runs
 
     try:
-        names = comparing.names(args.runs)
+        names = reading.names(args.runs)
     except results.ResultError as error:
         raise runs.RunError(str(error)) from error
     where = ["--data_dir", args.data_dir] if args.data_dir else []

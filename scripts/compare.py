@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dsl import messages, results
 from scripts import command_line
-from scripts.comparing import accuracies, tables
+from scripts.comparing import accuracies, reading, tables
 
 
 def make_parser():
@@ -72,8 +72,8 @@ def parse_args(arguments=None):
 
 def main(args):
     try:
-        runs = tables.load(args.runs)
-        groups = tables.pooled(runs) if args.pool_seeds else runs
+        runs = reading.load(args.runs)
+        groups = reading.pooled(runs) if args.pool_seeds else runs
         parts = [tables.overview(runs), together(args, groups)]
     except (results.ResultError, OSError) as error:
         return fail(error)

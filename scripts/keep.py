@@ -18,12 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from dsl import messages, results
 from scripts import command_line
-from scripts.comparing import tables
+from scripts.comparing import reading
 
 # Tasks whose runs leave a score of each token.
 SCORED = ("language_modeling",)
 # Which data, and what makes it, is the same on all machines.
-UNTOLD = tables.IGNORED - {"corpus", "produce"}
+UNTOLD = reading.IGNORED - {"corpus", "produce"}
 
 
 def make_parser():
@@ -78,7 +78,7 @@ def keep(run, folder):
         one["settings"] = {
             key: value
             for key, value in one["settings"].items()
-            if key not in tables.IGNORED
+            if key not in reading.IGNORED
         }
     try:
         record["command"] = without(record["command"], UNTOLD)

@@ -97,10 +97,10 @@ def render(kind, name):
 
 def intervals(runs, samples=10_000, level=0.95):
     """The runs beside the first of them, seeds taken together."""
-    from scripts.comparing import report
+    from scripts.comparing import reading, report
     from scripts.comparing import tables as compared
 
-    groups = compared.pooled(compared.load(runs))
+    groups = reading.pooled(reading.load(runs))
     return report.render(compared.rows(groups, samples, level), level)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dsl import messages, results
 from scripts import command_line, jobs, keep, models, program
-from scripts.comparing import tables
+from scripts.comparing import reading
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -203,7 +203,7 @@ def differing(run, flags, settings):
     return {
         key: f"--{key} {found.get(key)!r}, here {value!r}"
         for key, value in wanted.items()
-        if key not in tables.IGNORED and found.get(key) != value
+        if key not in reading.IGNORED and found.get(key) != value
     }
 
 

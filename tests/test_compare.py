@@ -23,7 +23,7 @@ from dsl import metrics, results
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import compare
-from comparing import report, tables
+from comparing import reading, report, tables
 
 pytestmark = pytest.mark.backend
 
@@ -401,18 +401,18 @@ def test_an_interval_excludes_zero_or_not(tmp_path, capsys, shift, verdict):
 def test_settings_that_differ_have_a_column():
     base = {"name": "a", "seed": 1, "resume": False, "shares": None, "x|y": 0}
     other = base | {"name": "b", "resume": True, "shares": [0.5, 0.5], "lr": 1}
-    assert tables.differing([base, other]) == ["shares", "lr"]
-    assert tables.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
-    assert tables.differing([base | {"seed": 1.0}, base]) == []
-    assert tables.differing([base]) == []
+    assert reading.differing([base, other]) == ["shares", "lr"]
+    assert reading.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
+    assert reading.differing([base | {"seed": 1.0}, base]) == []
+    assert reading.differing([base]) == []
     # A run from before there was such a setting.
-    assert tables.differing([base, base | {"new": None}]) == []
+    assert reading.differing([base, base | {"new": None}]) == []
     # Among those runs that read the setting.
     lstm = {"model": "lstm", "lamda": 1.0, "skip": 9, "rnn_size": 3}
     fixed = {"model": "fixed_skip", "lamda": 1.0, "skip": 3, "rnn_size": 3}
-    assert tables.differing([lstm, fixed]) == ["model"]
+    assert reading.differing([lstm, fixed]) == ["model"]
     other = fixed | {"skip": 5}
-    assert tables.differing([lstm, fixed, other]) == ["model", "skip"]
+    assert reading.differing([lstm, fixed, other]) == ["model", "skip"]
 
 
 def test_a_setting_is_written_as_it_is(tmp_path, capsys):
@@ -669,7 +669,7 @@ def test_missing_matplotlib_is_said_before_anything_else(
 
 
 def run_of(name, nll=(1.0, 2.0), /, **settings):
-    """A run as `tables.load` returns it; None for `nll` if not scored."""
+    """A run as `reading.load` returns it; None for `nll` if not scored."""
     scores = {"nll": np.array(nll), "sentence": np.arange(2)}
     return {
         "name": name,
@@ -685,7 +685,7 @@ def names_of(groups):
 
 
 def test_groups_are_in_the_order_of_their_first_runs():
-    groups = tables.pooled(
+    groups = reading.pooled(
         [
             run_of("skip-1", model="skip", lr=1.0),
             run_of("lstm-1", model="lstm", lr=1.0),
@@ -707,10 +707,10 @@ def test_groups_are_in_the_order_of_their_first_runs():
     ]
 
 
-@pytest.mark.parametrize("key", sorted({*tables.IGNORED, "seed"}))
+@pytest.mark.parametrize("key", sorted({*reading.IGNORED, "seed"}))
 def test_what_is_no_setting_of_the_model_keeps_no_runs_apart(key):
     runs = [run_of("a", **{key: 1}), run_of("b", **{key: 2}), run_of("c")]
-    assert names_of(tables.pooled(runs)) == [["a", "b", "c"]]
+    assert names_of(reading.pooled(runs)) == [["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(
@@ -719,7 +719,7 @@ def test_what_is_no_setting_of_the_model_keeps_no_runs_apart(key):
 )
 def test_any_other_setting_does(settings):
     runs = [run_of("a", lr=1), run_of("b", **settings, seed=2)]
-    assert names_of(tables.pooled(runs)) == [["a"], ["b"]]
+    assert names_of(reading.pooled(runs)) == [["a"], ["b"]]
 
 
 def test_a_setting_that_the_model_does_not_read_keeps_no_runs_apart():
@@ -729,18 +729,18 @@ def test_a_setting_that_the_model_does_not_read_keeps_no_runs_apart():
         run_of("c", model="fixed_skip", lamda=1.0, skip=3),
         run_of("d", model="fixed_skip", lamda=1.0, skip=5),
     ]
-    assert names_of(tables.pooled(runs)) == [["a", "b"], ["c"], ["d"]]
+    assert names_of(reading.pooled(runs)) == [["a", "b"], ["c"], ["d"]]
 
 
 def test_nor_does_one_from_before_there_was_such_a_setting():
     runs = [run_of("a"), run_of("b", shares=None), run_of("c", shares=[1])]
-    assert names_of(tables.pooled(runs)) == [["a", "b"], ["c"]]
+    assert names_of(reading.pooled(runs)) == [["a", "b"], ["c"]]
 
 
 def test_perplexity_of_a_group_is_the_geometric_mean_of_its_seeds():
     costs = np.log([[2.0, 8.0], [9.0, 9.0], [1.0, 36.0]])
     seeds = [run_of(f"r{n}", nll, seed=n) for n, nll in enumerate(costs)]
-    (group,) = tables.pooled(seeds)
+    (group,) = reading.pooled(seeds)
     assert group["each"] == pytest.approx([4.0, 9.0, 6.0])
     nll = group["scores"]["nll"]
     assert nll.shape == (2,)
@@ -757,7 +757,7 @@ def test_perplexity_of_a_group_is_the_geometric_mean_of_its_seeds():
 def test_a_group_with_an_unscored_run_has_no_scores():
     first, other = run_of("a"), run_of("b", None, seed=2)
     for runs in ([first, other], [other, first]):
-        (group,) = tables.pooled(runs)
+        (group,) = reading.pooled(runs)
         assert group["scores"] is None
         assert "each" not in group
         assert group["seeds"] == 2
@@ -878,7 +878,7 @@ def test_a_run_named_twice_is_one_line_and_exit_1(three, capsys):
 
 
 def rows(runs, samples=500, level=0.95):
-    return tables.rows(tables.pooled(tables.load(runs)), samples, level)
+    return tables.rows(reading.pooled(reading.load(runs)), samples, level)
 
 
 def test_rows_hold_the_figures(seeds):

@@ -13,7 +13,7 @@ from dsl import results
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import keep
-from comparing import tables
+from comparing import reading, tables
 
 pytestmark = pytest.mark.backend
 
@@ -42,7 +42,7 @@ def test_intervals_and_tables_stay_the_same(tmp_path, capsys):
     for one, copy in zip(runs, copies, strict=True):
         assert run(one, copy) == 0
     assert capsys.readouterr() == ("", "")
-    before, after = tables.load(runs), tables.load(copies)
+    before, after = reading.load(runs), reading.load(copies)
     assert tables.overview(after) == tables.overview(before)
     assert tables.intervals(after, 300, 0.9) == tables.intervals(
         before, 300, 0.9
@@ -98,7 +98,7 @@ def test_a_run_of_number_prediction_is_kept_without_scores(tmp_path, capsys):
     # Which examples were drawn belongs to a run, not where they lie.
     assert record["settings"] == {"data_seed": 2, "seed": 2, "model": "lstm"}
     assert record["command"].endswith("train_RL10_1.py --produce --seed 2")
-    overviews = [tables.overview(tables.load([x])) for x in (one, copy)]
+    overviews = [tables.overview(reading.load([x])) for x in (one, copy)]
     assert (
         overviews[1].splitlines()[2].split("|")[2:]
         == (overviews[0].splitlines()[2].split("|")[2:])

@@ -32,7 +32,7 @@ def look_backs():
 
 
 def run(name, epochs=EPOCHS, **settings):
-    """A run as `comparing.tables.load` returns it."""
+    """A run as `comparing.reading.load` returns it."""
     return {"name": name, "epochs": epochs, "config": {"settings": settings}}
 
 

@@ -14,7 +14,7 @@ from dsl import results
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import reproduce_language_modeling as reproduce
-from comparing import tables
+from comparing import reading
 
 from language_modeling import plan, settings
 from scripts import jobs
@@ -154,7 +154,7 @@ def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
 def test_seeds_of_every_model_pool(tmp_path, trainings):
     assert run(tmp_path, "small_4_epochs") == 0
     kept = sorted((tmp_path / "x/small_4_epochs").iterdir())
-    groups = tables.pooled(tables.load(kept))
+    groups = reading.pooled(reading.load(kept))
     assert [group["seeds"] for group in groups] == [3] * len(plan.MODELS)
     random = results.load_config(kept[0].with_name("random-2"))["settings"]
     # Means over the seeds 1, 2 and 3.

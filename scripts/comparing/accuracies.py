@@ -26,7 +26,7 @@ def pooled(groups):
     """Renders the test accuracies of groups of seeds.
 
     Args:
-        groups: What `comparing.tables.pooled` returns.
+        groups: What `comparing.reading.pooled` returns.
 
     Returns:
         A `dsl.tables.table` of the finished runs of each group; an empty

@@ -28,7 +28,7 @@ def draw(runs):
     What lies between the two is how much the choices depend on the words.
 
     Args:
-        runs: What `comparing.tables.load` returns. Those without distances
+        runs: What `comparing.reading.load` returns. Those without distances
             are left out.
 
     Returns:

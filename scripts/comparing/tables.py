@@ -1,88 +1,19 @@
 """Runs side by side: settings that differ, perplexities and intervals."""
 
 import json
-import os
 import statistics
-from pathlib import Path
 
 from dsl import results
 from dsl import tables as rendered
 from scripts import models
-from scripts.comparing import accuracies
-
-# Where a run reads and writes, and what it prints: no part of a comparison.
-# Corpora are told apart by their texts, not by how they were asked for.
-IGNORED = {
-    "name",
-    "train_dir",
-    "load_model",
-    "data_dir",
-    "corpus",
-    "download",
-    "produce",
-    "print_every",
-    "resume",
-    "tensorboard",
-    "checkpoint_every",
-}
-_NO_SEED = {*IGNORED, "seed", "data_seed"}
-
-
-def load(folders):
-    """Reads runs, finished or not.
-
-    Args:
-        folders: Paths of run folders.
-
-    Returns:
-        One dict a run, in the same order: `name`, see `names`; `config`;
-        `epochs`; `record`, None if the run is not finished; `scores`, None
-        where there are none.
-
-    Raises:
-        ResultError: If a folder holds no run, or a file in it is wrong, or
-            a folder is named twice.
-    """
-    runs = []
-    for folder, name in zip(map(Path, folders), names(folders), strict=True):
-        finished = (folder / results.FILE_NAME).exists()
-        scored = (folder / results.SCORES_NAME).exists()
-        runs.append(
-            {
-                "name": name,
-                "config": results.load_config(folder),
-                "epochs": results.load_metrics(folder),
-                "record": results.load(folder) if finished else None,
-                "scores": results.load_scores(folder) if scored else None,
-            }
-        )
-    return runs
-
-
-def names(folders):
-    """The name of each folder, its whole path where two have one name.
-
-    Raises:
-        ResultError: If a folder is named twice.
-    """
-    folders = [Path(folder) for folder in folders]
-    # Unlike `Path.resolve`, this takes links that lead in a circle.
-    whole = [os.path.abspath(folder) for folder in folders]
-    for n, path in enumerate(whole):
-        if path in whole[:n]:
-            raise results.ResultError(f"{folders[n]}: named twice.")
-    short = [os.path.basename(path) for path in whole]
-    return [
-        name if short.count(name) == 1 else str(folder)
-        for folder, name in zip(folders, short, strict=True)
-    ]
+from scripts.comparing import accuracies, reading
 
 
 def overview(runs):
     """Renders what was run, how far it got, and how well it did.
 
     Args:
-        runs: What `load` returns.
+        runs: What `reading.load` returns.
 
     Returns:
         A `dsl.tables.table` with a column for each setting that differs
@@ -95,7 +26,9 @@ def overview(runs):
     figures = _ACCURACIES if by_accuracy(runs) else _PERPLEXITIES
     settings = [
         (key, lambda run, key=key: _setting(run["config"]["settings"], key))
-        for key in differing([run["config"]["settings"] for run in runs])
+        for key in reading.differing(
+            [run["config"]["settings"] for run in runs]
+        )
     ]
     several = len({_corpus(run) for run in runs} - {"-"}) > 1
     corpora = [_CORPUS] if several else []
@@ -125,82 +58,11 @@ def by_accuracy(runs):
     return found[0]
 
 
-def differing(settings):
-    """The names of the settings that are not equal in all runs, in order.
-
-    In all that read them, that is. A run from before there was a setting has
-    it as None.
-    """
-    keys = dict.fromkeys(key for one in settings for key in one)
-    unread = [models.unread(one.get("model")) for one in settings]
-
-    def differs(key):
-        found = [
-            one.get(key)
-            for one, ignored in zip(settings, unread, strict=True)
-            if key not in ignored
-        ]
-        return any(value != found[0] for value in found)
-
-    return [key for key in keys if key not in IGNORED and differs(key)]
-
-
-def pooled(runs):
-    """Takes runs together that differ in nothing they read but the seed.
-
-    Args:
-        runs: What `load` returns.
-
-    Returns:
-        List like `runs`, in the order of each group's first run; `seeds` is
-        the number of its runs and `each` their perplexities. The scores of a
-        group are the mean over its seeds of what each token costs, so that
-        its perplexity is the geometric mean of theirs.
-
-    Raises:
-        ResultError: If runs of a group were scored on different texts.
-    """
-    groups = {}
-    for run in runs:
-        settings = models.effective(run["config"]["settings"])
-        # A run from before there was a setting has it as None.
-        same = {
-            key: value
-            for key, value in settings.items()
-            if key not in _NO_SEED and value is not None
-        }
-        key = json.dumps(same, sort_keys=True)
-        groups.setdefault(key, []).append(run)
-    return [_together(group) for group in groups.values()]
-
-
-def _together(group):
-    from dsl import metrics
-
-    first, scores = group[0], [run["scores"] for run in group]
-    found = {**first, "seeds": len(group), "runs": group}
-    if len(group) > 1:
-        found["name"] = f"{first['name']} and {len(group) - 1} more"
-    if any(one is None for one in scores):
-        return {**found, "scores": None}
-    for run in group[1:]:
-        try:
-            _check_texts(first, run)
-        except ValueError as error:
-            raise results.ResultError(
-                f"{run['name']} cannot be pooled: {error}"
-            ) from error
-    nll = [one["nll"] for one in scores]
-    found["each"] = [metrics.perplexity(one) for one in nll]
-    found["scores"] = {**scores[0], "nll": sum(nll) / len(nll)}
-    return found
-
-
 def intervals(runs, samples, level):
     """Renders how far the test perplexity of each run is from the first's.
 
     Args:
-        runs: What `load` returns.
+        runs: What `reading.load` returns.
         samples: Draws for each interval.
         level: Share of the draws inside of an interval.
 
@@ -243,8 +105,8 @@ def rows(runs, samples, level):
     """The figures of `intervals`, and what else was measured.
 
     Args:
-        runs: What `pooled` returns, the reference first, all with scores of
-            one text.
+        runs: What `reading.pooled` returns, the reference first, all with
+            scores of one text.
         samples: Draws for each interval.
         level: Share of the draws inside of an interval.
 
@@ -314,35 +176,11 @@ def _interval(first, run, samples, level):
     """See `dsl.metrics.paired_bootstrap`; ValueError unless texts agree."""
     from dsl import metrics
 
-    _check_texts(first, run)
+    reading.check_texts(first, run)
     a, b = first["scores"], run["scores"]
     return metrics.paired_bootstrap(
         a["nll"], b["nll"], a["sentence"], samples=samples, level=level
     )
-
-
-def _check_texts(first, run):
-    """Raises a ValueError unless two runs were scored on the same text."""
-    a, b, name = first["scores"], run["scores"], first["name"]
-    if len(b["nll"]) != len(a["nll"]):
-        raise ValueError(
-            f"it was scored on {len(b['nll']):,} tokens, {name} on "
-            f"{len(a['nll']):,}."
-        )
-    if (b["sentence"] != a["sentence"]).any():
-        raise ValueError(f"its sentences end elsewhere than those of {name}.")
-    hashes = _sha256(first), _sha256(run)
-    if None in (hashes[0].get("test"), hashes[1].get("test")):
-        return
-    # Where words were replaced, what was scored depends on which ones.
-    for key, what in (("test", "test text"), ("vocabulary", "vocabulary")):
-        if hashes[0].get(key) != hashes[1].get(key):
-            raise ValueError(f"its {what} is another one than that of {name}.")
-
-
-def _sha256(run):
-    hashes = run["config"].get("data_sha256")
-    return hashes if isinstance(hashes, dict) else {}
 
 
 def _corpus(run):
