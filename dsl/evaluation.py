@@ -53,7 +53,7 @@ class StreamScorer(keras.Model):
             self.vectors = self.add_weight(
                 shape=vectors.shape,
                 name="vectors",
-                initializer=lambda *_, **__: vectors,
+                initializer=lambda shape, dtype: ops.cast(vectors, dtype),
                 trainable=False,
             )
 

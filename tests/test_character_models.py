@@ -10,6 +10,7 @@ import test_character_encoder as encoders
 from gradients import gradients
 from keras import ops
 from small_models import BATCH, EMBEDDING, STEPS, WORDS
+from test_broken_inputs import uncompiled
 
 import dsl
 from dsl import evaluation, runs
@@ -136,6 +137,27 @@ def test_scores_are_those_of_the_oracle():
     nll = small_models.nll(right["logits"], text[None, 1:])
     np.testing.assert_allclose(found["nll"][0], nll, atol=1e-4)
     np.testing.assert_array_equal(found["look_back"][0], right["look_back"])
+
+
+@pytest.mark.backend
+def test_scores_in_another_precision():
+    """The encoded words are kept in float32, whatever they come in."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        embedding = dsl.CharacterEmbedding(SPELLING, encoders.build(weights()))
+        model = small_models.build(embedding=embedding, num_actions=1)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert model.encode_words().dtype == "bfloat16"
+    text = small_models.text(24, seed=9)
+    with uncompiled():
+        found = evaluation.score(model, text, segment=5)
+    whole = model(ops.array(text[None, :-1]))["logits"]
+    nll = small_models.nll(
+        cases.to_numpy(ops.cast(whole, "float32")), text[None, 1:]
+    )
+    np.testing.assert_allclose(found["nll"][0], nll, atol=1e-5)
 
 
 def test_what_comes_from_characters_is_not_dropped():
