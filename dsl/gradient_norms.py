@@ -11,6 +11,7 @@ from keras import ops
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
 from dsl.cells.lstm import dense
+from dsl.cells.past_states import wide_dtype
 from dsl.cross_entropy import token_nll
 from dsl.datasets import streams
 from dsl.evaluation import drawing_from, drawn_look_back
@@ -48,7 +49,12 @@ def hidden_gradients(
         Dict of `gradients`, float `(batch, time, units)`; `nll`, that of the
         last step, `(batch,)`; `states`, those after the last step; and
         `look_back`, the distances, or None for a model without a choice.
+
+    Raises:
+        ValueError: If the model computes in half precision, which has no
+            digits for gradients that vanish.
     """
+    _check_precision(language_model)
     tokens = ops.convert_to_tensor(tokens)
     if states is None:
         states = language_model.initial_states(ops.shape(tokens)[0])
@@ -161,8 +167,10 @@ def text_norms(
         each step, of the first segments of all streams, then of the second.
 
     Raises:
-        ValueError: If the text does not fill a segment of every stream.
+        ValueError: If the text does not fill a segment of every stream, or as
+            `hidden_gradients`.
     """
+    _check_precision(language_model)
     rows = streams.batch(tokens, num_streams)
     steps = streams.count_segments(rows, length) * length
     if steps == 0:
@@ -274,6 +282,16 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
     ratios = (b / last_b) / (a / last_a)
     low, high = np.quantile(ratios[1:], [0.5 - level / 2, 0.5 + level / 2])
     return {"factor": ratios[0], "low": low, "high": high}
+
+
+def _check_precision(language_model):
+    """Raises a ValueError if gradients would be rounded to half precision."""
+    if wide_dtype(language_model.compute_dtype) != language_model.compute_dtype:
+        raise ValueError(
+            "`language_model` must compute in float32 or wider: small "
+            "gradients need all their digits. Received: compute_dtype="
+            f"{language_model.compute_dtype!r}"
+        )
 
 
 def _run_of(cell, inputs, states, look_back):

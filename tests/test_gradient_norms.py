@@ -198,6 +198,20 @@ def test_a_text_that_fills_no_segment_is_refused():
         )
 
 
+def test_half_precision_is_refused():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = small_models.build()
+    finally:
+        keras.config.set_dtype_policy(before)
+    message = "float32 or wider.*Received: compute_dtype='bfloat16'"
+    with pytest.raises(ValueError, match=message):
+        hidden_gradients(model)
+    with pytest.raises(ValueError, match=message):
+        gradient_norms.text_norms(model, small_models.text(8), length=3)
+
+
 NORMS_A = np.array([[1.0, 3.0, 4.0], [0.0, 1.0, 4.0]])
 NORMS_B = np.array([[3.0, 1.0, 1.0], [5.0, 1.0, 3.0]])
 
