@@ -79,9 +79,9 @@ def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):
 
         def gradient(*upstream):
             _, d_loss = tree.flatten(upstream)
-            weight = scale * d_loss
+            weight = scale * d_loss  # All its digits, in any precision.
             return tuple(
-                ops.cast(ops.cast(weight, d.dtype) * d, x.dtype)
+                ops.cast(weight * ops.cast(d, "float32"), x.dtype)
                 for d, x in (
                     (d_rows, rows),
                     (d_kernel, kernel),
