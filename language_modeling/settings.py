@@ -100,7 +100,7 @@ def reference(args, corpus_name):
         given += ["--preset", args.preset]
     recipe = of_run(parse_args(given))
     # The corpus is told apart by its name, however it was asked for.
-    free = {*FREE, "corpus", "seed", "jit", "eval_samples"}
+    free = {*FREE, "corpus", "vocabulary_size", "seed", "jit", "eval_samples"}
     same = all(
         value == recipe[key]
         for key, value in of_run(args).items()
