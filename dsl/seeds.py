@@ -6,7 +6,7 @@ import numpy as np
 def spread(seed, count):
     """Seeds whose streams have nothing in common.
 
-    Neighbouring seeds, and neighbouring members of one seed, are as far
+    Neighboring seeds, and neighboring members of one seed, are as far
     apart as any others, which `seed + n` would not give.
 
     Args:

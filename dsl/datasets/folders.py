@@ -81,8 +81,7 @@ class Layout:
             The corpus.
 
         Raises:
-            DataError: If other counts come out than are known, or a text
-                holds nothing.
+            DataError: If other counts come out than are known.
         """
         if self.rewrite is not None:
             texts = {split: self.rewrite(text) for split, text in texts.items()}
