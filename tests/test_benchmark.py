@@ -60,6 +60,15 @@ def test_flops_of_the_agent():
 
 
 @pytest.mark.backend
+def test_flops_of_other_readers():
+    plain = operations.step_flops(NAMED["ours plain"], TINY)
+    fixed = operations.step_flops(NAMED["ours fixed skip"], TINY)
+    attention = operations.step_flops(NAMED["ours attention"], TINY)
+    assert fixed == plain
+    assert attention == plain + 2 * 21 * 3 * (6 * 4 + 6 * 4 + 4 * 5)
+
+
+@pytest.mark.backend
 def test_flops_of_the_classifier():
     # One-hot symbols have no gradient; the readout is of the last step alone.
     layer = 21 * (2 * 5 * 24 + 3 * 6 * 24)
@@ -99,6 +108,8 @@ def graph_flops(graph, steps):
         (TINY, "ours dynamic"),
         (TINY, "ours dynamic, straight-through"),
         (TINY, "ours dynamic, two rollouts"),
+        (TINY, "ours fixed skip"),
+        (TINY, "ours attention"),
         (TINY, "ours plain"),
         (TINY, "keras plain"),
         (TINY_NUMBERS, "ours dynamic"),
@@ -244,7 +255,8 @@ def test_jobs():
     ]
     assert {job.rounds for job in jobs} == {9}
     kinds = [contender.kind for contender in jobs[0].contenders]
-    assert kinds == ["dynamic", "dynamic", "dynamic", "plain", "keras"]
+    readers = ["fixed_skip", "attention"]
+    assert kinds == [*["dynamic"] * 3, *readers, "plain", "keras"]
     grown = [
         (c.num_actions, c.resized(jobs[2].size).steps)
         for c in jobs[2].contenders

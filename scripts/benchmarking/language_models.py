@@ -71,8 +71,21 @@ def bottom_layer(contender, size):
 
 def top_layer(contender, size):
     """The second layer: the one that contenders differ in."""
-    if contender.kind != "dynamic":
+    if contender.kind in ("plain", "keras"):
         return bottom_layer(contender, size)
+    if contender.kind == "fixed_skip":
+        return dsl.FixedSkipLSTM(
+            size.units, skip=contender.num_actions, **layer_options()
+        )
+    if contender.kind == "attention":
+        return dsl.AttentionLSTM(
+            size.units,
+            num_states=contender.num_actions,
+            attention_units=size.policy_units,
+            return_attention=True,
+            seed=0,
+            **layer_options(),
+        )
     return dsl.DynamicSkipLSTM(
         size.units,
         num_actions=contender.num_actions,

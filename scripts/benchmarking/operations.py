@@ -27,8 +27,12 @@ def step_flops(contender, size):
         "language_model": language_model_flops,
         "number_prediction": classifier_flops,
     }[size.model]
-    agent = agent_flops(contender, size) if contender.kind == "dynamic" else 0
-    return task(contender, size) + agent
+    flops = task(contender, size)
+    if contender.kind == "dynamic":
+        flops += agent_flops(contender, size)
+    if contender.kind == "attention":
+        flops += attention_flops(contender, size)
+    return flops
 
 
 def language_model_flops(contender, size):
@@ -107,3 +111,25 @@ def agent_flops(contender, size):
         streams = contender.rollouts * size.batch
         flops += product(streams, size.steps, size.steps)
     return flops
+
+
+def attention_flops(contender, size):
+    """The attention's part of `step_flops`: what scores past states.
+
+        3 * (N, F, P)       x_t A_x
+        3 * (N, H, P)       h_{t-1} A_h
+        3 * (N, P, K)       V tanh(...)
+
+    The weighted sums of K states are elementwise work.
+
+    Args:
+        contender: A `plan.Contender` of the kind "attention".
+        size: Its `plan.Size`.
+
+    Returns:
+        Integer.
+    """
+    rows = size.steps * size.batch
+    forward = product(rows, size.features + size.units, size.policy_units)
+    forward += product(rows, size.policy_units, contender.num_actions)
+    return 3 * forward

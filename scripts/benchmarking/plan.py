@@ -68,10 +68,12 @@ class Contender:
 
     Attributes:
         name: How tables call it.
-        kind: What the layers are: "dynamic" (the top one a dynamic layer of
-            the library, what is below plain), "plain" (plain ones of the
-            library), "keras" or "torch" (theirs).
-        num_actions: K, how many past states the agent chooses among.
+        kind: What the layers are: "dynamic", "fixed_skip" or "attention" (the
+            top one a layer of the library that reads past states, what is
+            below plain), "plain" (plain ones of the library), "keras" or
+            "torch" (theirs).
+        num_actions: K, how many past states the agent chooses among, or are
+            attended to; of a fixed skip, how many steps back.
         estimator: How the agent learns.
         rollouts: R; two or more use the leave-one-out baseline, one the mean
             over the batch.
@@ -147,6 +149,8 @@ STEP = {
             estimator="straight_through",
         ),
         Contender("ours dynamic, two rollouts", "dynamic", rollouts=2),
+        Contender("ours fixed skip", "fixed_skip"),
+        Contender("ours attention", "attention"),
         Contender("ours plain", "plain"),
         Contender(REFERENCE, "keras"),
         Contender("torch plain", "torch"),
