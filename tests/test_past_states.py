@@ -15,8 +15,7 @@ import dsl
 each_kind = pytest.mark.parametrize("kind", readers.KINDS)
 
 # (kind, derivative by the framework)
-WAYS = [("fixed", False), ("fixed", True), ("location", True)]
-WAYS += [("content", True)]
+WAYS = [(kind, way) for kind in readers.KINDS for way in (False, True)]
 
 # (num_states, skip_weight, mask)
 CASES = [
@@ -86,24 +85,61 @@ def shapes(kind, num_states=3):
     return found
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("skip_weight", [0.3, 1.0])
-@pytest.mark.parametrize("kind, autodiff", WAYS)
-def test_gradient_equals_difference_quotients(kind, autodiff, skip_weight):
-    """Independent of any framework: the oracle, moved a little."""
-    rng = np.random.default_rng(51)
-    options, mask = {"skip_weight": skip_weight}, cases.MASKS["holes"]
-    state = cases.random_state(3, counts=(4, 9, 5))
-    weights = readers.random_weights(kind)
-    point = {**weights, "inputs": cases.random_inputs()}
-    point.update(zip(readers.STATES, state, strict=False))
+def random_loss(kind, num_states, mask, seed=51):
+    """A loss with a random coefficient for every number that is returned.
+
+    Returns:
+        Function from a layer to the loss as a function of inputs and states;
+        and the coefficients by name.
+    """
+    rng = np.random.default_rng(seed)
     coefficients = {
-        name: rng.normal(size=shape) for name, shape in shapes(kind).items()
+        name: rng.normal(size=shape)
+        for name, shape in shapes(kind, num_states).items()
     }
 
-    def named(found):
-        states = zip(readers.STATES, found["states"], strict=False)
-        return {**found, **dict(states)}
+    def of_layer(built):
+        def loss(inputs, *states):
+            results = built(inputs, initial_state=list(states), mask=mask)
+            found = named(readers.by_name(results))
+            return sum(
+                ops.sum(ops.cast(x, built.compute_dtype) * found[key])
+                for key, x in coefficients.items()
+            )
+
+        return loss
+
+    return of_layer, coefficients
+
+
+def named(found):
+    """Results with the states, but for the count, by name."""
+    return {**found, **dict(zip(readers.STATES, found["states"], strict=False))}
+
+
+def all_gradients(built, loss, inputs, state):
+    """Gradients of a loss of inputs and states, by name."""
+    variables = built.trainable_variables
+    tensors = cases.cast([inputs, *state], built.compute_dtype)
+    _, by_variable, by_tensor = gradients(loss, variables, tensors)
+    names = [variable.name for variable in variables]
+    names += ["inputs", *readers.STATES]
+    return dict(zip(names, by_variable + by_tensor[:-1], strict=True))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("skip_weight, mask", [(0.3, "holes"), (1.0, "none")])
+@pytest.mark.parametrize("kind, autodiff", WAYS)
+def test_gradient_equals_difference_quotients(
+    kind, autodiff, skip_weight, mask
+):
+    """Independent of any framework: the oracle, moved a little."""
+    rng = np.random.default_rng(51)
+    options, mask = {"skip_weight": skip_weight}, cases.MASKS[mask]
+    state = cases.random_state(3, counts=(4, 9, 5))
+    point = {**readers.random_weights(kind), "inputs": cases.random_inputs()}
+    point.update(zip(readers.STATES, state, strict=False))
+    of_layer, coefficients = random_loss(kind, 3, mask)
 
     def expected(point):
         state_now = (*(point[name] for name in readers.STATES), state[4])
@@ -117,22 +153,9 @@ def test_gradient_equals_difference_quotients(kind, autodiff, skip_weight):
     built = readers.layer(
         kind, autodiff=autodiff, dtype=cases.EXACT_DTYPE, **options
     )
-
-    def loss(inputs, *states):
-        results = built(inputs, initial_state=list(states), mask=mask)
-        found = named(readers.by_name(results))
-        return sum(
-            ops.sum(ops.cast(x, built.compute_dtype) * found[key])
-            for key, x in coefficients.items()
-        )
-
-    variables = built.trainable_variables
-    tensors = cases.cast([point["inputs"], *state], cases.EXACT_DTYPE)
-    _, by_variable, by_tensor = gradients(loss, variables, tensors)
-    names = [variable.name for variable in variables]
-    names += ["inputs", *readers.STATES]
-    assert set(names) == set(point)
-    for name, gradient in zip(names, by_variable + by_tensor[:-1], strict=True):
+    found = all_gradients(built, of_layer(built), point["inputs"], state)
+    assert set(found) == set(point)
+    for name, gradient in found.items():
         direction = {key: np.zeros_like(x) for key, x in point.items()}
         direction[name] = rng.normal(size=point[name].shape)
         np.testing.assert_allclose(
@@ -142,6 +165,47 @@ def test_gradient_equals_difference_quotients(kind, autodiff, skip_weight):
             atol=cases.EXACT,
             err_msg=name,
         )
+
+
+@pytest.mark.parametrize("num_states, skip_weight, mask", CASES)
+@each_kind
+def test_fast_gradient_equals_autodiff(kind, num_states, skip_weight, mask):
+    """Each number of it, with slots that are empty at the start."""
+    inputs, state = cases.random_inputs(), cases.random_state(num_states)
+    of_layer, _ = random_loss(kind, num_states, cases.MASKS[mask])
+    found = []
+    for autodiff in (False, True):
+        built = readers.layer(
+            kind, num_states, autodiff=autodiff, skip_weight=skip_weight
+        )
+        found.append(all_gradients(built, of_layer(built), inputs, state))
+    for name, expected in found[1].items():
+        np.testing.assert_allclose(
+            found[0][name],
+            expected,
+            atol=2e-5 * max(1.0, np.abs(expected).max()),
+            err_msg=name,
+        )
+
+
+@pytest.mark.parametrize("scoring", ["location", "content"])
+def test_training_in_a_graph_equals_the_eager_gradient(scoring):
+    """One step of plain gradient descent subtracts the gradient."""
+    x, mask = cases.random_inputs().astype("float32"), cases.MASKS["holes"]
+    built = readers.layer(scoring, return_state=False)
+    found = {}
+    for way in ("fit", "eager"):
+        cases.set_weights(built, readers.random_weights(scoring))
+        inputs = keras.Input((None, cases.FEATURES))
+        masks = keras.Input((None,), dtype="bool")
+        outputs, _ = built(inputs, mask=masks)
+        model = keras.Model([inputs, masks], outputs)
+        model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=False)
+        model.run_eagerly = way == "eager"
+        model.train_on_batch([x, mask], np.zeros((3, 5, cases.UNITS)))
+        found[way] = built.get_weights()
+    for left, right in zip(found["fit"], found["eager"], strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", ["none", "left"])

@@ -9,6 +9,7 @@ from dsl.cells.past_states import (
     PastStatesLSTMCell,
     network_initializers,
     wide,
+    wide_dtype,
 )
 from dsl.choices import SCORINGS, check_choice, check_count
 
@@ -155,6 +156,13 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             "attention": dense(inputs, kernel) + self.attention_bias,
         }
 
+    @property
+    def output_bias(self):
+        """v, or zeros with "content"; float32 or wider, `(num_states,)`."""
+        if self.scoring == "location":
+            return wide(self.attention_output_bias)
+        return ops.zeros((self.num_states,), wide_dtype(self.compute_dtype))
+
     def logits(self, attention_projected, slots_h):
         """Scores of the K states, before empty slots are ruled out.
 
@@ -166,13 +174,14 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             l, float32 or wider, `(batch, K)`.
         """
         kernel = self.attention_kernel[-self.units :]
-        if self.scoring == "location":
-            hidden = attention_projected + dense(slots_h[:, 0], kernel)
-            logits = dense(ops.tanh(hidden), self.attention_output_kernel)
-            return wide(logits + self.attention_output_bias)
-        hidden = attention_projected[:, None] + dense(slots_h, kernel)
+        # The one state, or all of them, that the scores depend on.
+        seen = slots_h[:, :1] if self.scoring == "location" else slots_h
+        hidden = attention_projected[:, None] + dense(seen, kernel)
         logits = dense(ops.tanh(hidden), self.attention_output_kernel)
-        return wide(logits[:, :, 0])
+        # (batch, 1, K) or (batch, K, 1) -> (batch, K)
+        return (
+            wide(ops.reshape(logits, (-1, self.num_states))) + self.output_bias
+        )
 
     def step(self, projected_t, states, training=False):
         """One step from the projected input.
@@ -194,15 +203,14 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             self.logits(projected_t["attention"], slots_h),
             policy.filled(count, self.num_states),
         )
-        attention = ops.softmax(logits, axis=-1)
+        extras = attention_record(logits)
         h_t, states = self._connect(
             projected_t["gates"],
             states,
             (slots_h, slots_c),
-            attention,
+            extras["attention"],
             training,
         )
-        extras = {"attention": attention, "entropy": policy.entropy(logits)}
         return h_t, states, extras
 
     def get_config(self):
@@ -222,3 +230,19 @@ class AttentionLSTMCell(PastStatesLSTMCell):
                 self.attention_bias_initializer
             ),
         }
+
+
+def attention_record(logits):
+    """What is told of an attention.
+
+    Args:
+        logits: l, float32 or wider, `(..., K)`.
+
+    Returns:
+        Dict of `attention`, w = softmax(l), `(..., K)`, and `entropy`, theirs
+        in nats, `(...)`.
+    """
+    return {
+        "attention": ops.softmax(logits, axis=-1),
+        "entropy": policy.entropy(logits),
+    }

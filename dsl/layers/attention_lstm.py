@@ -3,17 +3,19 @@
 import keras
 from keras import ops
 
-from dsl.cells.attention_lstm import AttentionLSTMCell
+from dsl import loops, policy
+from dsl.cells.attention_lstm import AttentionLSTMCell, attention_record
 from dsl.cells.past_states import wide_dtype
 from dsl.layers.past_states import PastStatesLSTM
+from dsl.slots import split_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
 class AttentionLSTM(PastStatesLSTM):
     """An LSTM that attends to its K most recent states.
 
-    See `dsl.cells.AttentionLSTMCell` for the equations. The derivative is the
-    framework's.
+    See `dsl.cells.AttentionLSTMCell` for the equations, and
+    `dsl.loops.attention_lstm` for the derivative.
 
     Args:
         units: H, the size of h and c.
@@ -28,6 +30,7 @@ class AttentionLSTM(PastStatesLSTM):
             `(batch, time)`; both 0 at masked steps, and in the order of
             execution. Not for use inside of `keras.layers.Bidirectional`,
             which drops it.
+        autodiff: Leave the derivative to the framework.
         **kwargs: All other arguments of `dsl.cells.AttentionLSTMCell` and
             `keras.layers.LSTM`.
 
@@ -94,8 +97,35 @@ class AttentionLSTM(PastStatesLSTM):
             "entropy": ops.zeros_like(taken),
         }
 
-    def _is_derived(self, training):
-        return self.num_states == 1 and super()._is_derived(training)
+    def _derived_scan(self, projected, states, keep, training):
+        if self.num_states == 1:
+            return super()._derived_scan(projected, states, keep, training)
+        cell = self.cell
+        length = ops.shape(projected["gates"])[0]
+        count = self._counts(states, keep, length)
+        stored = policy.filled(count, self.num_states)
+        inputs = {
+            **projected,
+            "offset": policy.restrict(cell.output_bias, stored),
+        }
+        if keep is not None:
+            inputs["keep"] = keep
+        weights = {
+            "recurrent_kernel": cell.recurrent_kernel,
+            "attention_kernel": cell.attention_kernel[-self.units :],
+            "attention_output_kernel": cell.attention_output_kernel,
+        }
+        outputs, logits, last = loops.attend(
+            inputs,
+            {
+                name: ops.cast(kernel, self.compute_dtype)
+                for name, kernel in weights.items()
+            },
+            split_slots(states[:4]),
+            self.skip_weight,
+        )
+        extras = self._unless_masked(attention_record(logits), keep)
+        return outputs, self._last_states(last, states, keep, length), extras
 
     def _extras_spec(self, batch, length):
         if not self.return_attention:

@@ -243,11 +243,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
             keep,
         )
         extras = policy_record(logits, actions, count, self.empty_slots)
-        if keep is not None:
-            extras = {
-                key: x * ops.cast(keep[:, :, 0], x.dtype)
-                for key, x in extras.items()
-            }
+        extras = self._unless_masked(extras, keep)
         return outputs, self._last_states(last, states, keep, length), extras
 
     def _choose(self, projected, count, noise, allowed, slots, keep):

@@ -42,6 +42,16 @@ class PastStatesLSTM(LSTM):
         count = states[4] + ops.cast(taken, states[4].dtype)
         return [*join_slots(slots), count]
 
+    def _unless_masked(self, extras, keep):
+        """Extras `(time, batch, ...)` with zeros at masked steps."""
+        if keep is None:
+            return extras
+        return {
+            key: x
+            * ops.cast(keep if len(x.shape) == 3 else keep[:, :, 0], x.dtype)
+            for key, x in extras.items()
+        }
+
     def _with_extras(self, result, extras):
         """What `call` returns where the extras were asked for."""
         if not self.return_state:

@@ -6,15 +6,21 @@ run's outputs and attaches to them the derivative with respect to everything
 that the task's loss may reach. The policy is evaluated between the two, for
 all steps at once: its own inputs carry no gradient. Where the weights of the
 slots are known beforehand, `follow` takes the place of `choose`.
-
-States are kept as K tensors `[h ; c]` of shape `(batch, 2 * units)`, the
-nearest first: pushing a state renames tensors and copies nothing.
 """
 
 from keras import ops, tree
 
-from dsl import steps
 from dsl.loops.lstm import kernel_gradient, shifted
+from dsl.loops.past_states import (
+    advance,
+    push,
+    read_gradient,
+    read_slots,
+    retreat,
+    shares,
+    spread,
+    where_kept,
+)
 from dsl.loops.scan import scan
 
 
@@ -58,7 +64,7 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
         scores = ops.cast(logits, inputs["noise"].dtype) + inputs["noise"]
         action = ops.argmax(scores, axis=-1)
         selected = _select(slots, action, inputs)
-        pushed, saved = _advance(
+        pushed, saved = advance(
             slots, selected, inputs, weights["recurrent_kernel"], skip_weight
         )
         saved["action"] = action
@@ -94,10 +100,8 @@ def follow(inputs, recurrent_kernel, slots, skip_weight):
     """
 
     def step(slots, inputs):
-        selected = sum(
-            inputs["read"][:, k : k + 1] * slot for k, slot in enumerate(slots)
-        )
-        return _advance(slots, selected, inputs, recurrent_kernel, skip_weight)
+        selected = read_slots(slots, inputs["read"])
+        return advance(slots, selected, inputs, recurrent_kernel, skip_weight)
 
     last, saved = scan(step, list(slots), inputs)
     return saved, last
@@ -156,35 +160,12 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
     return outputs, states
 
 
-def _advance(slots, selected, inputs, recurrent_kernel, skip_weight):
-    """Slots after a step that reads `selected`, and what it computed."""
-    mixed = steps.mix(selected, slots[0], skip_weight)
-    h_mixed, c_mixed = ops.split(mixed, 2, axis=-1)
-    z = inputs["gates"] + ops.matmul(h_mixed, recurrent_kernel)
-    gates = steps.lstm_gates(z)
-    h_t, c_t, tanh_c = steps.lstm_state(gates, c_mixed)
-    pushed = [ops.concatenate([h_t, c_t], axis=-1), *slots[:-1]]
-    if "keep" in inputs:
-        pushed = [
-            ops.where(inputs["keep"] > 0, new, old)
-            for new, old in zip(pushed, slots, strict=True)
-        ]
-    return pushed, {
-        "state": pushed[0],
-        "gates": gates,
-        "tanh_c": tanh_c,
-        "mixed": mixed,
-    }
-
-
 def _observe(slots, inputs, observe_mean):
     units = slots[0].shape[-1] // 2
     if not observe_mean:
         return slots[0][:, :units]
     stored = inputs["stored"]
-    total = sum(
-        stored[:, k : k + 1] * slot[:, :units] for k, slot in enumerate(slots)
-    )
+    total = read_slots([slot[:, :units] for slot in slots], stored)
     mean = total / len(slots)
     return ops.where(inputs["started"] > 0, mean, slots[0][:, :units])
 
@@ -204,43 +185,18 @@ def _select(slots, action, inputs):
 def _backward(saved, recurrent_kernel, read, upstream, skip_weight, keep):
     d_h, d_last = upstream
     transposed = ops.transpose(recurrent_kernel)
-    num_actions = len(d_last)
 
     def step(pending, inputs):
-        dh, dc = ops.split(pending[0], 2, axis=-1)
-        dh = dh + inputs["d_h"]
-        dz, dc_mixed = steps.lstm_gradient(
-            inputs["gates"], inputs["tanh_c"], inputs["c_mixed"], dh, dc
-        )
-        if keep is not None:
-            dz = dz * inputs["keep"]
-        d_mixed = ops.concatenate(
-            [ops.matmul(dz, transposed), dc_mixed], axis=-1
-        )
-        # The state pushed at this step leaves; the oldest slot's gradient
-        # enters, all others move one step back in time.
-        moved = [*pending[1:], None]
-        for k in range(num_actions):
-            share = skip_weight * inputs["read"][:, k : k + 1]
-            if k == 0 and skip_weight < 1.0:
-                share = share + (1.0 - skip_weight)
-            d_slot = share * d_mixed
-            moved[k] = d_slot if moved[k] is None else moved[k] + d_slot
-        if keep is not None:
-            stayed = [ops.concatenate([dh, dc], axis=-1), *pending[1:]]
-            moved = [
-                ops.where(inputs["keep"] > 0, new, old)
-                for new, old in zip(moved, stayed, strict=True)
-            ]
-            d_mixed = d_mixed * inputs["keep"]
-        return moved, (dz, d_mixed)
+        dz, d_mixed, stayed = retreat(pending, inputs, transposed)
+        moved = spread(pending, inputs["shares"], d_mixed)
+        return where_kept(inputs, moved, stayed), (dz, d_mixed)
 
     inputs = {
         "d_h": d_h,
         "gates": saved["gates"],
         "tanh_c": saved["tanh_c"],
         "c_mixed": ops.split(saved["mixed"], 2, axis=-1)[1],
-        "read": ops.cast(read, d_h.dtype),
+        "shares": shares(ops.cast(read, d_h.dtype), skip_weight),
     }
     if keep is not None:
         inputs["keep"] = keep
@@ -250,14 +206,8 @@ def _backward(saved, recurrent_kernel, read, upstream, skip_weight, keep):
 
 def _read_gradient(saved, slots, d_mixed, skip_weight, keep):
     def step(slots, inputs):
-        d_read = [ops.sum(slot * inputs["d_mixed"], -1) for slot in slots]
-        pushed = [inputs["state"], *slots[:-1]]
-        if keep is not None:
-            pushed = [
-                ops.where(inputs["keep"] > 0, new, old)
-                for new, old in zip(pushed, slots, strict=True)
-            ]
-        return pushed, skip_weight * ops.stack(d_read, axis=-1)
+        d_read = read_gradient(slots, inputs["d_mixed"], skip_weight)
+        return push(slots, inputs["state"], inputs), d_read
 
     inputs = {"state": saved["state"], "d_mixed": d_mixed}
     if keep is not None:
