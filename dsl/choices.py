@@ -47,3 +47,9 @@ def check_number(name, value, meaning, low, high):
             f"`{name}` is {meaning} and must be in [{low}, {high}]. "
             f"Received: {name}={value!r}"
         )
+
+
+def is_folder_name(text):
+    """Whether a text can be the name of a folder, and of nothing outside."""
+    plain = text not in ("", ".", "..") and "/" not in text
+    return plain and text.isprintable()

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import atomic, checkpoints, results
+from dsl import atomic, checkpoints, choices, results
 
 
 class RunError(RuntimeError):
@@ -216,9 +216,9 @@ class RunFolder:
         old = self.config().get("data_sha256")
         if old != data_sha256:
             raise RunError(
-                f"{self.path}: must be used with the corpus that it was "
-                f"trained on, sha256 {_short(old)}. "
-                f"Received: {_short(data_sha256)}"
+                f"{self.path}: must be used with the data that it was trained "
+                f"on, --data_dir tells where; sha256 {_hashes(old)}. "
+                f"Received: {_hashes(data_sha256)}"
             )
 
     def write_metrics(self, entries):
@@ -343,8 +343,7 @@ class RunFolder:
 
 def check_name(name):
     """Raises a RunError unless the name can be that of a folder."""
-    plain = name not in ("", ".", "..") and Path(name).name == name
-    if not plain or not name.isprintable():
+    if not choices.is_folder_name(name):
         raise RunError(
             f"the name of a run must be a plain folder name. Received: {name!r}"
         )
@@ -421,6 +420,13 @@ def _differing(old, new, free):
         )
         found.append(f"{flag} {old}, now {new}")
     return found
+
+
+def _hashes(value):
+    """The beginnings of the hashes, if that is what it is, for a message."""
+    if isinstance(value, dict):
+        value = {key: str(one)[:8] for key, one in value.items()}
+    return _short(value)
 
 
 def _short(value):

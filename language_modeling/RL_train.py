@@ -68,6 +68,7 @@ def train_in(run, args, corpus):
     epochs = train_epochs(run, args, trainer, corpus)
     last_weights = provenance.weights_sha256(model)
     run.load_best(model)
+    log_line("measuring the best weights on the test text")
     measured, scores = experiment.measure(args, model, corpus.test)
     measured |= experiment.bits(scores, corpus, corpus.unknown["test"])
     run.save_scores(**experiment.scores_by_sentence(scores, corpus))

@@ -1,6 +1,7 @@
 """From the command line to checked settings, and back from a run's."""
 
 import argparse
+import os
 
 from language_modeling import character_flags, flags, presets
 from scripts import command_line, models, shared_flags
@@ -118,7 +119,8 @@ def from_saved(saved, args, source):
     Args:
         saved: Dict of settings, as a run keeps them.
         args: The settings of this call, of which those of the call itself
-            and of measuring hold.
+            and of measuring hold; its data are where the run had them if it
+            does not say where, and they are still there.
         source: The file that they come from, named in errors.
 
     Returns:
@@ -138,4 +140,7 @@ def from_saved(saved, args, source):
     loaded = parse_args(given, source)
     for key in kept:
         setattr(loaded, key, getattr(args, key))
+    folder = saved.get("data_dir")
+    if loaded.data_dir is None and isinstance(folder, str):
+        loaded.data_dir = folder if os.path.isdir(folder) else None
     return loaded

@@ -145,9 +145,10 @@ def produce(args):
         )
     for split in ("valid", "test"):
         same, chance = number_prediction.overlap(drawn["train"], drawn[split])
+        expected = f"{chance:,.0f}" if chance >= 10 else f"{chance:.2g}"
         say(
             f"{split}: {same:,} of {counts[split]:,} examples also stand in "
-            f"train; chance gives {chance:.2g}"
+            f"train; chance gives {expected}"
         )
     return 0
 

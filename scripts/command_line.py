@@ -61,6 +61,15 @@ def name(text):
     return text
 
 
+def folder_name(text):
+    """An argparse type: the name of a folder in another one."""
+    if not choices.is_folder_name(text):
+        raise argparse.ArgumentTypeError(
+            f"must be a plain folder name. Received: {text!r}"
+        )
+    return text
+
+
 def picture(text):
     """An argparse type: a file that a picture can be written to."""
     path = Path(text)

@@ -23,7 +23,7 @@ def add_run_flags(add):
     )
     add(
         "--name",
-        type=command_line.name,
+        type=command_line.folder_name,
         help="name of the run folder (default: task, model, seed and time)",
     )
     add(

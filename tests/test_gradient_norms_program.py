@@ -136,7 +136,7 @@ def test_runs_of_another_text_are_refused(show, capsys, monkeypatch):
     )
     assert show("runs/plain", "runs/dynamic", *ARGUMENTS) == 2
     error = capsys.readouterr().err
-    assert "the corpus that it was trained on" in error
+    assert "the data that it was trained on" in error
     # Each with the text that it was trained on, but not the same.
     monkeypatch.setattr(runs.RunFolder, "check_data", lambda *_: None)
     texts = iter([corpus(), dataclasses.replace(corpus(), sha256={"a": "1f"})])

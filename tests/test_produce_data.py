@@ -155,6 +155,13 @@ def test_the_overlap_that_it_prints(capsys):
         )
 
 
+def test_large_overlaps_are_printed_whole(capsys, monkeypatch):
+    monkeypatch.setattr(number_prediction, "overlap", lambda *_: (7, 1807.4))
+    assert call("--length", 3, "--symbols", 2) == 0
+    said = capsys.readouterr().out
+    assert said.count("also stand in train; chance gives 1,807\n") == 2
+
+
 def test_two_processes_make_the_same_bytes(here):
     for folder, seed in (("a", "0"), ("b", "1")):
         done = subprocess.run(

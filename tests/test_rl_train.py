@@ -354,8 +354,9 @@ WRONG = [
     ("--vocabulary_size", "1", "must be an integer at least 2"),
     *(
         (flag, "", "must be a name")
-        for flag in ("--name", "--load_model", "--text", "--data_dir")
+        for flag in ("--load_model", "--text", "--data_dir")
     ),
+    *(("--name", name, "must be a plain folder name") for name in ("", "a/b")),
     ("--train_dir", "", "must be a name"),
     ("--figure", "a.gif", "must"),
 ]
@@ -833,13 +834,19 @@ def test_a_limited_vocabulary_belongs_to_its_run(own, capsys):
     assert own(*OWN, "--name", "a", "--resume") == 2
     assert "--vocabulary_size 6, now null" in capsys.readouterr().err
     # The run knows its own.
-    shown = ["--data_dir", "own", "--load_model", "runs/a", "--split", "test"]
+    shown = ["--load_model", "runs/a", "--split", "test", "--no-download"]
     assert own(*shown) == 0
     test = experiment.perplexities(record["test"])
     assert f"test, stream: {test}" in capsys.readouterr().out
-    Path("own/test.txt").write_text("a cow saw the cow\n" * 8)
+    # It is no longer where it was.
+    Path("own").rename("moved")
     assert own(*shown) == 2
-    assert "the corpus that it was trained on" in capsys.readouterr().err
+    assert "trained on, --data_dir tells where; " in capsys.readouterr().err
+    assert own(*shown, "--data_dir", "moved") == 0
+    assert f"test, stream: {test}" in capsys.readouterr().out
+    Path("moved/test.txt").write_text("a cow saw the cow\n" * 8)
+    assert own(*shown, "--data_dir", "moved") == 2
+    assert "trained on, --data_dir tells where; " in capsys.readouterr().err
 
 
 def test_a_text_of_characters(own, capsys):

@@ -198,7 +198,7 @@ def test_a_run_on_other_data_is_refused(folder):
     for data in ({}, {**DATA, "test": "3d"}):
         with pytest.raises(runs.RunError) as error:
             folder.check_data(data)
-        assert "the corpus that it was trained on" in one_line(error)
+        assert "the data that it was trained on" in one_line(error)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
