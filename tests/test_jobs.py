@@ -122,7 +122,8 @@ CHILD = (
     "for number in (signal.SIGINT, signal.SIGTERM):\n"
     "    signal.signal(number, lambda *_: asked.append(1))\n"
     "pathlib.Path(f'ready-{sys.argv[1]}').touch()\n"
-    "while not asked: time.sleep(0.01)\n"
+    "for _ in range(6000):\n"
+    "    time.sleep(0.0 if asked else 0.01)\n"
     "time.sleep(0.5)\n"
     "pathlib.Path(f'saved-{sys.argv[1]}').touch()\n"
     "sys.exit(130)\n"
@@ -136,7 +137,10 @@ CHILD = (
 def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
     """Trainings take their time to save; no other one is started."""
     parent = (
-        f"import sys; sys.path.insert(0, {str(jobs.program.ROOT)!r})\n"
+        "import signal, sys\n"
+        # Whatever these tests were started under.
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+        f"sys.path.insert(0, {str(jobs.program.ROOT)!r})\n"
         "from scripts import jobs\n"
         "def job(name):\n"
         f"    words = [sys.executable, '-c', {CHILD!r}, name]\n"
@@ -150,7 +154,7 @@ def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(number)
-        assert process.wait() == 130
+        assert process.wait(60) == 130
     for state in ("ready", "saved"):
         assert len(list(tmp_path.glob(f"{state}-*"))) == processes
 
