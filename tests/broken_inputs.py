@@ -878,7 +878,7 @@ def _configs(path, run, arguments):
         )
     for value in ({}, None, [], "1f", {"train": RED}, ..., 10**400):
         damage = edit_json(path, data_sha256=value)
-        yield case(f"hashes {value!a:.20}", damage, f"runs/{run}", "corpus")
+        yield case(f"hashes {value!a:.20}", damage, f"runs/{run}", "trained on")
     # Read without fault, and yet too deep for what comes after.
     for depth in (300, 900, 930, 950, 960, 970, 980):
         for key in ("data_sha256", "lamda"):
