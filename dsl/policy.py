@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dsl import draws
+
 UNREACHABLE = -1e9
 """Added to the logit of a slot that may not be chosen (float32 and wider)."""
 
@@ -127,9 +129,7 @@ def gumbel_noise(shape, dtype, seed):
     Returns:
         Float tensor of the given shape.
     """
-    uniform = keras.random.uniform(
-        shape, minval=1e-10, maxval=1.0, dtype=dtype, seed=seed
-    )
+    uniform = draws.uniform(shape, 1e-10, 1.0, dtype, seed)
     # In float32 the draw may round to 1 exactly, whose noise is infinite.
     return -ops.log(-ops.log(ops.minimum(uniform, 1.0 - 6e-8)))
 

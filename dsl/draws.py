@@ -1,0 +1,44 @@
+"""Random numbers whose cost does not depend on who compiles the draw."""
+
+import keras
+
+
+def uniform(shape, low, high, dtype, seed):
+    """The numbers of `keras.random.uniform`, also under XLA at little cost.
+
+    On TensorFlow the seed is first scrambled into a key. XLA fuses scrambling
+    and drawing into one loop, and scrambles again for each number: 11,000 of
+    them take 9 ms on a core, and here 0.8. What it does not fuse with a loop
+    is a division, so there is one between the two that changes nothing.
+
+    Args:
+        shape: Shape of the draw.
+        low: The smallest number.
+        high: What all numbers are below, but for rounding.
+        dtype: Float dtype.
+        seed: A `keras.random.SeedGenerator`.
+
+    Returns:
+        Float tensor of the given shape.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.random.uniform(shape, low, high, dtype=dtype, seed=seed)
+    import tensorflow as tf
+
+    seed = tf.math.floormod(seed.next(), tf.int32.max - 1)  # As Keras does.
+    key, counter = (
+        # Maps 2**64 - 1 to 0 and all else to itself.
+        tf.math.floormod(word, tf.uint64.max)
+        for word in tf.raw_ops.StatelessRandomGetKeyCounter(
+            seed=tf.cast(seed, "int32")
+        )
+    )
+    drawn = tf.raw_ops.StatelessRandomUniformV2(
+        shape=shape,
+        key=key,
+        counter=counter,
+        alg=tf.random.Algorithm.AUTO_SELECT.value,
+        dtype=dtype,
+    )
+    low, high = tf.cast(low, dtype), tf.cast(high, dtype)
+    return drawn * (high - low) + low
