@@ -9,9 +9,10 @@ from dsl import draws
 
 
 @pytest.mark.backend
+@pytest.mark.parametrize("seed", [7, 2**32 - 1])
 @pytest.mark.parametrize("dtype", sorted({"float32", cases.EXACT_DTYPE}))
-def test_numbers_and_next_seed_are_those_of_keras(dtype):
-    ours, theirs = (keras.random.SeedGenerator(7) for _ in range(2))
+def test_numbers_and_next_seed_are_those_of_keras(dtype, seed):
+    ours, theirs = (keras.random.SeedGenerator(seed) for _ in range(2))
     for shape in [(5, 3, 7), (2,)]:
         found = draws.uniform(shape, -0.5, 2.0, dtype, ours)
         expected = keras.random.uniform(

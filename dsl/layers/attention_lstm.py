@@ -6,7 +6,7 @@ from keras import ops
 from dsl import loops, policy
 from dsl.cells.attention_lstm import AttentionLSTMCell, attention_record
 from dsl.cells.past_states import wide_dtype
-from dsl.layers.past_states import PastStatesLSTM
+from dsl.layers.past_states import PastStatesLSTM, pack, unpack
 from dsl.slots import split_slots
 
 
@@ -103,19 +103,18 @@ class AttentionLSTM(PastStatesLSTM):
         cell = self.cell
         length = ops.shape(projected["gates"])[0]
         count = self._counts(states, keep, length)
+        projected, count = pack((projected, count), keep)
         stored = policy.filled(count, self.num_states)
         inputs = {
             **projected,
             "offset": policy.restrict(cell.output_bias, stored),
         }
-        if keep is not None:
-            inputs["keep"] = keep
         weights = {
             "recurrent_kernel": cell.recurrent_kernel,
             "attention_kernel": cell.attention_kernel[-self.units :],
             "attention_output_kernel": cell.attention_output_kernel,
         }
-        outputs, logits, last = loops.attend(
+        h, visited, logits = loops.attend(
             inputs,
             {
                 name: ops.cast(kernel, self.compute_dtype)
@@ -124,8 +123,8 @@ class AttentionLSTM(PastStatesLSTM):
             split_slots(states[:4]),
             self.skip_weight,
         )
-        extras = self._unless_masked(attention_record(logits), keep)
-        return outputs, self._last_states(last, states, keep, length), extras
+        extras = unpack(attention_record(logits), keep)
+        return *self._unpacked(h, visited, states, keep), extras
 
     def _extras_spec(self, batch, length):
         if not self.return_attention:

@@ -9,7 +9,7 @@ from dsl import loops, policy
 from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
 from dsl.cells.past_states import wide, wide_dtype
 from dsl.choices import ESTIMATORS, check_choice, check_count
-from dsl.layers.past_states import PastStatesLSTM
+from dsl.layers.past_states import PastStatesLSTM, pack, unpack
 from dsl.slots import split_slots
 
 
@@ -216,37 +216,37 @@ class DynamicSkipLSTM(PastStatesLSTM):
         cell = self.cell
         length = ops.shape(projected["policy"])[0]
         count = self._counts(states, keep, length)
+        noise = self._noise(count, forced, drawn)
+        projected, count, noise = pack((projected, count, noise), keep)
         projected = {
             **projected,
             "policy": cell.locate(projected["policy"], count),
         }
-        noise = self._noise(count, forced, drawn)
         allowed = policy.selectable(count, self.num_actions, self.empty_slots)
         slots = split_slots(states[:4])
-        run = self._choose(projected, count, noise, allowed, slots, keep)
+        run = self._choose(projected, count, noise, allowed, slots)
         logits = policy.restrict(
-            cell.logits(projected["policy"], run[0]["observed"]), allowed
+            cell.logits(projected["policy"], run["observed"]), allowed
         )
-        actions = run[0]["action"]
+        actions = run["action"]
         read = policy.slot_weights(
             self._relaxed(drawn)(logits, noise, actions),
             count,
             self.empty_slots,
         )
-        outputs, last = loops.connect(
+        h, visited = loops.connect(
             projected["gates"],
             ops.cast(cell.recurrent_kernel, self.compute_dtype),
             read,
             slots,
             run,
             self.skip_weight,
-            keep,
         )
         extras = policy_record(logits, actions, count, self.empty_slots)
-        extras = self._unless_masked(extras, keep)
-        return outputs, self._last_states(last, states, keep, length), extras
+        extras = unpack(extras, keep)
+        return *self._unpacked(h, visited, states, keep), extras
 
-    def _choose(self, projected, count, noise, allowed, slots, keep):
+    def _choose(self, projected, count, noise, allowed, slots):
         cell = self.cell
         inputs = {**projected, "noise": policy.restrict(noise, allowed)}
         dtype = projected["gates"].dtype
@@ -261,8 +261,6 @@ class DynamicSkipLSTM(PastStatesLSTM):
             )
         if self.observation == "mean":
             inputs["started"] = ops.cast(count[:, :, None] >= 1, dtype)
-        if keep is not None:
-            inputs["keep"] = keep
         weights = {
             "recurrent_kernel": ops.cast(
                 cell.recurrent_kernel, self.compute_dtype

@@ -5,7 +5,7 @@ from keras import ops
 
 from dsl import loops
 from dsl.cells.fixed_skip_lstm import FixedSkipLSTMCell
-from dsl.layers.past_states import PastStatesLSTM
+from dsl.layers.past_states import PastStatesLSTM, pack
 from dsl.slots import split_slots
 
 
@@ -57,22 +57,21 @@ class FixedSkipLSTM(PastStatesLSTM):
         if self.skip == 1:
             return super()._derived_scan(projected, states, keep, training)
         length = ops.shape(projected)[0]
-        read = self.cell.read_weights(self._counts(states, keep, length))
+        count = self._counts(states, keep, length)
+        projected, count = pack((projected, count), keep)
+        read = ops.cast(self.cell.read_weights(count), projected.dtype)
         kernel = ops.cast(self.cell.recurrent_kernel, self.compute_dtype)
         slots = split_slots(states[:4])
-        inputs = {"gates": projected, "read": ops.cast(read, projected.dtype)}
-        if keep is not None:
-            inputs["keep"] = keep
         fixed = keras.tree.map_structure(
-            ops.stop_gradient, (inputs, kernel, slots)
+            ops.stop_gradient,
+            ({"gates": projected, "read": read}, kernel, slots),
         )
-        outputs, last = loops.connect(
+        h, visited = loops.connect(
             projected,
             kernel,
-            inputs["read"],
+            read,
             slots,
             loops.follow(*fixed, self.skip_weight),
             self.skip_weight,
-            keep,
         )
-        return outputs, self._last_states(last, states, keep, length), {}
+        return *self._unpacked(h, visited, states, keep), {}

@@ -1,7 +1,7 @@
 """What the layers over a buffer of past states share."""
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from dsl.cells.past_states import wide
 from dsl.layers.lstm import LSTM
@@ -14,6 +14,10 @@ class PastStatesLSTM(LSTM):
     Takes h and c alone as an initial state, counts the steps taken, and
     returns what the cell tells beside its output as a dict, last. Arguments
     and results are a subclass's.
+
+    The loops over past states know no masks. A masked step is one that did
+    not happen: before the loop all others move to the front, and after it
+    back. What then fills the end of a sequence is run, and read by nobody.
     """
 
     def _starting_states(self, sequences, initial_state):
@@ -36,21 +40,31 @@ class PastStatesLSTM(LSTM):
             taken = ops.cumsum(kept, axis=0) - kept
         return start[None] + taken
 
-    def _last_states(self, slots, states, keep, length):
-        """Flat states after the last step, from the K slots of a loop."""
-        taken = length if keep is None else ops.sum(keep, axis=0)
-        count = states[4] + ops.cast(taken, states[4].dtype)
-        return [*join_slots(slots), count]
+    def _unpacked(self, h, visited, states, keep):
+        """What a layer returns, from what a loop gave for packed steps.
 
-    def _unless_masked(self, extras, keep):
-        """Extras `(time, batch, ...)` with zeros at masked steps."""
+        Args:
+            h: The hidden state after each step, `(time, batch, units)`.
+            visited: The K states before the first step, farthest first, and
+                that after each, `(K + time, batch, 2 * units)`.
+            states: The states that the sequence started from.
+            keep: None, or float `(time, batch, 1)`, 0 where a step is masked.
+
+        Returns:
+            Outputs `(time, batch, units)`, repeated at masked steps; and the
+            flat states after the last step.
+        """
+        distances = range(self.cell.num_states)
         if keep is None:
-            return extras
-        return {
-            key: x
-            * ops.cast(keep if len(x.shape) == 3 else keep[:, :, 0], x.dtype)
-            for key, x in extras.items()
-        }
+            last = [visited[-1 - k] for k in distances]
+            taken = ops.shape(h)[0]
+        else:
+            at = self.cell.num_states - 1 + _kept_so_far(keep)
+            h = _along_time(visited, at)[:, :, : self.units]
+            last = [_along_time(visited, at[-1:] - k)[0] for k in distances]
+            taken = ops.sum(keep, axis=0)
+        count = states[4] + ops.cast(taken, states[4].dtype)
+        return h, [*join_slots(last), count]
 
     def _with_extras(self, result, extras):
         """What `call` returns where the extras were asked for."""
@@ -84,3 +98,59 @@ class PastStatesLSTM(LSTM):
         if extras:
             return (*result, extras)
         return result if self.return_state else result[0]
+
+
+def pack(inputs, keep):
+    """Moves the steps that are not masked to the front, in their order.
+
+    Args:
+        inputs: Tree of tensors, each `(time, batch, ...)`.
+        keep: None, or float `(time, batch, 1)`, 0 where a step is masked.
+
+    Returns:
+        The tree; masked steps follow in it.
+    """
+    if keep is None:
+        return inputs
+    length = ops.shape(keep)[0]
+    step = ops.arange(length, dtype="int32")[:, None]
+    order = ops.argsort(
+        ops.where(keep[:, :, 0] > 0, step, step + length), axis=0
+    )
+    return tree.map_structure(lambda x: _along_time(x, order), inputs)
+
+
+def unpack(outputs, keep):
+    """Moves steps back to where `pack` found them.
+
+    Args:
+        outputs: Tree of tensors, each `(time, batch, ...)`.
+        keep: As for `pack`.
+
+    Returns:
+        The tree, 0 at masked steps.
+    """
+    if keep is None:
+        return outputs
+    at = ops.maximum(_kept_so_far(keep) - 1, 0)
+
+    def put_back(x):
+        kept = _with_rank_of(x, keep[:, :, 0])
+        return _along_time(x, at) * ops.cast(kept, x.dtype)
+
+    return tree.map_structure(put_back, outputs)
+
+
+def _kept_so_far(keep):
+    return ops.cumsum(ops.cast(keep[:, :, 0], "int32"), axis=0)
+
+
+def _along_time(x, index):
+    """Takes x[index[t, b], b] for each t and b."""
+    return ops.take_along_axis(x, _with_rank_of(x, index), axis=0)
+
+
+def _with_rank_of(x, of_steps):
+    """`(time, batch)` -> `(time, batch, 1, ...)`, of as many axes as x."""
+    axes = [1] * (len(x.shape) - 2)
+    return ops.reshape(of_steps, (*ops.shape(of_steps), *axes))

@@ -3,6 +3,14 @@
 from dsl.loops.attention_lstm import attend
 from dsl.loops.dynamic_skip_lstm import choose, connect, follow
 from dsl.loops.lstm import lstm
-from dsl.loops.scan import scan
+from dsl.loops.scan import scan, scan_recent
 
-__all__ = ["attend", "choose", "connect", "follow", "lstm", "scan"]
+__all__ = [
+    "attend",
+    "choose",
+    "connect",
+    "follow",
+    "lstm",
+    "scan",
+    "scan_recent",
+]

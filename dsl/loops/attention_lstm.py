@@ -1,23 +1,26 @@
 """The attention LSTM over time, with its backward pass derived by hand.
 
 A score may depend on any stored state, so that the gradient of the weights
-has to be known before that of the previous state is: the reverse loop carries
-the stored states beside their pending gradients, and moves both back.
+has to be known before that of the previous state is: the reverse loop reads
+the stored states too.
 """
 
 from keras import ops, tree
 
-from dsl.loops.lstm import kernel_gradient, shifted
+from dsl import steps
+from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
     advance,
+    move_back,
+    past,
     read_gradient,
     read_slots,
     retreat,
-    shares,
+    reverse_inputs,
+    slot_gradients,
     spread,
-    where_kept,
 )
-from dsl.loops.scan import scan
+from dsl.loops.scan import scan, scan_recent
 
 
 def attend(inputs, weights, slots, skip_weight):
@@ -29,19 +32,19 @@ def attend(inputs, weights, slots, skip_weight):
         w = softmax(l),  s~ = lambda * sum_k w_k s_{t-k} + (1 - lambda) s_{t-1}
 
     and from s~ on as in `dsl.loops.past_states`. r of a state is computed
-    once, and moves with it. Backward, with q_k = p_t + r_k and K or only one
-    of them:
+    once, and stored beside it. Backward, with q_k = p_t + r_k and K or only
+    one of them:
 
         dw_k = lambda * <s_{t-k}, ds~_t>
         dl = w * (dw - <w, dw>)
         dq_k = V^T dl * (1 - tanh(q_k)^2)
-        dh_{t-1} += A_h^T dr,   dr the sum of all dq that s_{t-1} was read for
+        dh_t += A_h^T dr,   dr the sum of all dq that s_t was read for
 
     Args:
         inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
-            (x_t W + b, 4 * units), `attention` (p_t, attention units),
+            (x_t W + b, 4 * units), `attention` (p_t, attention units) and
             `offset` (o_t, K; float32 or wider, very negative where a slot is
-            empty), and optionally `keep` (1; 0 where the step is skipped).
+            empty).
         weights: Dict of U `recurrent_kernel`, A_h `attention_kernel` and V
             `attention_output_kernel`.
         slots: List of the K states before the first step, nearest first,
@@ -49,123 +52,122 @@ def attend(inputs, weights, slots, skip_weight):
         skip_weight: lambda.
 
     Returns:
-        h after each step, `(time, batch, units)`; the logits l,
-        `(time, batch, K)`, without meaning where a step is skipped; and the K
-        states after the last step. Differentiable in all arguments but
-        `keep`.
+        h after each step, `(time, batch, units)`; the `states` of the run
+        (see `dsl.loops.past_states`); and the logits l, `(time, batch, K)`.
+        Differentiable in all arguments.
     """
     units = slots[0].shape[-1] // 2
-    older = []
-    if weights["attention_output_kernel"].shape[-1] == 1:
-        kernel = weights["attention_kernel"]
-        older = [ops.matmul(slot[:, :units], kernel) for slot in slots[1:]]
-    structure = (inputs, weights, list(slots), older)
+    located = weights["attention_output_kernel"].shape[-1] > 1
+    # r of the slots; of these few the framework takes the derivative.
+    keys = [
+        ops.matmul(slot[:, :units], weights["attention_kernel"])
+        for slot in (slots[:1] if located else slots)
+    ]
+    structure = (inputs, weights, list(slots), keys)
 
     @ops.custom_gradient
-    def run(*operands):
+    def attach(*operands):
         given = tree.pack_sequence_as(structure, operands)
-        saved, last = _forward(*given, skip_weight)
-        h = ops.split(saved["state"], 2, axis=-1)[0]
+        run = _forward(*given, skip_weight)
 
         def gradient(*upstream):
-            d_h, d_logits, *d_last = tree.flatten(upstream)
-            found = _backward(
-                given, saved, last, (d_h, d_logits, d_last), skip_weight
-            )
+            found = _backward(given, run, tree.flatten(upstream), skip_weight)
             return tuple(tree.flatten(found))
 
-        return (h, saved["logits"], *last), gradient
+        return (run["h"], run["states"], run["logits"]), gradient
 
-    h, logits, *last = run(*tree.flatten(structure))
-    return h, logits, last
+    return attach(*tree.flatten(structure))
 
 
-def _forward(inputs, weights, slots, older, skip_weight):
-    units = slots[0].shape[-1] // 2
-    kernel = weights["attention_kernel"]
+def _forward(inputs, weights, slots, keys, skip_weight):
+    """The run, from the K slots and from r of those that are scored."""
+    size = slots[0].shape[-1]
+    num_keys = len(keys)
+    keys = keys + [ops.zeros_like(keys[0])] * (len(slots) - num_keys)
 
-    def step(carried, inputs):
-        slots, older = carried
-        keys = [ops.matmul(slots[0][:, :units], kernel), *older]
+    def step(recent, inputs):
         hidden = ops.tanh(
-            inputs["attention"][:, None] + ops.stack(keys, axis=1)
+            inputs["attention"][:, None]
+            + ops.stack([x[:, size:] for x in recent[:num_keys]], axis=1)
         )
         logits = _product(hidden, weights["attention_output_kernel"])
         # (batch, 1, K) or (batch, K, 1) -> (batch, K)
-        logits = ops.reshape(logits, (-1, len(slots)))
+        logits = ops.reshape(logits, (-1, len(recent)))
         logits = ops.cast(logits, inputs["offset"].dtype) + inputs["offset"]
         attention = ops.softmax(logits, axis=-1)
-        pushed, saved = advance(
-            slots,
-            read_slots(slots, ops.cast(attention, hidden.dtype)),
-            inputs,
-            weights["recurrent_kernel"],
-            skip_weight,
-        )
-        saved |= {
+        slots = [x[:, :size] for x in recent]
+        selected = read_slots(slots, ops.cast(attention, hidden.dtype))
+        mixed = steps.mix(selected, slots[0], skip_weight)
+        state, saved = advance(mixed, inputs, weights["recurrent_kernel"])
+        key = ops.matmul(state[:, : size // 2], weights["attention_kernel"])
+        return ops.concatenate([state, key], axis=-1), {
+            **saved,
+            "mixed": mixed,
             "hidden": hidden,
             "logits": logits,
             "attention": attention,
-            "oldest": slots[-1],
         }
-        return (pushed, where_kept(inputs, keys[:-1], older)), saved
 
-    (last, _), saved = scan(step, (list(slots), older), inputs)
-    return saved, last
-
-
-def _backward(given, saved, last, upstream, skip_weight):
-    inputs, weights, slots, older = given
-    d_h, d_logits, d_last = upstream
-    h_mixed, c_mixed = ops.split(saved["mixed"], 2, axis=-1)
-    read = ops.cast(saved["attention"], d_h.dtype)
-    reverse_inputs = {
-        "d_h": d_h,
-        "d_logits": d_logits,
-        "c_mixed": c_mixed,
-        "shares": shares(read, skip_weight),
+    recent = [
+        ops.concatenate([slot, key], axis=-1)
+        for slot, key in zip(slots, keys, strict=True)
+    ]
+    written, run = scan_recent(step, recent, inputs)
+    return {
+        **run,
+        "states": written[:, :, :size],
+        "h": written[len(slots) :, :, : size // 2],
     }
-    for name in ("gates", "tanh_c", "hidden", "attention", "oldest"):
-        reverse_inputs[name] = saved[name]
-    if "keep" in inputs:
-        keep = ops.cast(inputs["keep"], d_logits.dtype)
-        reverse_inputs |= {"keep": inputs["keep"], "d_logits": d_logits * keep}
-    start = (last, d_last, [ops.zeros_like(key) for key in older])
-    (_, d_slots, d_older), found = scan(
-        _reverse_step(weights, skip_weight), start, reverse_inputs, reverse=True
+
+
+def _backward(given, run, upstream, skip_weight):
+    _, weights, slots, keys = given
+    *upstream, d_logits = upstream
+    inputs = {
+        **reverse_inputs(run, run["attention"], upstream, skip_weight),
+        "d_logits": d_logits,
+        "hidden": run["hidden"],
+        "attention": run["attention"],
+        "slots": past(run["states"], len(slots)),
+    }
+    (pending, d_keys), found = scan(
+        _reverse_step(weights, skip_weight),
+        tree.map_structure(ops.zeros_like, (slots, keys)),
+        inputs,
+        reverse=True,
     )
     d_inputs = {
         "gates": found["z"],
         "attention": ops.sum(found["hidden"], axis=2),
         "offset": found["logits"],
     }
-    if "keep" in inputs:
-        d_inputs["keep"] = ops.zeros_like(inputs["keep"])
-    units = h_mixed.shape[-1]
-    h_tm1 = shifted(saved["state"][:, :, :units], slots[0][:, :units])
+    h_mixed = ops.split(run["mixed"], 2, axis=-1)[0]
     d_weights = {
         "recurrent_kernel": kernel_gradient(h_mixed, found["z"]),
-        "attention_kernel": kernel_gradient(h_tm1, found["key"]),
+        "attention_kernel": kernel_gradient(run["h"], found["key"]),
         "attention_output_kernel": kernel_gradient(
-            saved["hidden"], found["scores"]
+            run["hidden"], found["scores"]
         ),
     }
-    return d_inputs, d_weights, d_slots, d_older
+    return d_inputs, d_weights, slot_gradients(pending, upstream[1]), d_keys
 
 
 def _reverse_step(weights, skip_weight):
-    """Step of the reverse loop: states, their gradients, those of older r."""
+    """Step of the reverse loop over the pending gradients of s and of r."""
     transposed = {name: ops.transpose(x) for name, x in weights.items()}
     width = transposed["attention_output_kernel"].shape[0]
 
     def step(carried, inputs):
-        slots, pending, d_older = carried
-        dz, d_mixed, stayed = retreat(
-            pending, inputs, transposed["recurrent_kernel"]
+        pending, d_keys = carried
+        d_h = ops.matmul(d_keys[0], transposed["attention_kernel"])
+        dz, d_mixed = retreat(
+            pending[0],
+            {**inputs, "d_h": inputs["d_h"] + d_h},
+            transposed["recurrent_kernel"],
         )
-        slots = where_kept(inputs, [*slots[1:], inputs["oldest"]], slots)
         d_logits = inputs["d_logits"] + _softmax_gradient(
-            inputs["attention"], read_gradient(slots, d_mixed, skip_weight)
+            inputs["attention"],
+            read_gradient(inputs["slots"], d_mixed, skip_weight),
         )
         hidden = inputs["hidden"]
         # (batch, K) -> (batch, 1, K) or (batch, K, 1)
@@ -174,21 +176,15 @@ def _reverse_step(weights, skip_weight):
         )
         d_hidden = _product(d_scores, transposed["attention_output_kernel"])
         d_hidden = d_hidden - d_hidden * hidden * hidden
-        d_keys = list(ops.unstack(d_hidden, axis=1))
-        for k, later in enumerate(d_older):
-            d_keys[k] = d_keys[k] + later
-        moved = spread(pending, inputs["shares"], d_mixed)
-        # Nothing before this step read the nearest state: its dr is whole.
-        d_h = ops.matmul(d_keys[0], transposed["attention_kernel"])
-        moved[0] = moved[0] + ops.pad(d_h, [[0, 0], [0, d_h.shape[-1]]])
-        d_older = where_kept(inputs, d_keys[1:], d_older)
-        (d_key,) = where_kept(inputs, d_keys[:1], [ops.zeros_like(d_keys[0])])
-        return (slots, where_kept(inputs, moved, stayed), d_older), {
+        return (
+            spread(pending, inputs, d_mixed),
+            move_back(d_keys, ops.unstack(d_hidden, axis=1)),
+        ), {
             "z": dz,
             "logits": d_logits,
             "scores": d_scores,
             "hidden": d_hidden,
-            "key": d_key,
+            "key": d_keys[0],
         }
 
     return step

@@ -10,18 +10,19 @@ slots are known beforehand, `follow` takes the place of `choose`.
 
 from keras import ops, tree
 
-from dsl.loops.lstm import kernel_gradient, shifted
+from dsl import steps
+from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
     advance,
-    push,
+    past,
     read_gradient,
     read_slots,
     retreat,
-    shares,
+    reverse_inputs,
+    slot_gradients,
     spread,
-    where_kept,
 )
-from dsl.loops.scan import scan
+from dsl.loops.scan import scan, scan_recent
 
 
 def choose(inputs, weights, slots, skip_weight, observe_mean=False):
@@ -34,9 +35,9 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
         inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
             (x_t W + b, 4 * units), `policy` (p_t, policy units), `noise`
             (K; Gumbel noise, what forces an action and what forbids it);
-            optionally `stored` (K; 1 where a slot holds a state), `fallback`
-            (1; 1 where an empty slot reads the previous state rather than
-            zeros) and `keep` (1; 0 where the step is skipped).
+            optionally `stored` (K; 1 where a slot holds a state) and
+            `fallback` (1; 1 where an empty slot reads the previous state
+            rather than zeros).
         weights: Dict of U `recurrent_kernel`, A_h `policy_recurrent_kernel`,
             V `policy_output_kernel` and v `policy_output_bias`.
         slots: List of the K states before the first step, nearest first,
@@ -47,9 +48,9 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
             second step on).
 
     Returns:
-        Dict of `(time, batch, ...)` tensors: `state` (2 * units), `action`,
-        `gates`, `tanh_c`, `mixed` (2 * units), `observed` (units); and the
-        list of K states after the last step.
+        The run (see `dsl.loops.past_states`): dict of `states`,
+        `(K + time, batch, 2 * units)`, and of `(time, batch, ...)` tensors:
+        `action`, `gates`, `tanh_c`, `mixed` (2 * units), `observed` (units).
     """
 
     def step(slots, inputs):
@@ -64,19 +65,20 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
         scores = ops.cast(logits, inputs["noise"].dtype) + inputs["noise"]
         action = ops.argmax(scores, axis=-1)
         selected = _select(slots, action, inputs)
-        pushed, saved = advance(
-            slots, selected, inputs, weights["recurrent_kernel"], skip_weight
-        )
+        mixed = steps.mix(selected, slots[0], skip_weight)
+        state, saved = advance(mixed, inputs, weights["recurrent_kernel"])
         saved["action"] = action
         if observe_mean:
             saved["observed"] = observed
-        return pushed, saved
+        return state, saved
 
-    last, saved = scan(step, list(slots), inputs)
+    states, saved = scan_recent(step, slots, inputs)
+    before = states[len(slots) - 1 : -1]
     if not observe_mean:
-        before = shifted(saved["state"], slots[0])
-        saved["observed"] = ops.split(before, 2, axis=-1)[0]
-    return saved, last
+        saved["observed"] = before[:, :, : states.shape[-1] // 2]
+    selected = _selected(states, before, saved["action"], inputs)
+    mixed = steps.mix(selected, before, skip_weight)
+    return {**saved, "states": states, "mixed": mixed}
 
 
 def follow(inputs, recurrent_kernel, slots, skip_weight):
@@ -86,40 +88,39 @@ def follow(inputs, recurrent_kernel, slots, skip_weight):
 
     Args:
         inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
-            (x_t W + b, 4 * units), `read` (w_t, K), and optionally `keep`
-            (1; 0 where the step is skipped).
+            (x_t W + b, 4 * units) and `read` (w_t, K).
         recurrent_kernel: U, `(units, 4 * units)`.
         slots: List of the K states before the first step, nearest first,
             each `(batch, 2 * units)`.
         skip_weight: lambda.
 
     Returns:
-        Dict of `(time, batch, ...)` tensors: `state` (2 * units), `gates`,
-        `tanh_c`, `mixed` (2 * units); and the list of K states after the
-        last step.
+        What `choose` returns, without `action` and `observed`.
     """
 
     def step(slots, inputs):
         selected = read_slots(slots, inputs["read"])
-        return advance(slots, selected, inputs, recurrent_kernel, skip_weight)
+        mixed = steps.mix(selected, slots[0], skip_weight)
+        state, saved = advance(mixed, inputs, recurrent_kernel)
+        return state, {**saved, "mixed": mixed}
 
-    last, saved = scan(step, list(slots), inputs)
-    return saved, last
+    states, saved = scan_recent(step, slots, inputs)
+    return {**saved, "states": states}
 
 
-def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
+def connect(gates, recurrent_kernel, read, slots, run, skip_weight):
     """Outputs of a run, with their derivative.
 
-        dz_t       by `dsl.steps.lstm_gradient` from the gradient of s_t
-        ds~_t      = [dz_t U^T ; dc~_t]
-        ds_{t-k}  += lambda * w_tk * ds~_t      for each distance k
-        ds_{t-1}  += (1 - lambda) * ds~_t
-        dw_tk      = lambda * <s_{t-k}, ds~_t>
-        dU         = sum_t h~_t^T dz_t
+        ds_j   = sum_k lambda * w_{j+k,k} * ds~_{j+k}
+                 + (1 - lambda) * ds~_{j+1}  + what reaches s_j directly
+        dz_t     by `dsl.steps.lstm_gradient` from ds_t
+        ds~_t  = [dz_t U^T ; dc~_t]
+        dw_tk  = lambda * <s_{t-k}, ds~_t>
+        dU     = sum_t h~_t^T dz_t
 
-    where w_tk is the weight with which slot k was read. A state gathers
-    gradient for K steps; the pending sums move through the reverse loop as
-    the states moved through the forward loop.
+    where w_tk is the weight with which step t read the state k steps back. A
+    state gathers gradient for K steps; the reverse loop carries the sums that
+    are pending.
 
     Args:
         gates: x_t W + b, float `(time, batch, 4 * units)`.
@@ -128,25 +129,24 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
         slots: The K states before the first step, `(batch, 2 * units)`.
         run: What `choose` or `follow` returned for these inputs.
         skip_weight: lambda.
-        keep: Optional float `(time, batch, 1)`, 0 where a step was skipped.
 
     Returns:
-        h after each step, `(time, batch, units)`, and the K states after the
-        last step. Differentiable in `gates`, `recurrent_kernel`, `read` and
-        `slots`.
+        h after each step, `(time, batch, units)`, and the run's `states`.
+        Differentiable in `gates`, `recurrent_kernel`, `read` and `slots`.
     """
-    saved, last = run
-    h = ops.split(saved["state"], 2, axis=-1)[0]
+    states = run["states"]
+    h = states[len(slots) :, :, : states.shape[-1] // 2]
 
     @ops.custom_gradient
     def attach(gates, recurrent_kernel, read, *slots):
         def gradient(*upstream):
-            d_h, *d_last = tree.flatten(upstream)
             dz, d_mixed, d_slots = _backward(
-                saved, recurrent_kernel, read, (d_h, d_last), skip_weight, keep
+                run, recurrent_kernel, read, tree.flatten(upstream), skip_weight
             )
-            h_mixed = ops.split(saved["mixed"], 2, axis=-1)[0]
-            d_read = _read_gradient(saved, slots, d_mixed, skip_weight, keep)
+            h_mixed = ops.split(run["mixed"], 2, axis=-1)[0]
+            d_read = read_gradient(
+                past(states, len(slots)), d_mixed, skip_weight
+            )
             return (
                 dz,
                 kernel_gradient(h_mixed, dz),
@@ -154,10 +154,9 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight, keep=None):
                 *d_slots,
             )
 
-        return (h, *last), gradient
+        return (h, states), gradient
 
-    outputs, *states = attach(gates, recurrent_kernel, read, *slots)
-    return outputs, states
+    return attach(gates, recurrent_kernel, read, *slots)
 
 
 def _observe(slots, inputs, observe_mean):
@@ -182,34 +181,40 @@ def _select(slots, action, inputs):
     return selected
 
 
-def _backward(saved, recurrent_kernel, read, upstream, skip_weight, keep):
-    d_h, d_last = upstream
+def _selected(states, before, action, inputs):
+    """What `_select` gave at each step, `(time, batch, 2 * units)`.
+
+    Gathered once more, after the loop: kept from the loop, it would be one
+    more reader of the states, of which XLA does not see that it is done when
+    the next state is written, so that it copies all states at each step.
+    """
+    length, batch = ops.shape(action)
+    action = ops.cast(action, "int32")
+    newest = ops.shape(states)[0] - length - 1
+    step = newest + ops.arange(length, dtype="int32")[:, None]
+    row = ops.arange(batch, dtype="int32")
+    rows = ops.reshape(states, (-1, states.shape[-1]))
+    at = (step - action) * batch + row
+    selected = ops.take(rows, at, axis=0)
+    if "fallback" not in inputs:
+        return selected
+    stored = ops.take_along_axis(inputs["stored"], action[:, :, None], axis=-1)
+    return ops.where(stored > 0, selected, inputs["fallback"] * before)
+
+
+def _backward(run, recurrent_kernel, read, upstream, skip_weight):
+    """Gradients of z, of s~, both of all steps, and of the K slots."""
     transposed = ops.transpose(recurrent_kernel)
 
     def step(pending, inputs):
-        dz, d_mixed, stayed = retreat(pending, inputs, transposed)
-        moved = spread(pending, inputs["shares"], d_mixed)
-        return where_kept(inputs, moved, stayed), (dz, d_mixed)
+        dz, d_mixed = retreat(pending[0], inputs, transposed)
+        return spread(pending, inputs, d_mixed), (dz, d_mixed)
 
-    inputs = {
-        "d_h": d_h,
-        "gates": saved["gates"],
-        "tanh_c": saved["tanh_c"],
-        "c_mixed": ops.split(saved["mixed"], 2, axis=-1)[1],
-        "shares": shares(ops.cast(read, d_h.dtype), skip_weight),
-    }
-    if keep is not None:
-        inputs["keep"] = keep
-    d_slots, (dz, d_mixed) = scan(step, list(d_last), inputs, reverse=True)
-    return dz, d_mixed, d_slots
-
-
-def _read_gradient(saved, slots, d_mixed, skip_weight, keep):
-    def step(slots, inputs):
-        d_read = read_gradient(slots, inputs["d_mixed"], skip_weight)
-        return push(slots, inputs["state"], inputs), d_read
-
-    inputs = {"state": saved["state"], "d_mixed": d_mixed}
-    if keep is not None:
-        inputs["keep"] = keep
-    return scan(step, list(slots), inputs)[1]
+    d_states = upstream[1]
+    pending, (dz, d_mixed) = scan(
+        step,
+        [ops.zeros_like(d_states[0])] * read.shape[-1],
+        reverse_inputs(run, read, upstream, skip_weight),
+        reverse=True,
+    )
+    return dz, d_mixed, slot_gradients(pending, d_states)

@@ -1,12 +1,15 @@
-"""One step over a buffer of past states, forward and backward.
+"""What loops over past states do at a step, forward and backward.
 
-States are kept as K tensors `[h ; c]` of shape `(batch, 2 * units)`, the
-nearest first: pushing a state renames tensors and copies nothing. In the
-reverse loop the gradients of the same K states are pending, since a state
-gathers gradient for K steps; they move as the states moved.
+A state is one tensor `[h ; c]` of shape `(batch, 2 * units)`. Each is written
+once, after those before it, and read where it stands: no buffer of the K most
+recent ones is moved. A loop leaves a run, a dict of what it computed. Its
+`states`, `(K + time, batch, 2 * units)`, are the K slots before the first
+step, farthest first, and the state after each step.
 
-Where `inputs`, the dict of one step, holds `keep`, float `(batch, 1)`, the
-rows in which it is 0 skip the step: their states and pending gradients stay.
+The reverse loop carries gradients: a state gathers its own for K steps, so
+those of K states are pending at each.
+
+Masks are none of the loops' business: see `dsl.layers.past_states`.
 """
 
 from keras import ops
@@ -14,17 +17,10 @@ from keras import ops
 from dsl import steps
 
 
-def where_kept(inputs, new, old):
-    """The new tensors, or the old ones in the rows that skip the step."""
-    if "keep" not in inputs:
-        return list(new)
-    kept = inputs["keep"] > 0
-    return [ops.where(kept, a, b) for a, b in zip(new, old, strict=True)]
-
-
-def push(slots, state, inputs):
-    """The K states after one more, `(batch, 2 * units)`, was stored."""
-    return where_kept(inputs, [state, *slots[:-1]], slots)
+def past(states, num_slots):
+    """The K states before each step, nearest first, each `(time, ...)`."""
+    length = ops.shape(states)[0] - num_slots
+    return [states[k : k + length] for k in reversed(range(num_slots))]
 
 
 def read_slots(slots, weights):
@@ -35,102 +31,123 @@ def read_slots(slots, weights):
     return sum(others, nearest)
 
 
-def advance(slots, selected, inputs, recurrent_kernel, skip_weight):
+def advance(mixed, inputs, recurrent_kernel):
     """Goes on from what was read.
 
-        s~ = lambda * selected + (1 - lambda) * s_{t-1}
         z_t = x_t W + b + h~ U,  then the equations in `dsl.steps`
 
     Args:
-        slots: The K states.
-        selected: What was read of them, `(batch, 2 * units)`.
-        inputs: Dict of `gates` (x_t W + b, `(batch, 4 * units)`), and
-            optionally `keep`.
+        mixed: s~, `(batch, 2 * units)`.
+        inputs: Dict of `gates` (x_t W + b, `(batch, 4 * units)`).
         recurrent_kernel: U, `(units, 4 * units)`.
-        skip_weight: lambda.
 
     Returns:
-        The K states after the step; and a dict of what `retreat` needs:
-        `state`, `gates`, `tanh_c` and `mixed` (s~).
+        s_t, `(batch, 2 * units)`; and a dict of `gates` and `tanh_c`.
     """
-    mixed = steps.mix(selected, slots[0], skip_weight)
     h_mixed, c_mixed = ops.split(mixed, 2, axis=-1)
     z = inputs["gates"] + ops.matmul(h_mixed, recurrent_kernel)
     gates = steps.lstm_gates(z)
     h_t, c_t, tanh_c = steps.lstm_state(gates, c_mixed)
-    pushed = push(slots, ops.concatenate([h_t, c_t], axis=-1), inputs)
-    return pushed, {
-        "state": pushed[0],
-        "gates": gates,
-        "tanh_c": tanh_c,
-        "mixed": mixed,
+    state = ops.concatenate([h_t, c_t], axis=-1)
+    return state, {"gates": gates, "tanh_c": tanh_c}
+
+
+def reverse_inputs(run, read, upstream, skip_weight):
+    """What `retreat` and `spread` need at each step.
+
+    Args:
+        run: Dict of `gates`, `tanh_c` and `mixed`, each `(time, batch, ...)`.
+        read: w, `(time, batch, K)`.
+        upstream: Gradients of h after each step, `(time, batch, units)`, and
+            of `states`.
+        skip_weight: lambda.
+
+    Returns:
+        Dict of tensors, each `(time, batch, ...)`.
+    """
+    d_h, d_states = upstream
+    read = ops.cast(read, d_h.dtype)
+    num_slots = read.shape[-1]
+    d_h_of_states, d_c = ops.split(d_states[num_slots:], 2, axis=-1)
+    previous = ops.one_hot(0, num_slots, dtype=read.dtype)
+    return {
+        "d_h": d_h + d_h_of_states,
+        "d_c": d_c,
+        "gates": run["gates"],
+        "tanh_c": run["tanh_c"],
+        "c_mixed": ops.split(run["mixed"], 2, axis=-1)[1],
+        "shares": skip_weight * read + (1.0 - skip_weight) * previous,
     }
 
 
-def retreat(pending, inputs, transposed):
+def retreat(d_state, inputs, transposed):
     """Gradients of one `advance`.
 
         dz_t   by `dsl.steps.lstm_gradient` from the gradient of s_t
         ds~_t  = [dz_t U^T ; dc~_t]
 
     Args:
-        pending: Gradients of the K states after the step.
-        inputs: Dict of `d_h` (what the output h_t adds), `gates`, `tanh_c`,
-            `c_mixed`, and optionally `keep`.
+        d_state: Gradient of s_t from the steps that read it.
+        inputs: What `reverse_inputs` gives, at one step; `d_h` and `d_c` are
+            what reaches s_t directly.
         transposed: U^T, `(4 * units, units)`.
 
     Returns:
-        dz_t and ds~_t, 0 in rows that skip the step; and what is pending in
-        such rows, `d_h` included.
+        dz_t and ds~_t.
     """
-    dh, dc = ops.split(pending[0], 2, axis=-1)
-    dh = dh + inputs["d_h"]
+    dh, dc = ops.split(d_state, 2, axis=-1)
     dz, dc_mixed = steps.lstm_gradient(
-        inputs["gates"], inputs["tanh_c"], inputs["c_mixed"], dh, dc
+        inputs["gates"],
+        inputs["tanh_c"],
+        inputs["c_mixed"],
+        dh + inputs["d_h"],
+        dc + inputs["d_c"],
     )
-    if "keep" not in inputs:
-        d_mixed = [ops.matmul(dz, transposed), dc_mixed]
-        return dz, ops.concatenate(d_mixed, axis=-1), None
-    dz = dz * inputs["keep"]
-    d_mixed = [ops.matmul(dz, transposed), dc_mixed * inputs["keep"]]
-    stayed = [ops.concatenate([dh, dc], axis=-1), *pending[1:]]
-    return dz, ops.concatenate(d_mixed, axis=-1), stayed
+    return dz, ops.concatenate([ops.matmul(dz, transposed), dc_mixed], axis=-1)
 
 
-def shares(read, skip_weight):
-    """Share of each slot in s~: lambda * w_k, and 1 - lambda of the first.
-
-    Args:
-        read: w, float `(..., K)`.
-        skip_weight: lambda.
-
-    Returns:
-        Float `(..., K)`.
-    """
-    previous = ops.one_hot(0, read.shape[-1], dtype=read.dtype)
-    return skip_weight * read + (1.0 - skip_weight) * previous
-
-
-def spread(pending, slot_shares, d_mixed):
+def spread(pending, inputs, d_mixed):
     """Pending gradients before a step: ds_{t-k} += share_k * ds~_t.
 
-    The state pushed at this step leaves; the oldest slot's gradient enters,
-    all others move one step back in time.
-
     Args:
-        pending: Gradients of the K states after the step.
-        slot_shares: What `shares` gives, `(batch, K)`.
+        pending: Gradients of the K states before the next step.
+        inputs: What `reverse_inputs` gives, at one step.
         d_mixed: ds~_t, `(batch, 2 * units)`.
 
     Returns:
-        Gradients of the K states before the step.
+        Gradients of the K states before this step.
     """
-    added = [slot_shares[:, k : k + 1] * d_mixed for k in range(len(pending))]
+    shares = inputs["shares"]
+    return move_back(
+        pending,
+        [shares[:, k : k + 1] * d_mixed for k in range(len(pending))],
+    )
+
+
+def move_back(pending, added):
+    """Adds a step's gradients of the past to those that later steps left.
+
+    What was computed at the step leaves; the farthest enters, all others move
+    one step back in time.
+
+    Args:
+        pending: List of gradients of the past of the next step.
+        added: List of as many, of the past of this step.
+
+    Returns:
+        List of as many, of the past of this step.
+    """
     moved = zip(pending[1:], added[:-1], strict=True)
-    return [*(before + new for before, new in moved), added[-1]]
+    return [*(later + new for later, new in moved), added[-1]]
+
+
+def slot_gradients(pending, d_states):
+    """Gradients of the K slots: what is pending, and what reaches them."""
+    direct = [d_states[k] for k in reversed(range(len(pending)))]
+    return [a + b for a, b in zip(pending, direct, strict=True)]
 
 
 def read_gradient(slots, d_mixed, skip_weight):
-    """dw_k = lambda * <s_{t-k}, ds~_t>, `(batch, K)`."""
+    """dw_k = lambda * <s_{t-k}, ds~_t>, `(..., batch, K)`."""
     d_read = [ops.sum(slot * d_mixed, axis=-1) for slot in slots]
     return skip_weight * ops.stack(d_read, axis=-1)

@@ -25,17 +25,98 @@ def scan(step, states, inputs, reverse=False):
         States after the last executed step, and the tree of outputs, each
         `(time, ...)`.
     """
-    backend = keras.backend.backend()
+    backend = _loop_backend()
     if backend == "jax":
         import jax
 
         return jax.lax.scan(step, states, inputs, reverse=reverse)
     if backend == "tensorflow":
-        import tensorflow as tf
-
-        if not tf.executing_eagerly():
-            return _graph_scan(tf, step, states, inputs, reverse)
+        return _graph_scan(step, states, inputs, reverse)
     return _python_scan(step, states, inputs, reverse)
+
+
+def scan_recent(step, recent, inputs):
+    """A scan whose step sees what its last K steps gave.
+
+        x_t, outputs_t = step([x_{t-1}, ..., x_{t-K}], inputs_t)
+
+    Each x_t is written once, after those before it, and read where it stands:
+    K states that are carried from step to step would each be copied.
+
+    Args:
+        step: As for `scan`, but `(list of K tensors, inputs_t) -> (tensor,
+            outputs_t)`.
+        recent: The K tensors before the first step, nearest first.
+        inputs: As for `scan`.
+
+    Returns:
+        `recent`, farthest first, and x_t of all steps, `(K + time, ...)`; and
+        the tree of outputs, each `(time, ...)`. Not differentiable.
+    """
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    array = _Array(len(recent) + length, recent[0])
+    written = array.empty
+    for at, x in enumerate(reversed(recent)):
+        written = array.write(written, at, x)
+
+    def advance(written, inputs):
+        at, inputs = inputs
+        seen = [array.read(written, at - k) for k in range(1, len(recent) + 1)]
+        x, outputs = step(seen, inputs)
+        return array.write(written, at, x), outputs
+
+    places = len(recent) + ops.arange(length, dtype="int32")
+    written, outputs = scan(advance, written, (places, inputs))
+    return array.stack(written), outputs
+
+
+class _Array:
+    """Tensors of one shape, which the loops of the backend write in place.
+
+    Args:
+        size: How many.
+        like: A tensor of the same shape and dtype.
+    """
+
+    def __init__(self, size, like):
+        self.size = size
+        self.backend = _loop_backend()
+        if self.backend == "tensorflow":
+            import tensorflow as tf
+
+            self.empty = tf.TensorArray(
+                like.dtype,
+                size,
+                element_shape=like.shape,
+                clear_after_read=False,
+            )
+        elif self.backend == "jax":
+            self.empty = ops.zeros((size, *like.shape), like.dtype)
+        else:
+            self.empty = [None] * size
+
+    def read(self, written, at):
+        if self.backend == "tensorflow":
+            return written.read(at)
+        return written[at if self.backend == "jax" else int(at)]
+
+    def write(self, written, at, x):
+        if self.backend == "tensorflow":
+            return written.write(at, x)
+        if self.backend == "jax":
+            return written.at[at].set(x)
+        written[int(at)] = x
+        return written
+
+    def stack(self, written):
+        if self.backend is None:
+            return ops.stack(written)
+        if self.backend == "jax":
+            return written
+        stacked = written.stack()
+        size = self.size if isinstance(self.size, int) else None
+        stacked.set_shape([size, *stacked.shape[1:]])
+        return stacked
 
 
 def after(value, earlier):
@@ -64,6 +145,16 @@ def after(value, earlier):
     return value
 
 
+def _loop_backend():
+    """The backend whose own loops are used, None for those of Python."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return None if tf.executing_eagerly() else backend
+    return backend if backend == "jax" else None
+
+
 def _python_scan(step, states, inputs, reverse):
     length = tree.flatten(inputs)[0].shape[0]
     outputs = [None] * length
@@ -73,7 +164,9 @@ def _python_scan(step, states, inputs, reverse):
     return states, tree.map_structure(lambda *x: ops.stack(x), *outputs)
 
 
-def _graph_scan(tf, step, states, inputs, reverse):
+def _graph_scan(step, states, inputs, reverse):
+    import tensorflow as tf
+
     flat_inputs = tree.flatten(inputs)
     static_length = flat_inputs[0].shape[0]
     length = tf.shape(flat_inputs[0])[0]
@@ -93,7 +186,7 @@ def _graph_scan(tf, step, states, inputs, reverse):
         for x in flat_example
     ]
     flat_states = tree.flatten(states)
-    invariants = [x.shape for x in flat_states]
+    invariants = [getattr(x, "shape", None) for x in flat_states]
 
     def body(n, flat_states, writers):
         t = length - 1 - n if reverse else n
@@ -106,7 +199,8 @@ def _graph_scan(tf, step, states, inputs, reverse):
         ]
         flat_states = tree.flatten(new_states)
         for new, shape in zip(flat_states, invariants, strict=True):
-            new.set_shape(shape)
+            if shape is not None:  # Not of a tensor array.
+                new.set_shape(shape)
         return n + 1, flat_states, writers
 
     _, flat_states, writers = tf.while_loop(
