@@ -79,7 +79,6 @@ class _Array:
     """
 
     def __init__(self, size, like):
-        self.size = size
         self.backend = _loop_backend()
         if self.backend == "tensorflow":
             import tensorflow as tf
@@ -113,10 +112,7 @@ class _Array:
             return ops.stack(written)
         if self.backend == "jax":
             return written
-        stacked = written.stack()
-        size = self.size if isinstance(self.size, int) else None
-        stacked.set_shape([size, *stacked.shape[1:]])
-        return stacked
+        return written.stack()
 
 
 def after(value, earlier):
