@@ -50,6 +50,6 @@ def check_number(name, value, meaning, low, high):
 
 
 def is_folder_name(text):
-    """Whether a text can be the name of a folder, and of nothing outside."""
+    """Whether a text names a folder inside of another one, and is no path."""
     plain = text not in ("", ".", "..") and "/" not in text
     return plain and text.isprintable()

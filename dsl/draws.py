@@ -7,9 +7,10 @@ def uniform(shape, low, high, dtype, seed):
     """The numbers of `keras.random.uniform`, also under XLA at little cost.
 
     On TensorFlow the seed is first scrambled into a key. XLA fuses scrambling
-    and drawing into one loop, and scrambles again for each number: 11,000 of
-    them take 9 ms on a core, and here 0.8. What it does not fuse with a loop
-    is a division, so there is one between the two that changes nothing.
+    and drawing into one loop, and scrambles again for each number, which costs
+    about ten times the draw. What it does not fuse with a loop is a division,
+    so there is one between the two. It changes no number: only the time, which
+    no test sees, depends on it.
 
     Args:
         shape: Shape of the draw.

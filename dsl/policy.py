@@ -7,7 +7,6 @@ Connections", AAAI 2019, arXiv:1811.03873; "the published code" its TensorFlow
 1 code.
 """
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -151,7 +150,7 @@ def random_look_back(shares, shape, seed):
     """
     ends = np.cumsum(np.asarray(shares, "float64"))
     ends = (ends / ends[-1])[:-1].astype("float32")
-    uniform = keras.random.uniform(shape, dtype="float32", seed=seed)
+    uniform = draws.uniform(shape, 0.0, 1.0, "float32", seed)
     passed = ops.greater_equal(uniform[..., None], ops.convert_to_tensor(ends))
     return 1 + ops.sum(ops.cast(passed, "int32"), axis=-1)
 

@@ -424,9 +424,10 @@ def _differing(old, new, free):
 
 def _hashes(value):
     """The beginnings of the hashes, if that is what it is, for a message."""
-    if isinstance(value, dict):
-        value = {key: str(one)[:8] for key, one in value.items()}
-    return _short(value)
+    if not isinstance(value, dict):
+        return _short(value)
+    found = ", ".join(f"{key} {str(one)[:8]}" for key, one in value.items())
+    return found if len(found) <= 120 else f"{found[:117]}..."
 
 
 def _short(value):

@@ -118,9 +118,9 @@ def from_saved(saved, args, source):
 
     Args:
         saved: Dict of settings, as a run keeps them.
-        args: The settings of this call, of which those of the call itself
-            and of measuring hold; its data are where the run had them if it
-            does not say where, and they are still there.
+        args: The settings of this call; those of the call itself and of
+            measuring are taken from it. Where it has no `data_dir`, that of
+            the run is used if it is still there.
         source: The file that they come from, named in errors.
 
     Returns:
@@ -142,5 +142,8 @@ def from_saved(saved, args, source):
         setattr(loaded, key, getattr(args, key))
     folder = saved.get("data_dir")
     if loaded.data_dir is None and isinstance(folder, str):
-        loaded.data_dir = folder if os.path.isdir(folder) else None
+        if os.path.isdir(folder):
+            loaded.data_dir = folder
+        else:  # What the search would fetch are not the run's data.
+            loaded.download = False
     return loaded

@@ -23,6 +23,7 @@ CASES = [
     (5, 0.3, "right"),
     (2, 1.0, "left"),
     (3, 0.3, "holes"),
+    (8, 0.3, "none"),  # More than there are steps.
 ]
 
 
@@ -67,6 +68,18 @@ def test_from_nothing_and_backwards(kind, autodiff):
     )
     found = readers.call(built, inputs, mask=mask)
     readers.assert_agrees(found, expected)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("kind, autodiff", WAYS)
+def test_masked_steps_do_not_fill_the_buffer(kind, autodiff):
+    """The second state back is stored at the third step that is taken."""
+    inputs, mask = cases.random_inputs(), cases.MASKS["left"]
+    expected = readers.oracle(
+        kind, inputs, readers.random_weights(kind, 2), num_states=2, mask=mask
+    )
+    built = readers.layer(kind, 2, autodiff=autodiff)
+    readers.assert_agrees(readers.call(built, inputs, mask=mask), expected)
 
 
 def shapes(kind, num_states=3):
@@ -188,24 +201,30 @@ def test_fast_gradient_equals_autodiff(kind, num_states, skip_weight, mask):
         )
 
 
-@pytest.mark.parametrize("scoring", ["location", "content"])
-def test_training_in_a_graph_equals_the_eager_gradient(scoring):
+@pytest.mark.parametrize("masked", [False, True])
+@each_kind
+def test_training_compiled_equals_the_eager_gradient(kind, masked):
     """One step of plain gradient descent subtracts the gradient."""
     x, mask = cases.random_inputs().astype("float32"), cases.MASKS["holes"]
-    built = readers.layer(scoring, return_state=False)
+    mask = mask if masked else np.ones_like(mask)
+    options = {} if kind == "fixed" else {"return_attention": False}
+    built = readers.layer(kind, return_state=False, **options)
     found = {}
-    for way in ("fit", "eager"):
-        cases.set_weights(built, readers.random_weights(scoring))
+    for way in ("eager", "graph", "jit"):
+        cases.set_weights(built, readers.random_weights(kind))
         inputs = keras.Input((None, cases.FEATURES))
         masks = keras.Input((None,), dtype="bool")
-        outputs, _ = built(inputs, mask=masks)
+        outputs = built(inputs, mask=masks if masked else None)
         model = keras.Model([inputs, masks], outputs)
-        model.compile(keras.optimizers.SGD(1.0), "mse", jit_compile=False)
+        model.compile(
+            keras.optimizers.SGD(1.0), "mse", jit_compile=way == "jit"
+        )
         model.run_eagerly = way == "eager"
         model.train_on_batch([x, mask], np.zeros((3, 5, cases.UNITS)))
         found[way] = built.get_weights()
-    for left, right in zip(found["fit"], found["eager"], strict=True):
-        np.testing.assert_allclose(left, right, atol=1e-6)
+    for way in ("graph", "jit"):
+        for left, right in zip(found[way], found["eager"], strict=True):
+            np.testing.assert_allclose(left, right, atol=1e-6)
 
 
 @pytest.mark.parametrize("mask", ["none", "left"])
@@ -456,21 +475,25 @@ def test_save_and_load(kind, tmp_path):
     )
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("mask", ["none", "holes"])
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
 @each_kind
-def test_mixed_precision(kind, dtype):
+def test_mixed_precision(kind, dtype, mask):
     built = readers.layer(kind, dtype=dtype)
     inputs, state = cases.random_inputs(), cases.random_state(3)
+    mask = cases.MASKS[mask]
     results = readers.by_name(
         built(
             inputs.astype("float32"),
             initial_state=cases.cast(state, "float32"),
+            mask=mask,
         )
     )
     half = dtype.removeprefix("mixed_")
     for value in (results["outputs"], *results["states"]):
         assert keras.backend.standardize_dtype(value.dtype) == half
-    expected = readers.call(readers.layer(kind), inputs, state)
+    expected = readers.call(readers.layer(kind), inputs, state, mask=mask)
     for name in set(results) - {"states"}:
         value = cases.to_numpy(ops.cast(results[name], "float32"))
         np.testing.assert_allclose(value, expected[name], atol=0.05)
@@ -479,7 +502,8 @@ def test_mixed_precision(kind, dtype):
             assert kind_of == "float32"
 
     def loss(inputs):
-        return ops.mean(ops.cast(ops.square(built(inputs)[0]), "float32"))
+        outputs = built(inputs, mask=mask)[0]
+        return ops.mean(ops.cast(ops.square(outputs), "float32"))
 
     x = inputs.astype("float32")
     _, found, _ = gradients(loss, built.trainable_variables, [x])

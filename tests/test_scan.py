@@ -9,23 +9,65 @@ from keras import ops
 from dsl import loops
 
 STEPS, ROWS = 6, 2
+WAYS = ["eager", "graph", "unknown length"]
 
 
-def compiled(function):
-    """The function as the backend's own loops run it."""
+def as_run(function, way, states):
+    """The function as Python or the backend's own loops run it.
+
+    Args:
+        function: Function of the states and of inputs `(time, rows)`.
+        way: One of `WAYS`; on JAX the last two are the same.
+        states: The states, an array.
+    """
+    if way == "eager":
+        return function
     if keras.backend.backend() == "jax":
         import jax
 
         return jax.jit(function)
     import tensorflow as tf
 
-    return tf.function(function)
+    length = None if way == "unknown length" else STEPS
+    return tf.function(
+        function,
+        input_signature=[
+            tf.TensorSpec(states.shape, "float32"),
+            tf.TensorSpec((length, ROWS), "float32"),
+        ],
+    )
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("eager", [True, False], ids=["eager", "graph"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_is_a_loop(reverse, way):
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(STEPS, ROWS)).astype("float32")
+    start = rng.normal(size=ROWS).astype("float32")
+
+    def step(state, x):
+        state = ops.sin(state) + x
+        return state, {"twice": 2.0 * state, "before": x}
+
+    def run(state, inputs):
+        return loops.scan(step, state, inputs, reverse=reverse)
+
+    last, outputs = as_run(run, way, start)(ops.array(start), ops.array(inputs))
+    state, expected = start, np.zeros_like(inputs)
+    for t in reversed(range(STEPS)) if reverse else range(STEPS):
+        state = np.sin(state) + inputs[t]
+        expected[t] = 2.0 * state
+    np.testing.assert_allclose(cases.to_numpy(last), state, atol=1e-5)
+    twice = cases.to_numpy(outputs["twice"])
+    np.testing.assert_allclose(twice, expected, atol=1e-5)
+    np.testing.assert_array_equal(cases.to_numpy(outputs["before"]), inputs)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_a_step_sees_what_the_last_steps_gave(count, eager):
+def test_a_step_sees_what_the_last_steps_gave(count, way):
     rng = np.random.default_rng(0)
     recent = rng.normal(size=(count, ROWS)).astype("float32")
     inputs = rng.normal(size=(STEPS, ROWS)).astype("float32")
@@ -37,10 +79,11 @@ def test_a_step_sees_what_the_last_steps_gave(count, eager):
 
     def run(recent, inputs):
         found, outputs = loops.scan_recent(step, ops.unstack(recent), inputs)
-        assert tuple(found.shape) == (count + STEPS, ROWS)
+        assert found.shape[0] in (count + STEPS, None)
+        assert found.shape[1] == ROWS
         return found, outputs
 
-    found, outputs = (run if eager else compiled(run))(
+    found, outputs = as_run(run, way, recent)(
         ops.array(recent), ops.array(inputs)
     )
     expected = list(recent[::-1])

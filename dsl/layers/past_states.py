@@ -15,9 +15,10 @@ class PastStatesLSTM(LSTM):
     returns what the cell tells beside its output as a dict, last. Arguments
     and results are a subclass's.
 
-    The loops over past states know no masks. A masked step is one that did
-    not happen: before the loop all others move to the front, and after it
-    back. What then fills the end of a sequence is run, and read by nobody.
+    The loops over past states know no masks. Before the loop `pack` moves the
+    steps that count to the front, after it `unpack` moves their results back.
+    The loop also runs the steps that then stand behind them; nothing reads
+    what they give.
     """
 
     def _starting_states(self, sequences, initial_state):
@@ -54,17 +55,19 @@ class PastStatesLSTM(LSTM):
             Outputs `(time, batch, units)`, repeated at masked steps; and the
             flat states after the last step.
         """
-        distances = range(self.cell.num_states)
+        num_states = self.cell.num_states
         if keep is None:
-            last = [visited[-1 - k] for k in distances]
+            last = visited[-num_states:]
             taken = ops.shape(h)[0]
         else:
-            at = self.cell.num_states - 1 + _kept_so_far(keep)
-            h = _along_time(visited, at)[:, :, : self.units]
-            last = [_along_time(visited, at[-1:] - k)[0] for k in distances]
+            at = num_states - 1 + _kept_so_far(keep)
+            h = _along_time(visited[:, :, : self.units], at)
+            farthest_first = ops.arange(1 - num_states, 1, dtype="int32")
+            last = _along_time(visited, at[-1] + farthest_first[:, None])
             taken = ops.sum(keep, axis=0)
         count = states[4] + ops.cast(taken, states[4].dtype)
-        return h, [*join_slots(last), count]
+        nearest_first = [last[k] for k in reversed(range(num_states))]
+        return h, [*join_slots(nearest_first), count]
 
     def _with_extras(self, result, extras):
         """What `call` returns where the extras were asked for."""
@@ -132,10 +135,11 @@ def unpack(outputs, keep):
     """
     if keep is None:
         return outputs
+    # Before the first step that counts any place will do.
     at = ops.maximum(_kept_so_far(keep) - 1, 0)
 
     def put_back(x):
-        kept = _with_rank_of(x, keep[:, :, 0])
+        kept = keep if len(x.shape) == 3 else keep[:, :, 0]
         return _along_time(x, at) * ops.cast(kept, x.dtype)
 
     return tree.map_structure(put_back, outputs)
@@ -146,11 +150,8 @@ def _kept_so_far(keep):
 
 
 def _along_time(x, index):
-    """Takes x[index[t, b], b] for each t and b."""
-    return ops.take_along_axis(x, _with_rank_of(x, index), axis=0)
-
-
-def _with_rank_of(x, of_steps):
-    """`(time, batch)` -> `(time, batch, 1, ...)`, of as many axes as x."""
-    axes = [1] * (len(x.shape) - 2)
-    return ops.reshape(of_steps, (*ops.shape(of_steps), *axes))
+    """Takes x[index[t, b], b] for each t and b, a row at a time."""
+    batch = ops.shape(x)[1]
+    rows = ops.reshape(x, (-1, *x.shape[2:]))
+    row = ops.arange(batch, dtype="int32")
+    return ops.take(rows, ops.cast(index, "int32") * batch + row, axis=0)

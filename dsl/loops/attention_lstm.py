@@ -153,7 +153,10 @@ def _backward(given, run, upstream, skip_weight):
 
 
 def _reverse_step(weights, skip_weight):
-    """Step of the reverse loop over the pending gradients of s and of r."""
+    """Step of the reverse loop over the pending gradients of s and of r.
+
+    Its inputs are those that `_backward` gathers, at one step.
+    """
     transposed = {name: ops.transpose(x) for name, x in weights.items()}
     width = transposed["attention_output_kernel"].shape[0]
 

@@ -9,7 +9,8 @@ step, farthest first, and the state after each step.
 The reverse loop carries gradients: a state gathers its own for K steps, so
 those of K states are pending at each.
 
-Masks are none of the loops' business: see `dsl.layers.past_states`.
+These loops know no masks: `dsl.layers.past_states` moves masked steps out of
+their way.
 """
 
 from keras import ops
@@ -56,7 +57,8 @@ def reverse_inputs(run, read, upstream, skip_weight):
     """What `retreat` and `spread` need at each step.
 
     Args:
-        run: Dict of `gates`, `tanh_c` and `mixed`, each `(time, batch, ...)`.
+        run: Dict of `gates` (four of them), `tanh_c` and `mixed`, each
+            `(time, batch, ...)`.
         read: w, `(time, batch, K)`.
         upstream: Gradients of h after each step, `(time, batch, units)`, and
             of `states`.
@@ -142,7 +144,15 @@ def move_back(pending, added):
 
 
 def slot_gradients(pending, d_states):
-    """Gradients of the K slots: what is pending, and what reaches them."""
+    """Gradients of the K slots: what is pending, and what reaches them.
+
+    Args:
+        pending: List of K gradients, nearest first.
+        d_states: Upstream gradient of `states`, farthest slot first.
+
+    Returns:
+        List of K gradients, nearest first.
+    """
     direct = [d_states[k] for k in reversed(range(len(pending)))]
     return [a + b for a, b in zip(pending, direct, strict=True)]
 

@@ -16,7 +16,8 @@ def scan(step, states, inputs, reverse=False):
     Args:
         step: Pure function `(states, inputs_t) -> (states, outputs_t)`; it may
             neither draw random numbers nor touch variables.
-        states: Tree of tensors, the states before the first step.
+        states: Tree of tensors (on TensorFlow also of tensor arrays), the
+            states before the first step.
         inputs: Tree of tensors, each `(time, ...)`.
         reverse: Whether to run from the last step to the first. Outputs stay
             in the order of `inputs`.
@@ -51,7 +52,8 @@ def scan_recent(step, recent, inputs):
 
     Returns:
         `recent`, farthest first, and x_t of all steps, `(K + time, ...)`; and
-        the tree of outputs, each `(time, ...)`. Not differentiable.
+        the tree of outputs, each `(time, ...)`. Callers derive by hand:
+        nothing here is arranged for a framework's backward pass.
     """
     length = ops.shape(tree.flatten(inputs)[0])[0]
     array = _Array(len(recent) + length, recent[0])
@@ -71,7 +73,9 @@ def scan_recent(step, recent, inputs):
 
 
 class _Array:
-    """Tensors of one shape, which the loops of the backend write in place.
+    """Tensors of one shape, written one at a time.
+
+    In the loops of the backend that copies nothing.
 
     Args:
         size: How many.
@@ -84,10 +88,7 @@ class _Array:
             import tensorflow as tf
 
             self.empty = tf.TensorArray(
-                like.dtype,
-                size,
-                element_shape=like.shape,
-                clear_after_read=False,
+                like.dtype, size, element_shape=like.shape
             )
         elif self.backend == "jax":
             self.empty = ops.zeros((size, *like.shape), like.dtype)
@@ -195,7 +196,7 @@ def _graph_scan(step, states, inputs, reverse):
         ]
         flat_states = tree.flatten(new_states)
         for new, shape in zip(flat_states, invariants, strict=True):
-            if shape is not None:  # Not of a tensor array.
+            if shape is not None:  # A tensor array has no shape.
                 new.set_shape(shape)
         return n + 1, flat_states, writers
 
