@@ -7,6 +7,8 @@ RECIPES = {
         "baseline": "running_mean",
         "credit": "path",
         "entropy_weight": 0.03,
+        "final_entropy_weight": 0.003,
+        "entropy_steps": 4000,
         "agent_learning_rate": 3e-3,
         "epoch": 6,
     },
@@ -45,6 +47,8 @@ STRAIGHT_THROUGH = {
     "baseline": "none",
     "credit": "all",
     "entropy_weight": 0.0,
+    "final_entropy_weight": None,
+    "entropy_steps": None,
 }
 
 # Gui et al. 2019, accuracy in per cent of dev and test, by T - 1, model and

@@ -69,7 +69,9 @@ def test_a_recipe_is_where_settings_start_from():
     assert parse().recipe == "best"
     assert parse("--entropy_weight", "0.5").entropy_weight == 0.5
     for flags in ("--estimator straight_through", "--policy uniform"):
-        assert parse(*flags.split()).baseline == "none"
+        args = parse(*flags.split())
+        assert (args.baseline, args.entropy_weight) == ("none", 0.0)
+        assert (args.final_entropy_weight, args.entropy_steps) == (None, None)
 
 
 # What the specification of the published code, and the poster, say.
@@ -111,6 +113,8 @@ RECIPES = {
         "baseline": "running_mean",
         "credit": "path",
         "entropy_weight": 0.03,
+        "final_entropy_weight": 0.003,
+        "entropy_steps": 4000,
         "sequence_entropy_weight": 0.0,
         "agent_learning_rate": 3e-3,
         "epoch": 6,
