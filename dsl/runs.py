@@ -277,10 +277,13 @@ class RunFolder:
             progress = checkpoints.read_state(self.last)["progress"]
         except (checkpoints.CheckpointError, KeyError):
             return "its last checkpoint cannot be read"
-        return (
-            f"the checkpoint of epoch {progress.get('epoch')}, step "
-            f"{progress.get('step')} is kept; --resume goes on from it"
+        epoch, step = progress.get("epoch"), progress.get("step")
+        at = (
+            f"of epoch {epoch}, step {step},"
+            if step
+            else f"before epoch {epoch}"
         )
+        return f"the checkpoint {at} is kept; --resume goes on from it"
 
     def save_best(self, model, found):
         """Replaces the best weights.

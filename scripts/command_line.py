@@ -1,6 +1,7 @@
 """What every command line of the project has in common."""
 
 import argparse
+import importlib.util
 import os
 from pathlib import Path
 
@@ -88,6 +89,29 @@ def picture(text):
             f"must be a file in a folder that exists. Received: {text!r}"
         )
     return text
+
+
+def missing_package(flag, package, extra):
+    """What to say of a flag whose package is not installed; None if it is.
+
+    Args:
+        flag: As it is typed.
+        package: Its name, also where it is imported.
+        extra: The optional dependencies of this project that hold it.
+    """
+    if importlib.util.find_spec(package) is not None:
+        return None
+    return (
+        f"{flag} needs the package {package}: .venv/bin/pip install "
+        f"'.[{extra}]'"
+    )
+
+
+def need_package(parser, flag, package, extra):
+    """Ends with a usage error unless what a flag needs is installed."""
+    message = missing_package(flag, package, extra)
+    if message is not None:
+        parser.error(message)
 
 
 count = number(int, 1)

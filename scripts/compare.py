@@ -1,6 +1,6 @@
 """Compares runs: settings that differ, measurements, how sure they are."""
 
-import importlib.util
+import signal
 import sys
 from pathlib import Path
 
@@ -62,11 +62,10 @@ def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
     for flag in ("figure", "look_back_figure"):
-        if (
-            getattr(args, flag)
-            and importlib.util.find_spec("matplotlib") is None
-        ):
-            parser.error(f"--{flag} needs matplotlib: pip install '.[plots]'")
+        if getattr(args, flag):
+            command_line.need_package(
+                parser, f"--{flag}", "matplotlib", "plots"
+            )
     return args
 
 
@@ -136,4 +135,6 @@ def fail(message):
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # `scripts/compare ... | head`
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main(parse_args()))

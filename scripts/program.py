@@ -147,12 +147,11 @@ class Program:
 
 def need(flag, package, extra):
     """Raises a MissingPackageError unless what a flag needs is installed."""
-    if importlib.util.find_spec(package) is None:
-        raise MissingPackageError(
-            2,
-            f"{flag} needs the package {package}: .venv/bin/pip install "
-            f"'.[{extra}]'",
-        )
+    from scripts import command_line
+
+    message = command_line.missing_package(flag, package, extra)
+    if message is not None:
+        raise MissingPackageError(2, message)
 
 
 def check_memory(needed, what):

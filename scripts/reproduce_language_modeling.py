@@ -5,7 +5,6 @@ same command again continues wherever it was.
 """
 
 import argparse
-import importlib.util
 import statistics
 import sys
 from pathlib import Path
@@ -56,8 +55,8 @@ def parse_args(arguments=None):
             f"argument --figures: draws {', '.join(sweeps.SWEEPS)}. "
             f"Received: {args.table or f'--budget {args.budget}'}"
         )
-    if args.figures and importlib.util.find_spec("matplotlib") is None:
-        parser.error("--figures needs matplotlib: pip install '.[plots]'")
+    if args.figures:
+        command_line.need_package(parser, "--figures", "matplotlib", "plots")
     return args
 
 

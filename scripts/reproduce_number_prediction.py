@@ -7,7 +7,6 @@ seed has its own.
 """
 
 import functools
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -59,8 +58,8 @@ def parse_args(arguments=None):
     names = [plan.run_name(row, seed) for row, seed, _ in plan.runs(args.table)]
     reproduction.check_names(parser, "--only", args.only, [*rows, *names])
     reproduction.check_names(parser, "--seeds", args.seeds, seeds)
-    if args.figures and importlib.util.find_spec("matplotlib") is None:
-        parser.error("--figures needs matplotlib: pip install '.[plots]'")
+    if args.figures:
+        command_line.need_package(parser, "--figures", "matplotlib", "plots")
     return args
 
 

@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -660,9 +663,24 @@ def test_missing_matplotlib_is_said_before_anything_else(
 ):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert usage_error("no such run", "--figure", "x.png") == (
-        "--figure needs matplotlib: pip install '.[plots]'"
+        "--figure needs the package matplotlib: .venv/bin/pip install "
+        "'.[plots]'"
     )
     assert compare.parse_args(["run"]).figure is None
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal")
+def test_a_reader_that_has_seen_enough_is_no_error():
+    """`scripts/compare ... | head`."""
+    reading_end, writing_end = os.pipe()
+    os.close(reading_end)
+    done = subprocess.run(
+        [sys.executable, compare.__file__, "--help"],
+        stdout=writing_end,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writing_end)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 # Runs that differ in nothing but the seed, taken together.

@@ -156,4 +156,5 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         compare.parse_args(["a", "--look_back_figure", "x.png"])
     assert stop.value.code == 2
-    assert "--look_back_figure needs matplotlib" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "--look_back_figure needs the package matplotlib" in said

@@ -313,8 +313,8 @@ def test_without_matplotlib_the_usage_error_says_how_to_get_it(
         reproduce.parse_args(["T51", "--figures", "f"])
     assert stop.value.code == 2
     assert capsys.readouterr().err == (
-        "reproduce_number_prediction.py: error: --figures needs matplotlib: "
-        "pip install '.[plots]' (see --help)\n"
+        "reproduce_number_prediction.py: error: --figures needs the "
+        "package matplotlib: .venv/bin/pip install '.[plots]' (see --help)\n"
     )
 
 

@@ -690,7 +690,7 @@ def test_a_run_that_diverges_fails(small, capsys):
     assert small(*TINY, *flags) == 1
     message = one_line(capsys)
     assert "the valid perplexity must stay finite" in message
-    assert "the checkpoint of epoch 1, step 1 is kept" in message
+    assert "the checkpoint of epoch 1, step 1, is kept" in message
 
 
 def test_a_run_that_diverges_on_the_way_fails(small, capsys):
@@ -1102,7 +1102,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(few, tmp_path):
         )
         assert done.returncode == -9, done.stderr
         last = runs.RunFolder("runs/killed").describe_last()
-        assert "epoch 1, step 4 is kept" in last
+        assert "epoch 1, step 4, is kept" in last
     assert len(list(tmp_path.rglob("*.tmp"))) == 1
     assert few(*given, "--name", "killed", "--resume") == 0
     assert not list(tmp_path.rglob("*.tmp"))

@@ -367,8 +367,10 @@ def test_all_that_training_goes_on_from_comes_back(folder):
     # Weights, moments, states, statistics, random numbers, counters.
     assert changed > 35
     assert folder.describe_last() == (
-        "the checkpoint of epoch 2, step 3 is kept; --resume goes on from it"
+        "the checkpoint of epoch 2, step 3, is kept; --resume goes on from it"
     )
+    folder.save_last(first, {"epoch": 3, "step": 0})
+    assert "the checkpoint before epoch 3 is kept" in folder.describe_last()
 
 
 def test_a_checkpoint_of_another_optimizer_is_refused(folder):

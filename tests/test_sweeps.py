@@ -154,7 +154,7 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         reproduce.parse_args(["sweep_k", "--figures", "f"])
     assert stop.value.code == 2
-    assert "--figures needs matplotlib" in capsys.readouterr().err
+    assert "--figures needs the package matplotlib" in capsys.readouterr().err
 
 
 def test_the_lines_are_means_between_bars():

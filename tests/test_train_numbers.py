@@ -427,9 +427,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     )
     capsys.readouterr()
     assert here(*tiny, "--name", "broken") == 130
-    assert "the checkpoint of epoch 1, step 3 is kept" in one_line(capsys)
+    assert "the checkpoint of epoch 1, step 3, is kept" in one_line(capsys)
     assert here(*tiny, "--name", "broken", "--resume") == 130
-    assert "the checkpoint of epoch 2, step 2 is kept" in one_line(capsys)
+    assert "the checkpoint of epoch 2, step 2, is kept" in one_line(capsys)
     assert here(*tiny, "--name", "broken", "--resume") == 0
     assert count[0] == 8
     assert outcome("broken") == outcome("unbroken")
