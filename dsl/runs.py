@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import atomic, checkpoints, choices, results
+from dsl import atomic, checkpoints, choices, configurations, results
 
 
 class RunError(RuntimeError):
@@ -130,8 +130,8 @@ class RunFolder:
                 "to start it."
             )
         old = run.config()
-        grown = _grown(old, config)
-        differing = _differing(old, config, {*free, *grown})
+        grown = configurations.grown(old, config)
+        differing = configurations.differing(old, config, {*free, *grown})
         if differing:
             raise RunError(
                 f"{run.path}: goes on with the settings that it was started "
@@ -215,10 +215,10 @@ class RunFolder:
         """
         old = self.config().get("data_sha256")
         if old != data_sha256:
+            first, now = map(configurations.hashes, (old, data_sha256))
             raise RunError(
                 f"{self.path}: must be used with the data that it was trained "
-                f"on, --data_dir tells where; sha256 {_hashes(old)}. "
-                f"Received: {_hashes(data_sha256)}"
+                f"on, --data_dir tells where; sha256 {first}. Received: {now}"
             )
 
     def write_metrics(self, entries):
@@ -317,7 +317,7 @@ class RunFolder:
         if owner != self._id():
             raise RunError(
                 f"{path}: belongs to another run: must be of run "
-                f"{self._id()}. Received: {_short(owner)}"
+                f"{self._id()}. Received: {configurations.short(owner)}"
             )
         try:
             return checkpoints.load(path, variables)
@@ -333,7 +333,7 @@ class RunFolder:
     def _id(self):
         """A short name for what is run: its hashed configuration."""
         config = self.config()
-        for name in growing(config):
+        for name in configurations.growing(config):
             config["settings"].pop(name, None)
         text = json.dumps(config, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -380,63 +380,6 @@ def _remove_empty(folders):
 def _everything(trainer):
     """All variables that training reads, those of the optimizer included."""
     return [*trainer.variables, *trainer.optimizer.variables]
-
-
-def growing(config):
-    """Names of the settings that may grow, of a file that may be damaged."""
-    names = config.get("growing")
-    if not isinstance(names, list):
-        return []
-    return [name for name in names if isinstance(name, str)]
-
-
-def _grown(old, new):
-    """The settings that may grow and did, with their values of now."""
-    pairs = {
-        name: [config["settings"].get(name) for config in (old, new)]
-        for name in growing(old)
-    }
-    return {
-        name: after
-        for name, (before, after) in pairs.items()
-        if type(before) is type(after) is int and after > before
-    }
-
-
-def _differing(old, new, free):
-    """What a configuration has otherwise, in words."""
-    before, after = (
-        {**config["settings"], "(backend)": config.get("backend")}
-        for config in (old, new)
-    )
-    # As JSON has them, in which the old ones were kept.
-    after = json.loads(json.dumps(after))
-    found = []
-    for key in [*after, *(key for key in before if key not in after)]:
-        # A setting of later code that is not given changes nothing.
-        if key in free or before.get(key) == after.get(key):
-            continue
-        flag = key if key.startswith("(") else f"--{key}"
-        old, new = (
-            _short(one[key]) if key in one else "unknown"
-            for one in (before, after)
-        )
-        found.append(f"{flag} {old}, now {new}")
-    return found
-
-
-def _hashes(value):
-    """The beginnings of the hashes, if that is what it is, for a message."""
-    if not isinstance(value, dict):
-        return _short(value)
-    found = ", ".join(f"{key} {str(one)[:8]}" for key, one in value.items())
-    return found if len(found) <= 120 else f"{found[:117]}..."
-
-
-def _short(value):
-    """A value in a few characters, for a message of one line."""
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _as_csv(entries):

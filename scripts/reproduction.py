@@ -10,7 +10,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from dsl import messages, results
+from dsl import configurations, messages, results
 from scripts import command_line, jobs, keep, models, program
 from scripts.comparing import reading
 
@@ -209,10 +209,8 @@ def differing(run, flags, settings):
 
 def is_short(run, flags, settings):
     """Whether nothing but more epochs is asked of a run that is done."""
-    from dsl import runs
-
     others = differing(run, flags, settings)
-    may_grow = runs.growing(results.load_config(run))
+    may_grow = configurations.growing(results.load_config(run))
     return bool(others) and set(others) <= set(may_grow)
 
 
