@@ -29,11 +29,10 @@ def path_weight(look_back):
         w_t = 1 if t = p, else 0;   p <- t - k_t where t = p;   p = T at first
 
     With lambda = 1 the last state depends on the states along this path and
-    on no other, so only the choices made on it can have earned what the last
-    state earned; the gradient of all others is noise. A heuristic all the
-    same, and not in the paper: what a choice off the path led to is what
-    later policies saw, and with lambda < 1 every state also passes on the one
-    before it.
+    on no other. Where the policy sees the inputs alone, all other choices are
+    noise, and the gradient is exact. Else it is a heuristic, which the paper
+    does not have: a choice off the path changes what later policies see, and
+    with lambda < 1 every state also passes on the one before it.
 
     Args:
         look_back: Distances k_t, integer `(batch, time)`.

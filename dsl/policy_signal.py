@@ -95,6 +95,12 @@ class PolicySignal(keras.layers.Layer):
         check_number(
             "discount", discount, "the weight of the next reward", 0, 1
         )
+        for name_of, weight in (
+            ("policy_weight", policy_weight),
+            ("sequence_entropy_weight", sequence_entropy_weight),
+            ("probability_offset", probability_offset),
+        ):
+            check_number(name_of, weight, "not negative", 0, 1e30)
         if baseline == "leave_one_out" and num_rollouts < 2:
             raise ValueError(
                 "the leave-one-out baseline needs at least 2 rollouts. "

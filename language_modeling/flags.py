@@ -17,7 +17,7 @@ def make_parser(source=None):
         epilog="Exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing "
         "or wrong, 130 interrupted; --resume goes on.",
         allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=command_line.HelpFormatter,
     )
     _add_run_flags(parser.add_argument_group("run"))
     _add_model_flags(parser.add_argument_group("model"))

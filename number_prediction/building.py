@@ -81,9 +81,12 @@ def imposer(args):
 
     The oracle looks back from the pointer to the digit that it points to,
         k = length - (first + b),
-    and before that always to the previous state.
+    and before that always to the previous state. A curriculum gives shorter
+    sequences, in which all that is pointed to is kept.
     """
-    task = data.Settings(args.length, args.index_from, args.symbols)
+    pointers = data.Settings(
+        args.length, args.index_from, args.symbols
+    ).pointers
 
     def uniform(symbols, seed):
         shares = [1.0] * args.n_actions
@@ -91,7 +94,9 @@ def imposer(args):
 
     def oracle(symbols, seed):
         symbols = ops.cast(symbols, "int32")
-        last = task.distance(symbols[:, -1:])
+        length = ops.shape(symbols)[1] - 1
+        after_first = length if args.index_from == "start" else pointers
+        last = after_first - symbols[:, -1:]
         before = ops.ones_like(symbols[:, :-1])
         return ops.concatenate([before, last], axis=1)
 

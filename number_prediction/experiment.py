@@ -124,7 +124,7 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
             "valid_loss": float(found["nll"].mean()),
             "valid_accuracy": float(found["correct"].mean()),
             "valid_error": float(1.0 - found["correct"].mean()),
-            **({"entropy": trained["entropy"]} if chooses(args) else {}),
+            **({"entropy": trained["entropy"]} if learns(args) else {}),
             "sequences_per_second": trained["steps"]
             * args.batch_size
             / trained["seconds"],

@@ -21,7 +21,7 @@ def make_parser(prog, length):
         epilog="Exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing "
         "or wrong, 130 interrupted; --resume goes on.",
         allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=command_line.HelpFormatter,
     )
     _add_data_flags(parser.add_argument_group("data"), length)
     _add_run_flags(parser.add_argument_group("run"))
@@ -197,7 +197,7 @@ def _add_agent_flags(group):
     )
     add(
         "--policy_positions",
-        type=command_line.number(int, 0),
+        type=command_line.number(int, 0, choices.MOST_LENGTH + 1),
         default=0,
         metavar="N",
         help="how many steps the agent tells apart; 0: it sees no step count "
@@ -244,6 +244,9 @@ def check_together(parser, args):
     whole = args.index_from == "start"
     pointers = min(args.symbols, args.length)
     farthest = args.length if whole else pointers
+    grown_after = 1
+    if args.first_length is not None:
+        grown_after += (args.length - args.first_length) * args.length_epochs
     shared_flags.check_together(parser, args)
     shared_flags.check(
         parser,
@@ -253,6 +256,12 @@ def check_together(parser, args):
             "argument --first_length: must lie between what can be pointed to "
             f"and --length, {pointers} and {args.length}. Received: "
             f"{args.first_length}",
+        ),
+        (
+            args.epoch < grown_after,
+            f"argument --epoch: must be at least {grown_after}, so that "
+            f"--first_length {args.first_length} grows to --length "
+            f"{args.length}. Received: {args.epoch}",
         ),
         (
             args.first_length is None and args.length_epochs != 1,

@@ -1,7 +1,6 @@
 """The tables of number prediction: their rows, and the seeds of each."""
 
-# Flags of a model that has nothing but its own time to learn, and of one
-# whose agent learns too.
+# Trained until the dev set gets no better.
 PATIENT = "--epoch 60 --patience 5"
 MODELS = {
     "lstm": f"--model lstm {PATIENT}",

@@ -6,7 +6,6 @@ The same command again makes the same bytes. A file that holds anything else is
 left alone, unless --force is given.
 """
 
-import argparse
 import importlib.util
 import os
 import sys
@@ -30,7 +29,7 @@ def make_parser():
         epilog="Exit codes: 0 done, 1 failed, 2 usage, or a file holds "
         "something else, 130 interrupted.",
         allow_abbrev=False,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=command_line.HelpFormatter,
     )
     add = parser.add_argument
     add(

@@ -20,6 +20,7 @@ RECIPES = {
         "entropy_weight": 0.0,
         "sequence_entropy_weight": 1.0,
         "agent_learning_rate": 1e-3,
+        "policy_units": 50,
         "epoch": 20,
     },
     # The published code, its mistakes included; its patience speaks and does

@@ -28,8 +28,7 @@ def work(training, args):
     if args.tensorboard:
         program.need("--tensorboard", "tensorboard", "tensorboard")
     splits = load(args)
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    name = args.name or f"numbers-{args.model}-T{args.length + 1}-{stamp}"
+    name = args.name or default_name(args)
     check_size(args)
     if args.seeds is None:
         return train(training, args, name, splits)
@@ -43,11 +42,19 @@ def work(training, args):
     return 0
 
 
+def default_name(args):
+    """Of one run its seed stands in the name; of several it is added."""
+    seed = "" if args.seeds else f"-{args.seed}"
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return f"numbers-{args.model}-T{args.length + 1}{seed}-{stamp}"
+
+
 def check_size(args):
     """Raises a RunError if weights and past states exceed the memory."""
     units, states = args.rnn_size, models.num_states(args)
     weights = 4 * units * (units + args.symbols)
-    weights += args.policy_units * (units + args.symbols + states)
+    seen = units + args.symbols + args.policy_positions
+    weights += args.policy_units * (seen + states)
     rows = args.rollouts * args.batch_size
     buffers = rows * units * (states + args.length)
     # Each weight, its gradient and two moments; h beside c; in float32.

@@ -28,6 +28,15 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {line} (see --help)\n")
 
 
+class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default, if there is one, where the help does not tell it."""
+
+    def _get_help_string(self, action):
+        if action.default is None or "(default" in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
 def number(kind, low=None, high=None, open_low=False, open_high=False):
     """An argparse type: a number within bounds that a computer can hold."""
     largest = 2**31 - 1 if kind is int else 1e30

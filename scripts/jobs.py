@@ -37,10 +37,12 @@ class Job:
 def run_all(prog, jobs, processes=1, logs="."):
     """Runs jobs in order, some beside each other, until one fails.
 
-    Those that run then are waited for. Ctrl-C and SIGTERM are passed on to
-    all that run, which save and end; a terminal that is closed is a SIGTERM
-    to them, but not under nohup. Alone, a job writes to this terminal;
-    beside others, to a file of its own, and has its share of the cores.
+    Those that run then are waited for; if what one leaves cannot be kept, the
+    others are stopped, and go on when they are started again. Ctrl-C and
+    SIGTERM are passed on to all that run, which save and end; a terminal that
+    is closed is a SIGTERM to them, but not under nohup. Alone, a job writes to
+    this terminal; beside others, to a file of its own, and has its share of
+    the cores.
 
     Args:
         prog: Name of the program, for errors.

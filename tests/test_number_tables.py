@@ -225,7 +225,10 @@ def test_a_policy_is_the_mean_over_seeds(figures):
     assert rings.get_xydata().tolist() == [[10 - b, b] for b in range(10)]
     left, right, bottom, top = image.get_extent()
     assert (left, right, bottom, top) == (0.5, 10.5, 9.5, -0.5)
-    assert bar.get_ylabel() == "probability; ring: the digit pointed to"
+    assert (
+        bar.get_ylabel()
+        == "share of sampled actions; ring: the digit pointed to"
+    )
     assert "dynamic-1 (2 seeds)" in texts(figure)
     assert figures.policies([plain]) is None
 

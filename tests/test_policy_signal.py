@@ -413,6 +413,9 @@ def test_the_entropy_weight_is_annealed_by_training_steps():
         ({"baseline": "critic"}, "`baseline` must be one of.*'critic'"),
         ({"discount": 1.5}, "`discount`.*Received: discount=1.5"),
         ({"baseline": "leave_one_out"}, "at least 2 rollouts.*Received"),
+        ({"policy_weight": -1.0}, "`policy_weight`.*policy_weight=-1.0"),
+        ({"sequence_entropy_weight": float("nan")}, "weight=nan"),
+        ({"probability_offset": -1}, "`probability_offset`.*offset=-1"),
     ],
 )
 def test_bad_arguments(arguments, message):

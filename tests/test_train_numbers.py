@@ -107,6 +107,7 @@ RECIPES = {
         "probability_offset": 0.0,
         "observation": "previous",
         "empty_slots": "mask",
+        "policy_units": 50,
     },
     "best": {
         "reward": "log_likelihood",
@@ -161,6 +162,12 @@ WRONG = [
     ("--resume", "argument --resume: needs --name"),
     ("--baseline leave_one_out", "needs --rollouts of at least 2"),
     ("--policy_positions -1", "argument --policy_positions: must be"),
+    ("--policy_positions 1002", "at most 1001. Received: '1002'"),
+    (
+        "--length 20 --first_length 10 --epoch 10",
+        "argument --epoch: must be at least 11, so that --first_length 10 "
+        "grows to --length 20. Received: 10",
+    ),
     (
         "--policy oracle --model lstm",
         "argument --policy: must go with a model that reads it "
@@ -169,7 +176,8 @@ WRONG = [
     ("--skip 5", "argument --skip: must go with a model that reads it"),
     ("--model attention --credit all", "argument --credit: must go with"),
     ("--policy oracle --n_actions 9", "reach every digit pointed to, 10"),
-    ("--entropy_steps 5", "needs --final_entropy_weight"),
+    ("--recipe paper --entropy_steps 5", "needs --final_entropy_weight"),
+    ("--recipe paper --final_entropy_weight 0.1", "needs --entropy_steps"),
     ("--eval_samples 1", "argument --eval_samples: must be an integer"),
 ]
 
@@ -472,7 +480,7 @@ CHOICES = [
     "--rollouts 2 --baseline leave_one_out --credit all",
     "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
-    "--length 12 --first_length 10",
+    "--length 12 --first_length 10 --epoch 3",
 ]
 
 
@@ -496,14 +504,58 @@ def test_every_choice_trains(flags, tmp_path):
     with uncompiled():
         args.jit = False
         measured = experiment.measure(args, classifier, examples)
-    assert 0.0 <= measured["accuracy"] <= 1.0
     drawn = learns or args.policy == "uniform" and args.model != "lstm"
     assert ("sampled_n" in measured) == drawn
     assert ("policy" in measured) == learns
 
 
+@pytest.mark.parametrize("index_from", ["last10", "start"])
+def test_the_oracle_goes_back_to_the_digit_pointed_to(index_from):
+    flags = f"--policy oracle --length 20 --index_from {index_from} "
+    args = parse(*f"{flags} --n_actions 20".split())
+    examples = data.draw(data.Settings(20, index_from), "train", 50)
+    for shown in (examples, examples.shortened(13)):
+        inputs = shown.inputs
+        found = np.array(building.imposer(args)(ops.array(inputs), None))
+        assert np.all(found[:, :-1] == 1)
+        read = inputs.shape[1] - 1 - found[:, -1]
+        np.testing.assert_array_equal(inputs[np.arange(50), read], shown.labels)
+
+
+@pytest.mark.parametrize("policy", ["oracle", "uniform"])
+def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
+    args = parse(*TINY, "--policy", policy, "--no-jit")
+    classifier = building.build_model(args)
+    examples = data.draw(data.Settings(5), "train", 20)
+    imposed = building.imposer(args)
+    if policy == "oracle":
+        expected = np.array(imposed(ops.array(examples.inputs), None))
+    trainer = building.build_trainer(args, classifier)
+    seen = []
+
+    def spy(classifier, inputs, labels, *, look_back, **options):
+        seen.append((look_back, options["action_selection"]))
+        return {key: np.ones((1, 20)) for key in ("nll", "correct")}
+
+    monkeypatch.setattr(experiment.classifier_evaluation, "score", spy)
+    experiment.measure(args, classifier, examples)
+    seed = keras.random.SeedGenerator(1)
+    trained = np.array(trainer.impose(ops.array(examples.inputs), seed))
+    if policy == "oracle":
+        ((measured, actions),) = seen
+        np.testing.assert_array_equal(measured, expected)
+        np.testing.assert_array_equal(trained, expected)
+        assert actions == "greedy"
+    else:
+        assert len(seen) == args.eval_samples
+        for distances in (trained, *(distances for distances, _ in seen)):
+            assert set(distances.flat) == set(range(1, 11))
+        assert np.any(seen[0][0] != seen[1][0])
+
+
 def test_training_goes_from_short_sequences_to_long_ones():
-    args = parse(*"--length 14 --first_length 11 --length_epochs 2".split())
+    flags = "--length 14 --first_length 11 --length_epochs 2 --epoch 7"
+    args = parse(*flags.split())
     task = data.Settings(14)
     batches = experiment.epoch_data(args, data.draw(task, "train", 100))
     lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 10)]
@@ -539,7 +591,7 @@ def test_parameters_of_the_published_sizes():
 
 @pytest.mark.backend
 def test_six_numbers_are_learned(tmp_path, monkeypatch):
-    """T = 6, as a user trains it, in less than 20 seconds."""
+    """T = 6, as a user trains it; under 20 seconds where nothing else runs."""
     monkeypatch.chdir(tmp_path)
     write(
         tmp_path, data.Settings(5), {"train": 30_000, "valid": 500, "test": 500}
@@ -554,9 +606,9 @@ def test_six_numbers_are_learned(tmp_path, monkeypatch):
     assert train_RL10_1.main(settings.parse_args(flags.split())) == 0
     seconds = time.perf_counter() - started
     record = results.load("runs/a")
-    assert record["test"]["accuracy"] >= 0.998
+    assert record["test"]["accuracy"] == 1.0
     assert record["test"]["accuracy_sampled_mean"] > 0.98
     policy = np.array(record["test"]["policy"])
     # Digit b of five is 5 - b steps back.
     assert np.all(policy[:5].argmax(axis=1) == np.arange(5)[::-1])
-    assert seconds < 60.0  # Under 20 where nothing else runs.
+    assert seconds < 60.0
