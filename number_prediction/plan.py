@@ -28,6 +28,19 @@ def _only(*names):
 # Flags of all rows, seeds, and flags of each row.
 TABLES = {
     "T11": ("--length 10", PUBLISHED, MODELS),
+    # The best recipe with one slip, or one choice, of the published code.
+    "T11_slips": (
+        "--length 10 --lamda 1",
+        (1,),
+        {
+            "none": "",
+            "probability_offset": "--probability_offset 1",
+            "task_weight": "--task_weight 0.1",
+            "empty_slots": "--empty_slots zeros",
+            "observation": "--observation mean",
+            "reward": "--reward correct",
+        },
+    ),
     "T21": ("--length 20", PUBLISHED, MODELS),
     "T21_start": (
         "--length 20 --index_from start",
@@ -35,6 +48,9 @@ TABLES = {
         {
             **_only("lstm", "dynamic-1"),
             "dynamic-1-K20": "--lamda 1 --n_actions 20",
+            # Of twenty digits the first ten are two hops away.
+            "dynamic-1-grown": "--lamda 1 --policy_positions 21 --epoch 20 "
+            "--first_length 10 --entropy_steps 15000",
         },
     ),
     "T51": (

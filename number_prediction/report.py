@@ -1,9 +1,25 @@
 """The runs of number prediction as tables for a page."""
 
+import argparse
 import statistics
 
 from dsl import tables
 from dsl.results import ResultError, is_finite
+from number_prediction import settings
+from scripts.models import learns
+
+# Settings that a row's words name where they are not those of its recipe.
+INGREDIENTS = (
+    "reward",
+    "baseline",
+    "credit",
+    "task_weight",
+    "probability_offset",
+    "observation",
+    "empty_slots",
+    "policy_positions",
+    "first_length",
+)
 
 
 def table(rows):
@@ -43,8 +59,18 @@ def table(rows):
 
 
 def _model(row):
+    """The model, and what its agent learns by that is not of its recipe."""
     model = {"model": row.settings["model"], "settings": row.settings}
-    return tables.model_in_words(model)
+    words = [tables.model_in_words(model)]
+    chosen = {key: row.settings[key] for key in ("recipe", "estimator")}
+    usual = settings.parse_args([f"--{k}={v}" for k, v in chosen.items()])
+    if learns(argparse.Namespace(**row.settings)):
+        words += [
+            f"{key} {row.settings[key]}"
+            for key in INGREDIENTS
+            if row.settings[key] != getattr(usual, key)
+        ]
+    return ", ".join(words)
 
 
 def _of_runs(cell, otherwise="-"):
