@@ -21,7 +21,14 @@ _COLORS = {
     "uniform": "#D55E00",
 }
 # Beyond these colors, rows of one kind differ in line and marker.
-_STYLES = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "D"))
+_STYLES = (
+    ("-", "o"),
+    ("--", "s"),
+    (":", "^"),
+    ("-.", "D"),
+    ("-", "v"),
+    ("--", "P"),
+)
 _MOST_RINGS = 25  # in a column or row
 
 

@@ -203,7 +203,9 @@ def test_no_two_rows_of_a_table_look_alike(figures):
             for name in plan.TABLES[table][2]
         ]
         lines = figures.accuracy(rows).axes[0].lines[: len(rows)]
-        looks = {(x.get_color(), x.get_linestyle()) for x in lines}
+        looks = {
+            (x.get_color(), x.get_linestyle(), x.get_marker()) for x in lines
+        }
         assert len(looks) == len(rows)
 
 
