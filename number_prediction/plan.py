@@ -28,12 +28,11 @@ def _only(*names):
 # Flags of all rows, seeds, and flags of each row.
 TABLES = {
     "T11": ("--length 10", PUBLISHED, MODELS),
-    # The best recipe with one slip, or one choice, of the published code.
+    # `dynamic-1` with one slip, or one choice, of the published code.
     "T11_slips": (
         "--length 10 --lamda 1",
         (1,),
         {
-            "none": "",
             "probability_offset": "--probability_offset 1",
             "task_weight": "--task_weight 0.1",
             "empty_slots": "--empty_slots zeros",
