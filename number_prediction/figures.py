@@ -204,7 +204,7 @@ def policies(rows):
     figure.supxlabel("look-back distance at the last step", fontsize=10)
     figure.supylabel("pointer", fontsize=10)
     ringed = any(axes.lines for axes in grid.flat)
-    label = "share of sampled actions" + "; ring: the digit pointed to" * ringed
+    label = "share of sampled actions" + "\nring: the digit pointed to" * ringed
     figure.colorbar(image, ax=list(grid.flat), label=label)
     return figure
 

@@ -229,7 +229,7 @@ def test_a_policy_is_the_mean_over_seeds(figures):
     assert (left, right, bottom, top) == (0.5, 10.5, 9.5, -0.5)
     assert (
         bar.get_ylabel()
-        == "share of sampled actions; ring: the digit pointed to"
+        == "share of sampled actions\nring: the digit pointed to"
     )
     assert "dynamic-1 (2 seeds)" in texts(figure)
     assert figures.policies([plain]) is None
