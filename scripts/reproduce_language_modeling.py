@@ -126,18 +126,35 @@ def learned_shares(folder, table):
     """
     histograms = []
     for name in plan.learned_runs(table):
-        record = results.load(folder / name)
-        try:
-            best = record["valid"]["epoch"]
-            (entry,) = (x for x in record["epochs"] if x["epoch"] == best)
-            histograms.append(entry["look_back_histogram"])
-        except (KeyError, TypeError, ValueError) as error:
+        shares = best_shares(folder / name)
+        histograms.append(shares)
+        if len(shares) != len(histograms[0]):
             raise results.ResultError(
-                f"{record['run_folder']}: must hold the look_back_histogram "
-                "of its best epoch."
-            ) from error
+                f"{folder / name}: its look_back_histogram must be of as many "
+                f"distances as that of the first run, {len(histograms[0])}. "
+                f"Received: {len(shares)}"
+            )
     means = map(statistics.fmean, zip(*histograms, strict=True))
     return ",".join(f"{mean:.3f}" for mean in means)
+
+
+def best_shares(run):
+    """The look-back histogram of a run's best epoch."""
+    record = results.load(run)
+    try:
+        best = record["valid"]["epoch"]
+        (entry,) = (x for x in record["epochs"] if x["epoch"] == best)
+        shares = entry["look_back_histogram"]
+    except (KeyError, TypeError, ValueError):
+        shares = None
+    numbers = shares if isinstance(shares, list) else []
+    fit = all(results.is_finite(x) and x >= 0 for x in numbers)
+    if not numbers or not fit:
+        raise results.ResultError(
+            f"{run}: must hold the look_back_histogram of its best epoch, "
+            f"numbers of at least 0. Received: {results.short(shares)}"
+        )
+    return numbers
 
 
 if __name__ == "__main__":

@@ -171,6 +171,36 @@ def test_a_control_without_its_learned_run_is_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("histogram", "message"),
+    [
+        ([1.0], "reinforce-2: its look_back_histogram must be of as many"),
+        ([0.5, "0.5"], "reinforce-2: must hold the look_back_histogram"),
+        ([1.5, -0.5], "numbers of at least 0. Received: [1.5, -0.5]"),
+        ([], "Received: []"),
+        ("11", "Received: '11'"),
+        (None, "Received: None"),
+    ],
+)
+def test_a_control_needs_shares_of_all_distances(
+    tmp_path, trainings, capsys, histogram, message
+):
+    calls, _ = trainings
+    for name, flags in plan.runs("small_4_epochs"):
+        if not name.startswith("reinforce"):
+            continue
+        changes = {}
+        if name == "reinforce-2":
+            epochs = [{"epoch": 2, "look_back_histogram": histogram}]
+            changes["epochs"] = epochs
+        kept = tmp_path / "x/small_4_epochs" / name
+        finish(kept, settings.parse_args(flags), **changes)
+    assert run(tmp_path, "small_4_epochs", "--only", "random-1") == 1
+    assert calls == []
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize("table", list(plan.TABLES))
 def test_the_runs_of_a_table_differ_in_seed_and_model_alone(table):
     runs = plan.runs(table)
