@@ -211,15 +211,10 @@ def normalized(norms):
         n_t, float64 `(time,)`, 1 at the end.
 
     Raises:
-        ValueError: If no loss depends on its last state.
+        ValueError: If no loss depends on its last state, or a gradient of
+            one is not finite.
     """
-    means = np.mean(np.asarray(norms, np.float64), axis=0)
-    if not means[-1] > 0.0:
-        raise ValueError(
-            "`norms` must be above 0 at the last step. "
-            f"Received: a mean of {means[-1]}"
-        )
-    return means / means[-1]
+    return np.mean(np.asarray(norms, np.float64), axis=0) / _last_mean(norms)
 
 
 def pooled(runs):
@@ -231,10 +226,12 @@ def pooled(runs):
     Returns:
         Float64 `(segments, time)`: the mean over the runs, each of them
         scaled so that its n_t are the columns' means.
+
+    Raises:
+        ValueError: As `normalized`.
     """
     scaled = [
-        np.asarray(norms, np.float64) / np.mean(norms, axis=0)[-1]
-        for norms in runs
+        np.asarray(norms, np.float64) / _last_mean(norms) for norms in runs
     ]
     return np.mean(scaled, axis=0)
 
@@ -282,6 +279,17 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
     ratios = (b / last_b) / (a / last_a)
     low, high = np.quantile(ratios[1:], [0.5 - level / 2, 0.5 + level / 2])
     return {"factor": ratios[0], "low": low, "high": high}
+
+
+def _last_mean(norms):
+    """mean_b ||g_bT||; raises a ValueError unless there is such a gradient."""
+    mean = np.mean(np.asarray(norms, np.float64), axis=0)[-1]
+    if not 0.0 < mean < np.inf:
+        raise ValueError(
+            "`norms` must be above 0 at the last step, and finite. "
+            f"Received: a mean of {mean}"
+        )
+    return mean
 
 
 def _check_precision(language_model):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from language_modeling import settings  # noqa: E402
-from scripts import command_line, program  # noqa: E402
+from scripts import command_line, models, program  # noqa: E402
 from scripts.comparing import reading  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
@@ -101,12 +101,15 @@ def work(args):
             "run": group["name"],
             "name": name_of(group),
             "norms": [measure(args, run) for run in group["runs"]],
+            "chooses": models.chooses(group["runs"][0]["args"]),
         }
         for group in reading.pooled(loaded)
     ]
     show(args, groups)
     if args.figure is not None:
         draw(args, groups)
+    log_line("")
+    say(PROGRAM.command())
     return 0
 
 
@@ -167,8 +170,12 @@ def name_of(group):
 
 
 def measure(args, run):
-    """The norms of a run, `(segments, steps)`."""
-    from dsl import gradient_norms
+    """The norms of a run, `(segments, steps)`.
+
+    Raises:
+        RunError: If they cannot be scaled to those of the last step.
+    """
+    from dsl import gradient_norms, runs
     from language_modeling import building, experiment
 
     folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
@@ -179,7 +186,7 @@ def measure(args, run):
     )
     found = folder.load_best(model)
     say(f"{folder.path}: best weights, of epoch {found['epoch']}")
-    return gradient_norms.text_norms(
+    norms = gradient_norms.text_norms(
         model,
         getattr(corpus, args.split),
         length=args.steps,
@@ -190,6 +197,11 @@ def measure(args, run):
         seed=of_run.seed,
         jit_compile=building.jit_compile(of_run),
     )
+    try:
+        gradient_norms.normalized(norms)
+    except ValueError as error:
+        raise runs.RunError(f"{folder.path}: {error}") from error
+    return norms
 
 
 def show(args, groups):
@@ -197,9 +209,12 @@ def show(args, groups):
     from dsl import gradient_norms, tables
 
     segments = len(groups[0]["norms"][0])
+    actions = ""
+    if any(group["chooses"] for group in groups):
+        actions = f"{args.actions} actions, "
     log_line(
-        f"\n{args.split}: {segments:,} segments of {args.steps} steps, norm "
-        "of d loss_T / d h_t over that of the last step\n"
+        f"\n{args.split}: {segments:,} segments of {args.steps} steps, "
+        f"{actions}norm of d loss_T / d h_t over that of the last step\n"
     )
     reference = gradient_norms.pooled(groups[0]["norms"])
     back = [n for n in STEPS_BACK if n < args.steps - 1]

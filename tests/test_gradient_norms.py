@@ -221,6 +221,10 @@ def test_norms_are_scaled_to_those_of_the_last_step():
     np.testing.assert_allclose(found, [0.5 / 4, 2 / 4, 1.0])
     with pytest.raises(ValueError, match="Received: a mean of 0.0"):
         gradient_norms.normalized(np.zeros((2, 3)))
+    with pytest.raises(ValueError, match="Received: a mean of 0.0"):
+        gradient_norms.pooled([NORMS_A, np.zeros((2, 3))])
+    with pytest.raises(ValueError, match="Received: a mean of nan"):
+        gradient_norms.normalized(np.full((2, 3), np.nan))
     both = gradient_norms.pooled([NORMS_A, NORMS_B])
     np.testing.assert_allclose(
         both.mean(axis=0), (found + np.array([2.0, 0.5, 1.0])) / 2

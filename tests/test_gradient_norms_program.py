@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import sys
 
 import keras
 import numpy as np
@@ -72,8 +73,9 @@ def test_norms_and_factors(show, capsys, tmp_path):
     said = capsys.readouterr()
     assert said.err == ""
     assert "runs/other: best weights, of epoch 1" in said.out
-    assert "\ntest: 8 segments of 6 steps, norm of d loss_T" in said.out
-    heading, *rows = cells(said.out[said.out.index("| model") :])[:-1]
+    heading = "\ntest: 8 segments of 6 steps, greedy actions, norm of d loss_T"
+    assert heading in said.out
+    heading, *rows = cells(said.out[said.out.index("| model") :])[:-2]
     assert heading[6:] == ["times plain", "95 % interval"]
     assert [row[1] for row in rows] == ["1", "2", "5"] * 3
     plain, dynamic, control = rows[::3]
@@ -95,7 +97,9 @@ def test_sampled_distances_reach_other_states(show, capsys):
     for actions in ("greedy", "sampled"):
         options = [*ARGUMENTS, "--steps", "5", "--actions", actions]
         assert show("runs/control", *options) == 0
-        rows.append(cells(capsys.readouterr().out.split("\n\n")[-1])[1])
+        heading, table, _ = capsys.readouterr().out.split("\n\n")[-3:]
+        assert f" of 5 steps, {actions} actions, norm of " in heading
+        rows.append(cells(table)[1])
     assert [row[1] for row in rows] == ["1", "1"]
     assert float(rows[0][4]) < float(rows[1][4]) < 100.0
 
@@ -105,10 +109,48 @@ def test_where_nothing_of_the_reference_is_left_there_is_no_factor(
 ):
     """The control never goes on from the last state but one."""
     assert show("runs/control", "runs/plain", *ARGUMENTS) == 0
-    rows = cells(capsys.readouterr().out.split("\n\n")[-1])[1:]
+    rows = cells(capsys.readouterr().out.split("\n\n")[-2])[1:]
     (lost, *found) = [row for row in rows if row[0] == "plain: lstm"]
     assert float(lost[2]) > 0.0 and lost[6:] == ["-", "-"]
     assert all(float(row[6]) > 0.0 for row in found)
+
+
+def test_the_command_is_told_and_actions_only_where_there_are_any(
+    show, capsys, monkeypatch
+):
+    arguments = ["runs/plain", *ARGUMENTS]
+    monkeypatch.setattr(sys, "argv", ["gradient_norms.py", *arguments])
+    assert show(*arguments) == 0
+    heading, _, command = capsys.readouterr().out.split("\n\n")[-3:]
+    assert heading == (
+        "test: 8 segments of 6 steps, norm of d loss_T / d h_t over that of "
+        "the last step"
+    )
+    assert command == (
+        "python language_modeling/gradient_norms.py runs/plain --streams 8 "
+        "--samples 50\n"
+    )
+
+
+def test_a_run_whose_loss_depends_on_no_state_is_refused(
+    show, capsys, monkeypatch
+):
+    """Weights of 0 lead nowhere."""
+    build = building.build_model
+
+    def build_zeros(*arguments):
+        model = build(*arguments)
+        for weight in model.weights:
+            weight.assign(0 * weight)
+        return model
+
+    monkeypatch.setattr(runs.RunFolder, "load_best", lambda *_: {"epoch": 1})
+    monkeypatch.setattr(building, "build_model", build_zeros)
+    assert show("runs/plain", "runs/dynamic", *ARGUMENTS) == 2
+    assert capsys.readouterr().err == (
+        "gradient_norms.py: runs/plain: `norms` must be above 0 at the last "
+        "step, and finite. Received: a mean of 0.0\n"
+    )
 
 
 @pytest.mark.parametrize(
