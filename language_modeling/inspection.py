@@ -174,8 +174,12 @@ def _number(value, pattern):
 
 
 def _excess(row):
-    """log of the perplexity over the true one, a Kullback-Leibler distance."""
-    if row["true"] is None:
+    """log of the perplexity over the true one, where all words are read.
+
+    It estimates, in nats a word, the Kullback-Leibler divergence of the model
+    from the truth. The first word of the text is not scored.
+    """
+    if row["true"] is None or row["protocol"] != "stream":
         return None
     return math.log(row["measured"]["perplexity"] / row["true"])
 

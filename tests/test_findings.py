@@ -88,8 +88,17 @@ def test_of_another_text_nothing_is_known(corpus, name):
 
 def test_the_distance_to_the_true_perplexity():
     rows = [
-        {"measured": {"perplexity": 2.0 * math.e}, "true": 2.0},
-        {"measured": {"perplexity": 9.0}, "true": None},
+        {
+            "measured": {"perplexity": 2.0 * math.e},
+            "protocol": protocol,
+            "true": true,
+        }
+        for protocol, true in (
+            ("stream", 2.0),
+            # A part of the text is left out.
+            ("batched", 2.0),
+            ("stream", None),
+        )
     ]
     found = [[cell(row) for _, cell in inspection._TRUE] for row in rows]
-    assert found == [["2.00", "1.000"], ["-", "-"]]
+    assert found == [["2.00", "1.000"], ["2.00", "-"], ["-", "-"]]
