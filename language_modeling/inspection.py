@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dsl import arcs, connections, tables
-from dsl.datasets import EOS, UNKNOWN, DataError
+from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
@@ -88,10 +88,10 @@ def protocols(args, tokens):
 
 
 def read_text(path, vocabulary, log):
-    """Reads a text of the user's, a sentence a line.
+    """Reads a text of the user's as a corpus is read, a sentence a line.
 
     Args:
-        path: The file, UTF-8, words separated by white space.
+        path: The file, UTF-8, plain or packed, words separated by white space.
         vocabulary: The word of each id; other words become "<unk>".
         log: Receives a line that says how many did.
 
@@ -103,19 +103,10 @@ def read_text(path, vocabulary, log):
         DataError: If the file cannot be read, holds no words, or holds words
             outside of a vocabulary that has no "<unk>".
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: must be UTF-8 text. Received: {error.reason} at byte "
-            f"{error.start}"
-        ) from None
-    lines = [line for line in text.splitlines() if line.split()]
-    words = [EOS, *split_words("\n".join(lines))] if lines else []
-    if not words:
+    text = files.read_text(Path(path))
+    if not text.split():
         raise DataError(f"{path}: must hold at least one word. Received: none")
+    words = [EOS, *split_words(text)]
     ids = {word: index for index, word in enumerate(vocabulary)}
     unknown = [word for word in words if word not in ids]
     if unknown and UNKNOWN not in ids:

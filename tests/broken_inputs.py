@@ -1173,10 +1173,12 @@ def texts():
         ("newline", "a\nb.txt", None),
         ("no bytes", "\udcff.txt", None),
     ):
-        said = _readable(path)
-        yield case(name, 3, damage, said, "cannot be read", path=path)
+        rule = "regular file" if name == "a folder" else "must be readable"
+        yield case(name, 3, damage, _readable(path), rule, path=path)
+    pipe = both(remove("text.txt"), lambda f: os.mkfifo(f / "text.txt"))
+    yield case("a pipe", 3, pipe, "text.txt", "regular file")
+    yield case("empty", 3, write("text.txt", b""), "text.txt", "must not be")
     for name, content in (
-        ("empty", b""),
         ("blanks", b" \t \n" * 50),
         ("lines", b"\n\r\n\n"),
         ("other blanks", "\u3000\u2003\x0c\x1c\n".encode()),
@@ -1184,18 +1186,24 @@ def texts():
         damage = write("text.txt", content)
         yield case(name, 3, damage, "text.txt", "at least one word")
     for name, content in (
-        ("binary", bytes(range(256))),
         ("latin-1", "café\n".encode("latin-1")),
-        ("UTF-16", "word1 word2\n".encode("utf-16")),
         ("cut within a letter", "word1 é".encode()[:-1]),
         ("surrogates", b"\xed\xa0\x80"),
-        ("gzip", gzip.compress(b"word1\n")),
     ):
         damage = write("text.txt", content)
         yield case(name, 3, damage, "text.txt", "UTF-8", "byte")
+    for name, content in (
+        ("binary", bytes(range(256))),
+        ("UTF-16", "word1 word2\n".encode("utf-16")),
+        ("gzip", gzip.compress(b"word1\n", mtime=0)),
+        ("zeros", bytes(100)),
+    ):
+        damage = write("text.txt", content)
+        yield case(name, 3, damage, "text.txt", "text file", "zero byte")
+    damage = write("text.gz", gzip.compress(b"word1\n")[:-1])
+    yield case("cut gzip", 3, damage, "text.gz", "gzip", path="text.gz")
     # Odd, and yet texts.
     for name, content in (
-        ("zeros", bytes(100)),
         ("escapes", RED.encode()),
         ("byte order mark", b"\xef\xbb\xbfword1 word2\n"),
         ("one word", b"word1"),

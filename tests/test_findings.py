@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from run_folders import cells
 
-from dsl.datasets import generated
+from dsl.datasets import EOS, generated
+from dsl.datasets.corpus import from_texts
 from language_modeling import findings, inspection
 
 pytestmark = pytest.mark.backend
@@ -102,3 +103,25 @@ def test_the_distance_to_the_true_perplexity():
     ]
     found = [[cell(row) for _, cell in inspection._TRUE] for row in rows]
     assert found == [["2.00", "1.000"], ["2.00", "-"], ["-", "-"]]
+
+
+def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
+    """Also its empty lines, and what else a line may end with elsewhere."""
+    text = "a b\n\n b\x0ba\u2028b c\r\n\n a"
+    corpus = from_texts(
+        "name",
+        {"train": "a b\nb a a\n", "valid": "a\n", "test": text},
+        replace_unknown=True,
+    )
+    path, lines = tmp_path / "text.txt", []
+    path.write_bytes(text.encode())
+    tokens, unknown = inspection.read_text(
+        str(path), corpus.vocabulary, lines.append
+    )
+    # The end of a sentence comes first, so that the first word is predicted.
+    assert corpus.vocabulary[tokens[0]] == EOS
+    np.testing.assert_array_equal(tokens[1:], corpus.test)
+    assert unknown == corpus.unknown["test"] == 1
+    assert lines[0].endswith(
+        "12 words with ends of sentences, 1 of them unknown to the model"
+    )
