@@ -88,7 +88,7 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         )
         perplexity = metrics.perplexity(valid["nll"])
         found = summary(args, trained, perplexity)
-        if corpus.of_characters:
+        if corpus.of_characters and not corpus.unknown["valid"]:
             bits = metrics.bits_per_character(valid["nll"])
             found["valid_bits_per_character"] = bits
         found["valid_seconds"] = time.perf_counter() - started
@@ -201,8 +201,8 @@ def measure(args, model, tokens):
         "sampled" and "random" (distances of the same shares that depend on
         nothing), `perplexity_previous` (always the previous state) and the
         `look_back_histogram` of the sampled passes; where the model attends,
-        the mean `attention` to each distance; and what `evaluate` returned
-        for the greedy one.
+        the mean `attention` to each distance; how many `tokens` were
+        predicted; and what `evaluate` returned for the greedy one.
     """
     started = time.perf_counter()
     greedy = evaluate(args, model, tokens)
@@ -224,7 +224,7 @@ def measure(args, model, tokens):
         result["look_back_histogram"] = shares
     if "attention" in greedy:
         result["attention"] = greedy["attention"].mean((0, 1, 2)).tolist()
-    result["tokens"] = len(tokens)
+    result["tokens"] = int(greedy["nll"].size)
     result["seconds"] = time.perf_counter() - started
     return result, greedy
 
@@ -238,10 +238,10 @@ def bits(scores, corpus, unknown):
         unknown: How many words of the text were replaced.
 
     Returns:
-        Dict of `bits_per_character`; an empty one if words were replaced by
-        another that is not as long.
+        Dict of `bits_per_character`; an empty one if words were replaced: what
+        is predicted then is no longer the text.
     """
-    if unknown and not corpus.of_characters:
+    if unknown:
         return {}
     characters = corpus.count_characters(scores["inputs"], scores["targets"])
     found = metrics.bits_per_character(scores["nll"], characters.sum())

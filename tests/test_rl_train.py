@@ -861,8 +861,18 @@ def test_a_text_of_characters(own, capsys):
         assert found["bits_per_character"] == pytest.approx(
             np.log2(found["perplexity"])
         )
+    assert record["test"]["tokens"] == 8 * 18 - 1
     assert "bits a character" in capsys.readouterr().out
     assert "| test bits per character" in tables.comparison([record])
+    # Where characters were replaced, it is no longer the text.
+    Path("own/valid.txt").write_text(text + "x \n")
+    assert own(*OWN, "--name", "b") == 0
+    record = results.load("runs/b")
+    assert "bits_per_character" not in record["valid"]
+    assert "bits_per_character" in record["test"]
+    assert "bits a character" not in capsys.readouterr().out
+    text = Corpus(*("name", ("a",)), *3 * [None], {}, of_characters=True)
+    assert experiment.bits({}, text, unknown=1) == {}
 
 
 @pytest.mark.parametrize(
