@@ -1,4 +1,4 @@
-"""Which words look back further than chance would have them.
+"""Which words take a distance more often than by chance.
 
 Chance deals the distances of a text out to its words at random. How many of
 the n times that a word occurs then get distance k is hypergeometric, and the
@@ -184,7 +184,9 @@ def benjamini_hochberg(p_values):
 
         q_(i) = min_{j >= i} p_(j) m / j   of the sorted p_(1) <= ... <= p_(m)
 
-    Of all tests with q <= a, a share of a at most is expected to be chance.
+    Of all tests with q <= a, a share of a at most is expected to be chance, if
+    the tests are independent or positively dependent. Those of one word are
+    not quite: its distances exclude each other.
 
     Args:
         p_values: Floats in [0, 1].

@@ -7,7 +7,7 @@ LEVEL = 0.05
 
 
 def significant(words, look_back, num_actions, log):
-    """Shows which words, and pairs, look back further than by chance.
+    """Shows which words, and pairs, take a distance more than by chance.
 
     Args:
         words: The words that were read, in order.
@@ -18,7 +18,7 @@ def significant(words, look_back, num_actions, log):
     options = words, look_back, num_actions
     for title, findings, columns in (
         (
-            "words that look further back than words do on average",
+            "words that take a distance more often than words do on average",
             significance.single_words(*options),
             _WORDS,
         ),
@@ -101,7 +101,7 @@ _AGREEMENT = (
     ),
     ("precision, %", lambda row: _per_cent(row[1].precision)),
     (
-        "by chance, or fixed skip",
+        "by chance; of one distance also a fixed skip",
         lambda row: _per_cent(row[1].chance_precision),
     ),
     ("dependencies", lambda row: f"{row[1].dependencies:,}"),

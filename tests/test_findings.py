@@ -27,19 +27,33 @@ def said(show, *arguments):
 
 def test_words_and_pairs_that_are_significant():
     text = said(findings.significant, WORDS, LOOK_BACK, 2)
-    _, words, pairs = text.split("\nwords that look ")
-    assert words.startswith("further back than words do on average: 1 of 4 ")
+    _, words, pairs = text.split("\nwords that ")
+    title = "take a distance more often than words do on average: 1 of 4 tests"
+    assert words.startswith(title)
     assert cells(words)[2][:6] == ["2", "c", "0.5", "0.17", "3.0", "60"]
-    assert pairs.startswith("back at one word more than at others: 1 of 2 ")
+    title = "look back at one word more than at others: 1 of 2 tests"
+    assert pairs.startswith(title)
     assert cells(pairs)[2][:7] == ["2", "c", "a", "1", "0.5", "2.0", "30"]
 
 
 def test_where_nothing_was_tested_nothing_is_said():
     assert said(findings.significant, WORDS[:9], LOOK_BACK[:9], 2) == ""
-    text = said(
-        findings.significant, ["a", "b"] * 50, [1, 2] * 25 + [1] * 50, 2
-    )
-    assert "tests are significant" in text
+
+
+def test_where_nothing_is_significant_there_is_no_table():
+    # "b" alone takes distance 2, but two words back there is always "b".
+    options = ["a", "b"] * 50, [1, 2] * 25 + [1] * 50, 2
+    _, words, pairs = said(findings.significant, *options).split("\nwords ")
+    title = "that take a distance more often than words do on average: "
+    assert words.startswith(f"{title}1 of 2 tests are significant\n")
+    assert cells(words)[2][:6] == ["2", "b", "0.49", "0.24", "2.0", "49"]
+    title = "that look back at one word more than at others: "
+    assert pairs == f"{title}0 of 1 tests are significant"
+    # Distances that depend on nothing.
+    options = ["a", "b"] * 50, [1, 1, 2, 2] * 25, 2
+    _, words, pairs = said(findings.significant, *options).split("\nwords ")
+    assert words.endswith("average: 0 of 2 tests are significant\n")
+    assert pairs.endswith("others: 0 of 2 tests are significant")
 
 
 @pytest.fixture
