@@ -37,9 +37,9 @@ def token_nll(logits, targets):
 def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):
     """-log p(target) of words that are predicted from hidden states.
 
-    The logits z = h W + b of all words at once are never there: they are made
-    for a block of rows after the other. If the loss is a sum over the words
-    with a known weight, the gradient is made in the same pass:
+    The logits z = h W + b of all positions are never held together; one block
+    of rows follows another. If the loss is a sum over the positions with a
+    known weight, the gradient is made in the same pass:
 
         dz = scale * (p - onehot(y))
         dh = dz W^T,   dW = sum over blocks of h^T dz,   db likewise
@@ -49,7 +49,7 @@ def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):
         kernel: W, `(features, words)`, of the type of `hidden`.
         bias: b, `(words,)`, likewise.
         targets: y, integer `(batch, time)`, of a shape that is known.
-        scale: Weight of each word in the loss; None if there is no loss to
+        scale: Weight of each position in the loss; None if there is no loss to
             differentiate.
         most: Number of logits that a block may have; a row has them all.
 

@@ -41,8 +41,9 @@ class StreamTrainer(keras.Model):
             rollouts share the draw, which thus cancels in their difference.
         policy_start: Updates before the agent chooses and learns.
         most_logits: How many logits of a segment are kept at once; where there
-            are more, blocks of its words take turns. The reward "correct"
-            needs them all.
+            are more, blocks of its positions (stream and step), each with all
+            words, take turns in training. The reward "correct" needs them
+            all.
         seed: Of the draws for `look_back_shares`.
 
     Call arguments:

@@ -50,10 +50,10 @@ class CharacterEncoder(keras.layers.Layer):
 
     Reference: Kim, Jernite, Sontag & Rush, AAAI 2016, arXiv:1508.06615.
     Departures: In the published code no window reaches beyond the longest of
-    all words, of W characters, so that those of more than W - w characters are
-    seen by fewer. There the first row of E is reset after each update; here
-    it is never read, which is the same but for its part in the norm of the
-    gradient.
+    all words, of W characters (start and end counted), so that those of more
+    than W - w characters are seen by fewer. There the first row of E is reset
+    after each update; here it is never read, which is the same but for its
+    part in the norm of the gradient.
     """
 
     def __init__(
