@@ -52,6 +52,8 @@ def gradients(curves):
     axes.xaxis.set_major_locator(
         ticker.MaxNLocator(integer=True, steps=[1, 2, 5, 10])
     )
+    # Curves of few decades cannot be read from powers of ten alone.
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(
         ticker.FuncFormatter(lambda value, _: f"{value:,.6g}")
     )

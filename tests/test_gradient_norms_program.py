@@ -237,3 +237,26 @@ def test_the_picture_of_the_norms():
     assert axes.get_yscale() == "log"
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["lstm", "_$x$"]
+
+
+def test_small_norms_can_be_read_from_the_scale():
+    """The ends of the curves of the page of language modeling."""
+    pytest.importorskip("matplotlib")
+    from language_modeling import figures
+
+    curves = [
+        (name, [np.geomspace(last, 1.0, 20)])
+        for name, last in (("lstm", 0.030), ("dynamic", 0.017))
+    ]
+    axes = figures.gradients(curves).axes[0]
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    ticks = [
+        label.get_text()
+        for value, label in zip(
+            axes.get_yticks(), axes.get_yticklabels(), strict=True
+        )
+        if low <= value <= high
+    ]
+    assert ticks == ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]
+    assert not any(x.get_text() for x in axes.get_yticklabels(minor=True))
