@@ -204,6 +204,8 @@ def test_training_goes_on_from_a_checkpoint_to_the_same_bits(tmp_path):
     ("flags", "parameters"),
     [
         ("--preset char_large --model lstm", 19_367_965),
+        ("--preset char_large --model fixed_skip --skip 3", 19_367_965),
+        ("--preset char_large --model attention", 19_433_270),
         ("--preset char_small --model lstm", 5_310_115),
         ("--preset char_large --policy_units 50", 19_367_965 + 65_305),
         ("--preset char_large --policy_units 200", 19_367_965 + 261_205),

@@ -1317,6 +1317,8 @@ CHOICES = [
     "--random_share 0.5",
     "--policy_start 1 --estimator straight_through",
     f"{CHARACTERS} --model lstm",
+    f"{CHARACTERS} --model fixed_skip --skip 2",
+    f"{CHARACTERS} --model attention",
     f"{CHARACTERS} --highway_layers 0 --max_word_length 5",
     "--mixed_precision bfloat16",
     "--mixed_precision bfloat16 --estimator straight_through",
