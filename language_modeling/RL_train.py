@@ -72,10 +72,10 @@ def train_in(run, args, corpus):
     measured, scores = experiment.measure(args, model, corpus.test)
     measured |= experiment.bits(scores, corpus, corpus.unknown["test"])
     run.save_scores(**experiment.scores_by_sentence(scores, corpus))
-    figure, source, recipe_epochs = settings.reference(args, corpus.name)
+    published, recipe_epochs = settings.reference(args, corpus.name)
     context = {
         "command": PROGRAM.command(),
-        "published": {"test_perplexity": figure, "source": source},
+        "published": published,
         "commit": program.commits(run),
         "recipe_epochs": recipe_epochs,
         "last_weights_sha256": last_weights,

@@ -87,9 +87,9 @@ def reference(args, corpus_name):
     """What the settings are held to.
 
     Returns:
-        Published test perplexity and its source, or None twice where the
-        preset has none or the settings differ from it; and the number of
-        epochs of the preset's recipe.
+        Dict of the published `valid_perplexity`, `test_perplexity` and their
+        `source`, None where the preset has none or the settings differ from
+        it; and the number of epochs of the preset's recipe.
     """
     given, row = ["--model", args.model], args.model
     if args.model == "dynamic_skip":
@@ -107,10 +107,11 @@ def reference(args, corpus_name):
         for key, value in of_run(args).items()
         if key not in free
     )
-    figure, source = presets.PUBLISHED.get((args.preset, row), (None, None))
-    if not same or corpus_name != "ptb":
-        figure, source = None, None
-    return figure, source, recipe["max_epochs"]
+    found = presets.PUBLISHED.get((args.preset, row))
+    if found is None or not same or corpus_name != "ptb":
+        found = (None, None, None)
+    names = ("valid_perplexity", "test_perplexity", "source")
+    return dict(zip(names, found, strict=True)), recipe["max_epochs"]
 
 
 def from_saved(saved, args, source):

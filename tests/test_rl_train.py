@@ -277,9 +277,10 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
 )
 def test_what_a_run_is_held_to(flags, corpus_name, expected):
     args = settings.parse_args(flags.split())
-    figure, source, epochs = settings.reference(args, corpus_name)
+    published, epochs = settings.reference(args, corpus_name)
+    figure = published["test_perplexity"]
     assert (figure, epochs) == expected
-    assert (source is None) == (figure is None)
+    assert (published["source"] is None) == (figure is None)
 
 
 WRONG = [
@@ -537,7 +538,9 @@ def test_what_a_run_leaves_behind(trained):
     assert record["backend"] == keras.backend.backend()
     assert record["train_seconds"] < record["seconds"]
     assert record["recipe_epochs"] == 4
-    assert record["published"] == {"test_perplexity": None, "source": None}
+    assert record["published"] == dict.fromkeys(
+        ["valid_perplexity", "test_perplexity", "source"]
+    )
     words = len(datasets.generated.load().vocabulary)
     # Word vectors, two layers, agent, softmax.
     assert record["parameters"] == sum(
