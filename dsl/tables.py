@@ -44,6 +44,15 @@ def table(records: Sequence[Record], columns: Columns) -> str:
     return "\n".join(map(line, [headings, rules, *rows]))
 
 
+def filled(records: Sequence[Record], columns: Columns) -> Columns:
+    """The columns of a `table` in which not every cell is "-"."""
+    return [
+        (heading, cell)
+        for heading, cell in columns
+        if any(cell(record) != "-" for record in records)
+    ]
+
+
 def number(record: Record, part: str, key: str) -> int | float | None:
     """Looks up `record[part][key]`: a finite number, or None if absent.
 
@@ -66,13 +75,16 @@ def number(record: Record, part: str, key: str) -> int | float | None:
     return value
 
 
-def accuracy(records: Sequence[Record], part: str, key: str) -> str:
-    """The cell of an accuracy in per cent, or "-" where a record has none.
+def over_seeds(
+    records: Sequence[Record], part: str, key: str, scale: float = 1
+) -> str:
+    """The cell of a figure of several runs, or "-" where one has none.
 
     Args:
         records: Those of the seeds of one model, at least one.
         part: Name of one of their dicts.
-        key: Name of the figure there, a share.
+        key: Name of the figure there.
+        scale: What it is multiplied by.
 
     Returns:
         The mean, and with several records their standard deviation, of a
@@ -84,10 +96,15 @@ def accuracy(records: Sequence[Record], part: str, key: str) -> str:
     values = [number(record, part, key) for record in records]
     if None in values:
         return "-"
-    mean = f"{100 * statistics.fmean(values):.2f}"
+    mean = f"{scale * statistics.fmean(values):.2f}"
     if len(values) == 1:
         return mean
-    return f"{mean} ± {100 * statistics.stdev(values):.2f}"
+    return f"{mean} ± {scale * statistics.stdev(values):.2f}"
+
+
+def accuracy(records: Sequence[Record], part: str, key: str) -> str:
+    """The cell of an accuracy in per cent, see `over_seeds`."""
+    return over_seeds(records, part, key, scale=100)
 
 
 def greedy_perplexity(record: Record) -> str:
@@ -288,47 +305,3 @@ def _layers_in_words(record):
     if settings.get("recipe") not in (None, "best"):
         parts.append(f"recipe {settings['recipe']}")
     return f"{record['model']} ({', '.join(parts)})"
-
-
-def _published(record):
-    value = number(record, "published", "test_perplexity")
-    return "-" if value is None else f"{value:g}"
-
-
-def _valid(record):
-    value = number(record, "valid", "perplexity")
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _budget(record):
-    """Epochs run, out of those that the recipe has."""
-    recipe = record.get("recipe_epochs", record["settings"].get("max_epochs"))
-    return f"{len(record.get('epochs') or [])}/{recipe}"
-
-
-_LANGUAGE_MODELS: Columns = (
-    ("model", model_in_words),
-    ("published test", _published),
-    ("test", greedy_perplexity),
-    ("test, sampled actions ± sd over draws", sampled_perplexity),
-    ("valid", _valid),
-    ("seed", lambda record: str(record["settings"].get("seed"))),
-    ("epochs run/recipe", _budget),
-    ("wall time", lambda record: f"{record['seconds'] / 60:.0f} min"),
-    ("command", lambda record: f"`{record['command']}`".replace("|", "\\|")),
-)
-
-
-def language_models(records: Sequence[Record]) -> str:
-    """Renders perplexities with seed, budget and command of each run.
-
-    Args:
-        records: Language-model records, as `load` returns them.
-
-    Returns:
-        A `table`; see `comparison` for the figures.
-
-    Raises:
-        ResultError: If a figure is not a number.
-    """
-    return table(records, with_bits(_LANGUAGE_MODELS, records))

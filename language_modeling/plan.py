@@ -2,7 +2,8 @@
 
 from language_modeling import sweeps
 
-# {shares} stands for the distances that the agents of the table have learned.
+# Stands for the distances that the agents of the table have learned.
+SHARES = "{shares}"
 MODELS = {
     "lstm": "--model lstm",
     "fixed_skip_3": "--model fixed_skip --skip 3",
@@ -10,7 +11,7 @@ MODELS = {
     "attention": "--model attention",
     "reinforce": "",
     "straight_through": "--estimator straight_through",
-    "random": "--policy random --look_back_shares {shares}",
+    "random": f"--policy random --look_back_shares {SHARES}",
     "previous": "--policy random --look_back_shares 1",
 }
 # The rows of the paper's table.
@@ -67,7 +68,7 @@ def runs(table, seeds=None):
 
     Returns:
         List of pairs of the name, MODEL-SEED, and the list of flags, in which
-        `{shares}` may stand for those that `learned_runs` have learned.
+        `SHARES` may stand for those that `learned_runs` have learned.
     """
     flags, usual, models = TABLES[table]
     known = MODELS

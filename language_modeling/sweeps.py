@@ -1,4 +1,4 @@
-"""The paper's sweeps over K and lambda: their rows and what is kept of them.
+"""The paper's sweeps over K and lambda: their rows, and what they measured.
 
 With K = 1, or with lambda = 0, the dynamic skip LSTM is the plain one, so that
 both sweeps start from the same runs; and both hold the settings of the paper,
@@ -6,11 +6,6 @@ K = 5 and lambda = 1. These rows are those of another table.
 """
 
 import dataclasses
-from pathlib import Path
-
-from dsl import results, tables
-from language_modeling import settings
-from scripts import reproduction
 
 # The table that has the schedule of the sweeps, and the rows that it shares.
 SCHEDULE, SHARED = "small_4_epochs", ("lstm", "reinforce")
@@ -54,43 +49,25 @@ def home(table, row):
     return SCHEDULE if table in SWEEPS and row in SHARED else table
 
 
-def load(folder, table, runs):
-    """Reads what is kept of a sweep.
+def points(table, rows):
+    """What is kept of a sweep, by value.
 
     Args:
-        folder: The folder of all tables.
         table: Name of the sweep.
-        runs: Pairs of the name of a run, ROW-SEED, and its flags.
+        rows: List of `kept.Row`, of its rows or some of them.
 
     Returns:
         List of triples `(value, valid, test)`, the perplexities of the runs
-        of a value, empty where none is kept; and the names of the runs that
-        are not.
-
-    Raises:
-        ResultError: If a run is wrong, or has not the settings of the table.
+        of a value, empty where none is kept.
     """
-    found = {row: [] for row in SWEEPS[table].rows.values()}
-    missing = []
-    for name, flags in runs:
-        row = name.rpartition("-")[0]
-        run = Path(folder) / home(table, row) / name
-        if not (run / results.FILE_NAME).exists():
-            missing.append(name)
-            continue
-        reproduction.check_settings(run, flags, settings)
-        record = results.load(run)
-        pair = [
-            tables.number(record, part, "perplexity")
-            for part in ("valid", "test")
-        ]
-        if None in pair:
-            raise results.ResultError(
-                f"{run}: must hold the perplexities of valid and test."
-            )
-        found[row].append(pair)
-    points = []
-    for value, row in SWEEPS[table].rows.items():
-        pairs = found[row]
-        points.append((value, *([p[n] for p in pairs] for n in (0, 1))))
-    return points, missing
+    records = {row.name: row.records for row in rows}
+    return [
+        (
+            value,
+            *(
+                [record[part]["perplexity"] for record in records.get(row, ())]
+                for part in ("valid", "test")
+            ),
+        )
+        for value, row in SWEEPS[table].rows.items()
+    ]

@@ -1,5 +1,7 @@
 """Writes the tables of README files from the runs kept in results/."""
 
+import functools
+import importlib
 import json
 import re
 import sys
@@ -8,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dsl import atomic, messages, results, tables  # noqa: E402
-from scripts import command_line  # noqa: E402
+from dsl import atomic, messages, results  # noqa: E402
+from scripts import command_line, reproduction  # noqa: E402
 
 PAGES = (
     "README.md",
@@ -17,6 +19,8 @@ PAGES = (
     "number_prediction/README.md",
     "results/RESULTS.md",
 )
+# The task whose tables stand in blocks of a kind.
+TASKS = {"results": "language_modeling", "numbers": "number_prediction"}
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 # Blocks of the benchmark: which tables stand in them.
 BENCHMARKS = {
@@ -29,7 +33,7 @@ BENCHMARKS = {
     "benchmark_numbers": lambda model, kind, size: model == "number_prediction",
 }
 BLOCK = re.compile(
-    r"(<!-- (?P<kind>results|intervals|numbers): (?P<name>[\w/-]+) -->\n)"
+    r"(<!-- (?P<kind>results|numbers): (?P<name>[\w/-]+) -->\n)"
     r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -51,8 +55,12 @@ def parse_args(arguments=None):
 
 
 def main(args):
+    # Some tables stand on several pages.
+    once = functools.cache(render)
     try:
-        stale = [page for page in PAGES if not refresh(ROOT / page, args.check)]
+        stale = [
+            page for page in PAGES if not refresh(ROOT / page, args.check, once)
+        ]
     except (results.ResultError, OSError) as error:
         print(f"render: {messages.one_line(error)}", file=sys.stderr)
         return 1
@@ -61,10 +69,19 @@ def main(args):
     return int(args.check and bool(stale))
 
 
-def refresh(page, check):
-    """Renders the blocks of a page; returns whether it was up to date."""
+def refresh(page, check, render):
+    """Renders the blocks of a page.
+
+    Args:
+        page: Its path.
+        check: Whether to leave it as it is.
+        render: Function from the kind and name of a block to its text.
+
+    Returns:
+        Whether it was up to date.
+    """
     old = page.read_text(encoding="utf-8")
-    begun = len(re.findall("<!-- (?:results|intervals|numbers): ", old))
+    begun = len(re.findall("<!-- (?:results|numbers): ", old))
     if begun != len(BLOCK.findall(old)):
         raise results.ResultError(
             f"{page}: every block of results must have an end before the next."
@@ -79,41 +96,17 @@ def refresh(page, check):
 
 
 def render(kind, name):
-    """The tables of one name: of the benchmark, or of a folder of runs."""
+    """The tables of one name: of the benchmark, or of a task's plan."""
     if name in BENCHMARKS:
         return benchmark(BENCHMARKS[name])
-    folder = ROOT / "results" / name
-    if kind == "numbers":
-        return numbers(folder)
-    runs = sorted(path.parent for path in folder.glob("*/result.json"))
-    if not runs:
-        raise results.ResultError(f"{folder}: no run is kept there.")
-    # The plain model is what the others are set beside.
-    runs.sort(key=lambda run: results.load(run)["model"] != "lstm")
-    if kind == "intervals":
-        return intervals(runs)
-    return tables.language_models([results.load(run) for run in runs])
-
-
-def intervals(runs, samples=10_000, level=0.95):
-    """The runs beside the first of them, seeds taken together."""
-    from scripts.comparing import reading, report
-    from scripts.comparing import tables as compared
-
-    groups = reading.pooled(reading.load(runs))
-    return report.render(compared.rows(groups, samples, level), level)
-
-
-def numbers(folder):
-    """A table of number prediction, of which nothing need be kept."""
-    from number_prediction import kept, plan, report
-
-    if folder.name not in plan.TABLES:
+    task = TASKS[kind]
+    plan = importlib.import_module(f"{task}.plan")
+    folder, _, table = name.rpartition("/")
+    if folder != task or table not in plan.TABLES:
         raise results.ResultError(
-            f"{folder}: must be a table of number prediction, "
-            f"{', '.join(plan.TABLES)}."
+            f"{name}: must be {task}/ and a table, {', '.join(plan.TABLES)}."
         )
-    return report.table(kept.load(folder, folder.name))
+    return reproduction.table(task, ROOT / "results" / task, table)
 
 
 def benchmark(wanted):

@@ -5,7 +5,6 @@ same command again continues wherever it was.
 """
 
 import argparse
-import statistics
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dsl import messages, results  # noqa: E402
-from language_modeling import plan, sweeps  # noqa: E402
+from language_modeling import kept, plan, sweeps  # noqa: E402
 from scripts import command_line, reproduction  # noqa: E402
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
@@ -62,9 +61,10 @@ def parse_args(arguments=None):
 
 def main(args):
     if args.figures:
-        return TASK.attempt(lambda: draw(args, wanted(args, args.table)))
+        return TASK.attempt(lambda: draw(args))
+    tables = [args.table] if args.table else plan.BUDGETS[args.budget]
     works = {}
-    for table in [args.table] if args.table else plan.BUDGETS[args.budget]:
+    for table in tables:
         placed = argparse.Namespace(**{**vars(args), "table": table})
         for run in wanted(args, table):
             one = job(placed, *run)
@@ -84,32 +84,38 @@ def wanted(args, table):
 
 def job(args, name, flags):
     """One run, with the distances that were learned where it needs them."""
-    if "{shares}" not in flags:
-        home = sweeps.home(args.table, name.rpartition("-")[0])
-        placed = argparse.Namespace(**{**vars(args), "table": home})
-        return TASK.job(placed, name, lambda: flags)
+    home = sweeps.home(args.table, name.rpartition("-")[0])
+    folder = Path(args.results) / args.table
+    needs = plan.learned_runs(args.table) if plan.SHARES in flags else ()
+    return TASK.job(
+        argparse.Namespace(**{**vars(args), "table": home}),
+        name,
+        lambda: kept.with_shares(flags, folder, args.table),
+        needs=needs,
+    )
 
-    def filled():
-        shares = learned_shares(Path(args.results) / args.table, args.table)
-        return [shares if flag == "{shares}" else flag for flag in flags]
 
-    return TASK.job(args, name, filled, needs=plan.learned_runs(args.table))
-
-
-def draw(args, runs):
+def draw(args):
     """The picture of a sweep."""
     from language_modeling import figures
 
-    points, missing = sweeps.load(args.results, args.table, runs)
-    if len(missing) == len(runs):
+    folder = Path(args.results) / args.table
+    rows = kept.load(folder, args.table, args.seeds, args.only)
+    found = {run["name"] for row in rows for run in row.runs}
+    if not found:
         raise results.ResultError(
             f"{args.results}: no run of {args.table} is kept there that was "
             "asked for."
         )
+    missing = [
+        name for name, _ in wanted(args, args.table) if name not in found
+    ]
     if missing:
         print(f"not run: {', '.join(missing)}")
     figure = figures.sweep(
-        sweeps.SWEEPS[args.table].axis, points, plan.TABLES[args.table][0]
+        sweeps.SWEEPS[args.table].axis,
+        sweeps.points(args.table, rows),
+        plan.TABLES[args.table][0],
     )
     folder = Path(args.figures)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,44 +123,6 @@ def draw(args, runs):
     figure.savefig(path, dpi=figures.DPI)
     print(messages.one_line(f"Figure: {path}"))
     return 0
-
-
-def learned_shares(folder, table):
-    """The mean over seeds of how often each distance was taken in training.
-
-    At the best epoch of each run, which the validation text has chosen.
-    """
-    histograms = []
-    for name in plan.learned_runs(table):
-        shares = best_shares(folder / name)
-        histograms.append(shares)
-        if len(shares) != len(histograms[0]):
-            raise results.ResultError(
-                f"{folder / name}: its look_back_histogram must be of as many "
-                f"distances as that of the first run, {len(histograms[0])}. "
-                f"Received: {len(shares)}"
-            )
-    means = map(statistics.fmean, zip(*histograms, strict=True))
-    return ",".join(f"{mean:.3f}" for mean in means)
-
-
-def best_shares(run):
-    """The look-back histogram of a run's best epoch."""
-    record = results.load(run)
-    try:
-        best = record["valid"]["epoch"]
-        (entry,) = (x for x in record["epochs"] if x["epoch"] == best)
-        shares = entry["look_back_histogram"]
-    except (KeyError, TypeError, ValueError):
-        shares = None
-    numbers = shares if isinstance(shares, list) else []
-    fit = all(results.is_finite(x) and x >= 0 for x in numbers)
-    if not numbers or not fit:
-        raise results.ResultError(
-            f"{run}: must hold the look_back_histogram of its best epoch, "
-            f"numbers of at least 0. Received: {results.short(shares)}"
-        )
-    return numbers
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ class Task:
 
     Args:
         name: Name of its folder, in which a module `settings` has
-            `parse_args` and `of_run`.
+            `parse_args` and `of_run`, `kept` has `load`, and `report` has
+            `table`.
         script: Path of the program that trains.
 
     Attributes:
@@ -160,6 +161,27 @@ class Task:
         works = with_what_is_missing_last(works[shard - 1 :: shards])
         logs = Path(args.train_dir) / "logs"
         return jobs.run_all(self.program, works, args.processes, logs)
+
+
+def table(task, folder, name, **options):
+    """Renders a table with what is kept of it, be it complete or not.
+
+    Args:
+        task: Name of the task's folder.
+        folder: Path of the folder of all its tables.
+        name: Name of the table.
+        **options: Further arguments of the task's `kept.load`.
+
+    Returns:
+        A string.
+
+    Raises:
+        ResultError: If a run that is kept is wrong.
+    """
+    kept, report = (
+        importlib.import_module(f"{task}.{part}") for part in ("kept", "report")
+    )
+    return report.table(kept.load(Path(folder) / name, name, **options))
 
 
 def with_what_is_missing_last(works):

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from run_folders import cells, make_number_run, make_run, make_text
 
+from language_modeling import plan as language_plan
+from language_modeling import settings as language_settings
 from number_prediction import plan, settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -144,27 +146,40 @@ def test_the_tables_are_what_the_records_say(render, capsys):
     assert render.main(render.parse_args(["--check"])) == 0, capsys.readouterr()
 
 
-def test_a_stale_table_is_found_and_written(render, tmp_path, monkeypatch):
+def test_every_table_of_the_plans_is_shown():
+    page = (ROOT / "results" / "RESULTS.md").read_text("utf-8")
+    blocks = re.findall("<!-- (results|numbers): (.*) -->", page)
+    wanted = [
+        *(("results", f"language_modeling/{x}") for x in language_plan.TABLES),
+        *(("numbers", f"number_prediction/{x}") for x in plan.TABLES),
+    ]
+    assert not {*wanted} - {*blocks}
+
+
+def test_a_stale_table_is_found_and_written(render, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- results: x -->\nold\n<!-- end -->\nb\n", "utf-8")
-    monkeypatch.setattr(render, "render", lambda kind, name: f"new {name}")
-    assert not render.refresh(page, check=True)
+
+    def new(kind, name):
+        return f"new {name}"
+
+    assert not render.refresh(page, True, new)
     assert "old" in page.read_text("utf-8")
-    assert not render.refresh(page, check=False)
+    assert not render.refresh(page, False, new)
     assert page.read_text("utf-8").splitlines()[1:4] == [
         "<!-- results: x -->",
         "new x",
         "<!-- end -->",
     ]
-    assert render.refresh(page, check=True)
+    assert render.refresh(page, True, new)
 
 
-# A block about runs that are kept.
+# A table of language modeling.
 
-PAGE = """<!-- results: some/small -->
+PAGE = """<!-- results: language_modeling/small -->
 old
 <!-- end -->
-<!-- intervals: some/small -->
+<!-- results: language_modeling/medium -->
 old
 <!-- end -->
 """
@@ -178,48 +193,43 @@ def project(render, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(PAGE, "utf-8")
     nll_a, nll_b, sentence = make_text(50)
-    for name, nll in (("a", nll_a), ("b", nll_b)):
+    flags = dict(language_plan.runs("small"))
+    for name, nll in (("lstm-1", nll_a), ("straight_through-1", nll_b)):
+        args = language_settings.parse_args(flags[name])
         run = make_run(
-            tmp_path / "results/some/small" / name,
+            tmp_path / "results/language_modeling/small" / name,
             scores=(nll, sentence),
-            record={"model": name},
-            model=name,
+            **language_settings.of_run(args),
         )
     return page, run
 
 
-def test_kept_runs_are_rendered(render, project, capsys):
-    page, _ = project
+def test_rows_of_language_modeling_come_from_the_plan(render, project, capsys):
+    page, run = project
     assert render.main(render.parse_args(["--check"])) == 1
     assert page.read_text("utf-8") == PAGE
     assert render.main(render.parse_args([])) == 0
     first, second = page.read_text("utf-8").split("<!-- end -->\n")[:2]
-    assert first.startswith("<!-- results: some/small -->\n| model ")
-    assert [line.split()[1] for line in first.splitlines()[3:]] == ["a", "b"]
-    assert second.startswith("<!-- intervals: some/small -->\n| model ")
-    assert "difference to a | 95 % interval" in second
+    assert first.startswith("<!-- results: language_modeling/small -->\n| row ")
+    assert "difference to lstm | 95 % interval" in first
+    _, _, *small = cells(first.partition("\n\n")[0])
+    assert [row[0] for row in small] == [
+        *("lstm", "reinforce", "straight_through", "random")
+    ]
+    assert ["not run" in row for row in small] == [False, True, False, True]
+    # None of the runs of the other one is kept.
+    assert second.count("| not run |") == 5
     assert render.main(render.parse_args(["--check"])) == 0
     assert capsys.readouterr() == (
         "page.md: out of date\npage.md: written\n",
         "",
     )
-
-
-def test_the_plain_model_comes_first(render, project):
-    page, run = project
-    nll, other, sentence = make_text(50)
-    for name, scores in (("lstm-1", nll), ("a-2", other)):
-        make_run(
-            run.with_name(name),
-            scores=(scores, sentence),
-            record={"model": name[:-2]},
-            model=name[:-2],
-        )
-    assert render.main(render.parse_args([])) == 0
-    first, second = page.read_text("utf-8").split("<!-- end -->\n")[:2]
-    shown = [line.split()[1] for line in first.splitlines()[3:]]
-    assert shown == ["lstm", "a", "a", "b"]
-    assert "difference to lstm | 95 % interval" in second
+    # A run of another row.
+    run.rename(run.with_name("reinforce-1"))
+    assert render.main(render.parse_args(["--check"])) == 1
+    error = capsys.readouterr().err
+    assert "reinforce-1: was made with other settings: --" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("file", ["result.json", "test_scores.npz"])
@@ -245,15 +255,6 @@ def test_a_block_without_an_end_is_one_line(render, project, capsys, place):
     assert render.main(render.parse_args([])) == 1
     assert "every block of results must have an end" in capsys.readouterr().err
     assert page.read_text() == text
-
-
-def test_a_folder_without_runs_is_one_line(render, project, capsys):
-    page, run = project
-    page.write_text(PAGE.replace("small", "large"))
-    assert render.main(render.parse_args([])) == 1
-    assert capsys.readouterr().err == (
-        f"render: {run.parent.parent / 'large'}: no run is kept there.\n"
-    )
 
 
 # A table of number prediction.
@@ -283,14 +284,27 @@ def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
     assert error.count("\n") == 1
 
 
-def test_an_unknown_table_of_number_prediction_is_one_line(
-    render, project, capsys
-):
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (
+            "numbers: number_prediction/T12",
+            "number_prediction/T12: must be number_prediction/ and a table, T",
+        ),
+        (
+            "results: language_modeling/tiny",
+            "language_modeling/tiny: must be language_modeling/ and a table, q",
+        ),
+        ("results: number_prediction/T11", "must be language_modeling/ and"),
+        ("results: small", "small: must be language_modeling/ and"),
+    ],
+)
+def test_an_unknown_table_is_one_line(render, project, capsys, block, message):
     page, _ = project
-    text = "<!-- numbers: number_prediction/T12 -->\n<!-- end -->\n"
+    text = f"<!-- {block} -->\n<!-- end -->\n"
     page.write_text(text, "utf-8")
     assert render.main(render.parse_args([])) == 1
     error = capsys.readouterr().err
-    assert "T12: must be a table of number prediction, T11, " in error
+    assert error.startswith("render: ") and message in error
     assert error.count("\n") == 1
     assert page.read_text("utf-8") == text

@@ -253,11 +253,21 @@ def test_a_model_in_words(settings, words):
     )
     record = make_record(model="lstm", settings=settings)
     assert tables.model_in_words(record) == "lstm"
-    heading, row = cells(tables.language_models([make_record()]))
+    heading, row = cells(tables.comparison([make_record()]))
     assert (heading[0], row[0]) == (
         "model",
         "dynamic_skip (K=None, λ=1.0, None)",
     )
+
+
+def test_a_column_that_no_row_fills_is_left_out():
+    columns = [
+        ("a", lambda row: row[0]),
+        ("b", lambda row: row[1]),
+        ("c", lambda row: "-"),
+    ]
+    found = tables.filled(["--", "-x"], columns)
+    assert [heading for heading, _ in found] == ["b"]
 
 
 def test_import_needs_the_standard_library_only():

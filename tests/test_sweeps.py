@@ -12,7 +12,7 @@ from test_reproduce_language_modeling import (
     trainings,  # noqa: F401
 )
 
-from language_modeling import plan, settings, sweeps
+from language_modeling import kept, plan, settings, sweeps
 
 pytestmark = pytest.mark.backend
 
@@ -83,16 +83,15 @@ def test_points_of_what_is_kept(tmp_path):
     keep(tmp_path, "sweep_lambda", "lstm-1", 4.0, 3.0)
     keep(tmp_path, "sweep_lambda", "lstm-2", 5.0, 6.0)
     keep(tmp_path, "sweep_lambda", "lambda0.4-2", 2.0, 1.0)
-    runs = plan.runs("sweep_lambda", (1, 2))
-    points, missing = sweeps.load(tmp_path, "sweep_lambda", runs)
-    assert points == [
+    rows = kept.load(tmp_path / "sweep_lambda", "sweep_lambda", (1, 2))
+    expected = [
         (0.0, [4.0, 5.0], [3.0, 6.0]),
         (0.2, [], []),
         (0.4, [2.0], [1.0]),
         *((value, [], []) for value in (0.6, 0.8, 1.0)),
     ]
-    assert len(missing) == 9
-    assert missing[:3] == ["lambda0.2-1", "lambda0.2-2", "lambda0.4-1"]
+    assert sweeps.points("sweep_lambda", rows) == expected
+    assert sweeps.points("sweep_lambda", rows[:3]) == expected
 
 
 def test_the_picture_and_what_it_lacks(tmp_path, capsys):

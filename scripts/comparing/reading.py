@@ -121,29 +121,21 @@ def pooled(runs):
         }
         key = json.dumps(same, sort_keys=True)
         groups.setdefault(key, []).append(run)
-    return [_together(group) for group in groups.values()]
+    return [together(group) for group in groups.values()]
 
 
-def check_texts(first, run):
-    """Raises a ValueError unless two runs were scored on the same text."""
-    a, b, name = first["scores"], run["scores"], first["name"]
-    if len(b["nll"]) != len(a["nll"]):
-        raise ValueError(
-            f"it was scored on {len(b['nll']):,} tokens, {name} on "
-            f"{len(a['nll']):,}."
-        )
-    if (b["sentence"] != a["sentence"]).any():
-        raise ValueError(f"its sentences end elsewhere than those of {name}.")
-    hashes = _sha256(first), _sha256(run)
-    if None in (hashes[0].get("test"), hashes[1].get("test")):
-        return
-    # Where words were replaced, what was scored depends on which ones.
-    for key, what in (("test", "test text"), ("vocabulary", "vocabulary")):
-        if hashes[0].get(key) != hashes[1].get(key):
-            raise ValueError(f"its {what} is another one than that of {name}.")
+def together(group):
+    """Takes some runs together; see `pooled`.
 
+    Args:
+        group: A list like that of `pooled`, not empty.
 
-def _together(group):
+    Returns:
+        One item of what `pooled` returns.
+
+    Raises:
+        ResultError: If they were scored on different texts.
+    """
     from dsl import metrics
 
     first, scores = group[0], [run["scores"] for run in group]
@@ -163,6 +155,25 @@ def _together(group):
     found["each"] = [metrics.perplexity(one) for one in nll]
     found["scores"] = {**scores[0], "nll": sum(nll) / len(nll)}
     return found
+
+
+def check_texts(first, run):
+    """Raises a ValueError unless two runs were scored on the same text."""
+    a, b, name = first["scores"], run["scores"], first["name"]
+    if len(b["nll"]) != len(a["nll"]):
+        raise ValueError(
+            f"it was scored on {len(b['nll']):,} tokens, {name} on "
+            f"{len(a['nll']):,}."
+        )
+    if (b["sentence"] != a["sentence"]).any():
+        raise ValueError(f"its sentences end elsewhere than those of {name}.")
+    hashes = _sha256(first), _sha256(run)
+    if None in (hashes[0].get("test"), hashes[1].get("test")):
+        return
+    # Where words were replaced, what was scored depends on which ones.
+    for key, what in (("test", "test text"), ("vocabulary", "vocabulary")):
+        if hashes[0].get(key) != hashes[1].get(key):
+            raise ValueError(f"its {what} is another one than that of {name}.")
 
 
 def _sha256(run):

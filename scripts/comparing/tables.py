@@ -1,7 +1,6 @@
 """Runs side by side: settings that differ, perplexities and intervals."""
 
 import json
-import statistics
 
 from dsl import results
 from dsl import tables as rendered
@@ -81,7 +80,7 @@ def intervals(runs, samples, level):
         if run["scores"] is None:
             continue
         try:
-            rows.append(_scored(run) | _interval(first, run, samples, level))
+            rows.append(_scored(run) | interval(first, run, samples, level))
         except ValueError as error:
             refused.append(f"{run['name']} cannot be compared: {error}")
     unscored = [run["name"] for run in others if run["scores"] is None]
@@ -101,63 +100,45 @@ def intervals(runs, samples, level):
     return "\n".join([table, "", note, *refused])
 
 
-def rows(runs, samples, level):
-    """The figures of `intervals`, and what else was measured.
+def interval(first, run, samples, level):
+    """How far the test perplexity of a run is from that of another.
 
     Args:
-        runs: What `reading.pooled` returns, the reference first, all with
-            scores of one text.
-        samples: Draws for each interval.
-        level: Share of the draws inside of an interval.
+        first: The other run, as `reading.load` or `reading.pooled` returns
+            it, with scores.
+        run: The run, likewise.
+        samples: Draws for the interval.
+        level: Share of the draws inside of it.
 
     Returns:
-        One dict a group: `model` in words, `epochs`, `seeds`, `test` (the
-        perplexity of each run), `ways` (what else was measured, the mean over
-        the runs) and, but for the first, `difference`, `low` and `high`.
+        What `dsl.metrics.paired_bootstrap` returns.
 
     Raises:
-        ResultError: If a run is not finished, or of another text, or what it
-            measured is not a number.
+        ValueError: If they were scored on different texts, or a perplexity is
+            not finite.
     """
-    found = []
-    for run in runs:
-        unfinished = any(one["record"] is None for one in run["runs"])
-        if unfinished or run["scores"] is None:
-            raise results.ResultError(
-                f"{run['name']}: must be finished to be set in a table."
-            )
-        records = [one["record"] for one in run["runs"]]
-        row = {
-            "model": rendered.model_in_words(records[0]),
-            "epochs": len(run["epochs"]),
-            "seeds": [one["settings"].get("seed") for one in records],
-            "test": run["each"],
-            "ways": _means(records),
-            "commands": [one["command"] for one in records],
-        }
-        if found:
-            try:
-                row |= _interval(runs[0], run, samples, level)
-            except ValueError as error:
-                raise results.ResultError(f"{run['name']}: {error}") from error
-        found.append(row)
-    return found
+    from dsl import metrics
+
+    reading.check_texts(first, run)
+    a, b = first["scores"], run["scores"]
+    return metrics.paired_bootstrap(
+        a["nll"], b["nll"], a["sentence"], samples=samples, level=level
+    )
 
 
-def _means(records):
-    """The mean over runs of each perplexity that all of them have."""
-    means = {}
-    for key in records[0]["test"]:
-        values = [record["test"].get(key) for record in records]
-        if not key.startswith("perplexity") or None in values:
-            continue
-        if not all(map(results.is_finite, values)):
-            raise results.ResultError(
-                f"{records[0]['run_folder']}: `test.{key}` must be a finite "
-                "number, here and for other seeds."
-            )
-        means[key] = statistics.fmean(values)
-    return means
+def difference(row):
+    """The cell of the difference that `interval` returns."""
+    return f"{row['difference']:+z.2f}"
+
+
+def ends(row):
+    """The cell of its interval."""
+    return f"[{row['low']:+z.2f}, {row['high']:+z.2f}]"
+
+
+def excludes(row):
+    """The cell that tells whether 0 lies outside of it."""
+    return "yes" if row["low"] > 0 or row["high"] < 0 else "no"
 
 
 def _scored(run):
@@ -170,17 +151,6 @@ def _scored(run):
         "perplexity": perplexity,
         "each": run.get("each", [perplexity]),
     }
-
-
-def _interval(first, run, samples, level):
-    """See `dsl.metrics.paired_bootstrap`; ValueError unless texts agree."""
-    from dsl import metrics
-
-    reading.check_texts(first, run)
-    a, b = first["scores"], run["scores"]
-    return metrics.paired_bootstrap(
-        a["nll"], b["nll"], a["sentence"], samples=samples, level=level
-    )
 
 
 def _corpus(run):
@@ -232,20 +202,11 @@ def _columns(reference, level):
     def only(cell):
         return lambda row: cell(row) if "low" in row else "-"
 
-    def excludes(row):
-        return "yes" if row["low"] > 0 or row["high"] < 0 else "no"
-
     return [
         _NAME,
         ("perplexity", lambda row: f"{row['perplexity']:.2f}"),
-        (
-            _cell(f"difference to {reference}"),
-            only(lambda row: f"{row['difference']:+z.2f}"),
-        ),
-        (
-            f"{100 * level:g} % interval",
-            only(lambda row: f"[{row['low']:+z.2f}, {row['high']:+z.2f}]"),
-        ),
+        (_cell(f"difference to {reference}"), only(difference)),
+        (f"{100 * level:g} % interval", only(ends)),
         ("excludes 0", only(excludes)),
     ]
 

@@ -1,0 +1,133 @@
+"""The runs of language modeling as tables for a page."""
+
+import math
+import statistics
+
+from dsl import messages, tables
+from dsl.results import ResultError
+from scripts.comparing import reading
+from scripts.comparing import tables as compared
+
+
+def table(rows, samples=10_000, level=0.95):
+    """Renders perplexities, the seeds of a row together.
+
+    Args:
+        rows: List of `kept.Row`, the first of which the others are set beside
+            if it is kept.
+        samples: Draws for each interval.
+        level: Share of the draws inside of an interval.
+
+    Returns:
+        A `dsl.tables.table` without the columns that no row fills, then the
+        command of a seed of each row that is kept. Mean and standard deviation
+        are over the seeds that are kept; "not run" stands where there are
+        none. Intervals are those of `comparing.tables.interval`.
+
+    Raises:
+        ResultError: If a figure is not a number, or the runs were scored on
+            different texts.
+    """
+    found = _intervals(rows, samples, level)
+
+    def beside(cell):
+        return lambda row: cell(found[row.name]) if row.name in found else "-"
+
+    columns = [
+        ("row", lambda row: row.name),
+        ("model", _model),
+        ("published dev", _published("valid_perplexity")),
+        ("published test", _published("test_perplexity")),
+        ("dev", _of_runs(_perplexity("valid"))),
+        ("test", _of_runs(_perplexity("test"), "not run")),
+        ("test, sampled actions ± sd over draws", _of_runs(_sampled)),
+        (f"difference to {rows[0].name}", beside(compared.difference)),
+        (f"{100 * level:g} % interval", beside(compared.ends)),
+        ("excludes 0", beside(compared.excludes)),
+        ("always the previous state", _of_runs(_mean("perplexity_previous"))),
+        ("random, same shares", _of_runs(_mean("perplexity_random_mean"))),
+        ("seeds", lambda row: f"{len(row.runs)}/{len(row.names)}"),
+        ("epochs run/recipe", _of_runs(_epochs)),
+        ("wall time a run", _of_runs(_minutes)),
+    ]
+    rendered = tables.table(rows, tables.filled(rows, columns))
+    commands = [
+        f"    {messages.printable(row.records[0]['command'])}"
+        for row in rows
+        if row.runs
+    ]
+    return "\n".join([rendered, *([""] if commands else []), *commands])
+
+
+def _intervals(rows, samples, level):
+    """By the name of a row, how far it is from the first one."""
+    first, *others = rows
+    if not first.runs:
+        return {}
+    reference, found = reading.together(first.runs), {}
+    for row in others:
+        if not row.runs:
+            continue
+        try:
+            found[row.name] = compared.interval(
+                reference, reading.together(row.runs), samples, level
+            )
+        except ValueError as error:
+            raise ResultError(f"{row.name}: {error}") from error
+    return found
+
+
+def _model(row):
+    model = {"model": row.settings["model"], "settings": row.settings}
+    return tables.model_in_words(model)
+
+
+def _of_runs(cell, otherwise="-"):
+    """A cell of the records of a row, where there are any."""
+    return lambda row: cell(row.records) if row.runs else otherwise
+
+
+def _perplexity(part):
+    return lambda records: tables.over_seeds(records, part, "perplexity")
+
+
+def _published(key):
+    def cell(row):
+        figure = row.published[key]
+        return "-" if figure is None else f"{figure:.1f}"
+
+    return cell
+
+
+def _mean(key):
+    """A cell of what else was measured on the test text."""
+
+    def cell(records):
+        values = [tables.number(record, "test", key) for record in records]
+        return "-" if None in values else f"{statistics.fmean(values):.2f}"
+
+    return cell
+
+
+def _sampled(records):
+    mean = _mean("perplexity_sampled_mean")(records)
+    deviations = [
+        tables.number(record, "test", "perplexity_sampled_std")
+        for record in records
+    ]
+    if mean == "-" or None in deviations:
+        return mean
+    # All seeds have the same number of draws.
+    pooled = math.sqrt(statistics.fmean(each**2 for each in deviations))
+    return f"{mean} ± {pooled:.2f}"
+
+
+def _epochs(records):
+    run = statistics.fmean(len(one.get("epochs") or []) for one in records)
+    usual = records[0]["settings"].get("max_epochs")
+    return f"{run:g}/{records[0].get('recipe_epochs', usual)}"
+
+
+def _minutes(records):
+    seconds = statistics.fmean(record["seconds"] for record in records)
+    return f"{seconds / 60:.0f} min"
