@@ -1,4 +1,4 @@
-"""Runs tables of language models, and keeps each run as it is done.
+"""Runs tables of language models, keeps each run as it is done, prints them.
 
 A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
@@ -70,7 +70,8 @@ def main(args):
             one = job(placed, *run)
             # A run of two tables is run once.
             works.setdefault(one.name, one)
-    return TASK.run_all(args, list(works.values()))
+    code = TASK.run_all(args, list(works.values()))
+    return TASK.show(code, args.results, tables, seeds=args.seeds)
 
 
 def wanted(args, table):

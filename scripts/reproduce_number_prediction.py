@@ -1,4 +1,4 @@
-"""Runs a table of number prediction, and keeps each run as it is done.
+"""Runs a table of number prediction, keeps each run as it is done, prints it.
 
 A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was. The rows are those of
@@ -71,7 +71,8 @@ def main(args):
         for run in plan.runs(args.table)
         if wanted(args, *run[:2])
     ]
-    return TASK.run_all(args, works)
+    code = TASK.run_all(args, works)
+    return TASK.show(code, args.results, [args.table])
 
 
 def wanted(args, row, seed):

@@ -5,6 +5,7 @@ same command again continues wherever it was.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import sys
@@ -53,8 +54,8 @@ class Task:
             prog=self.program,
             description=description,
             epilog="Exit codes: 0 all runs of the table are kept, 1 a run "
-            "cannot be kept, 2 usage; else that of the run that failed or was "
-            "interrupted.",
+            "cannot be kept, or one that is kept is wrong, 2 usage; else that "
+            "of the run that failed or was interrupted.",
             allow_abbrev=False,
         )
         tables = parser
@@ -146,7 +147,8 @@ class Task:
         """Calls `work()`; says in one line what went wrong with files.
 
         Returns:
-            What it returns, an exit code; 1 if something went wrong.
+            What it returns, an exit code; 1 if something went wrong, 130
+            after Ctrl-C.
         """
         try:
             return work()
@@ -154,6 +156,8 @@ class Task:
             words = program.in_words(error)
             end = "." * isinstance(error, OSError)
             return jobs.fail(self.program, f"{words}{end}")
+        except KeyboardInterrupt:
+            return jobs.fail(self.program, "interrupted.", 130)
 
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""
@@ -161,6 +165,33 @@ class Task:
         works = with_what_is_missing_last(works[shard - 1 :: shards])
         logs = Path(args.train_dir) / "logs"
         return jobs.run_all(self.program, works, args.processes, logs)
+
+    def show(self, code, folder, names, **options):
+        """Prints tables as `table` renders them.
+
+        Args:
+            code: Exit code of their runs.
+            folder: Path of the folder of all tables.
+            names: Their names.
+            **options: Further arguments of the task's `kept.load`.
+
+        Returns:
+            The exit code; 1 in the place of 0 if a run that is kept is wrong.
+        """
+
+        def show():
+            for name in names:
+                text = table(self.name, folder, name, **options)
+                print(f"\n{name}\n\n{text}", flush=True)
+            return code
+
+        if code == 0:
+            return self.attempt(show)
+        # What went wrong has been said.
+        said = (results.ResultError, OSError, KeyboardInterrupt)
+        with contextlib.suppress(*said):
+            show()
+        return code
 
 
 def table(task, folder, name, **options):

@@ -1,13 +1,14 @@
 """A table of runs: each once, in order, from wherever it stopped."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import run_folders
-from run_folders import make_run, make_text
+from run_folders import cells, make_run, make_text
 
 from dsl import results
 
@@ -16,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import reproduce_language_modeling as reproduce
 from comparing import reading
 
-from language_modeling import plan, settings
+from language_modeling import kept, plan, report, settings
 from scripts import jobs
 
 pytestmark = pytest.mark.backend
@@ -98,10 +99,55 @@ def test_only_what_is_asked_for_is_run(tmp_path, trainings):
     assert names(calls) == ["small-straight_through-1"]
 
 
-def test_a_stopped_run_ends_the_table_and_goes_on_later(tmp_path, trainings):
+def test_what_is_kept_is_printed_at_the_end(tmp_path, trainings, capsys):
+    assert run(tmp_path, "small", "--only", "lstm-1", "reinforce-1") == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith("\nsmall\n\n| row ")
+    folder = tmp_path / "x/small"
+    text = report.table(kept.load(folder, "small"))
+    assert out == f"\nsmall\n\n{text}\n"
+    assert [row[0] for row in cells(text)[1:5]] == [name[:-2] for name in SMALL]
+    assert text.count("| not run |") == 2
+
+
+def test_of_a_budget_each_table_is_printed(tmp_path, trainings, capsys):
+    assert run(tmp_path, "--budget", "paper", "--only", "lstm-1") == 0
+    out = capsys.readouterr().out
+    titles = re.findall(r"^\w+$", out, re.MULTILINE)
+    assert titles == list(plan.BUDGETS["paper"])
+    assert out.count("\n| lstm ") == 2 and out.count("| not run |") == 8
+
+
+def test_other_seeds_are_those_of_the_table(tmp_path, trainings, capsys):
+    only = ["--only", "lstm-4"]
+    assert run(tmp_path, "small", "--seeds", "4", "5", *only) == 0
+    lstm, *_ = cells(capsys.readouterr().out)[2:]
+    assert lstm[0] == "lstm" and "1/2" in lstm
+
+
+def test_ctrl_c_while_a_table_is_read_is_one_line(
+    tmp_path, trainings, capsys, monkeypatch
+):
+    def load(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kept, "load", load)
+    assert run(tmp_path, "small", "--only", "lstm-1") == 130
+    error = capsys.readouterr().err
+    assert error == "reproduce_language_modeling.py: interrupted.\n"
+    # What had happened before counts.
+    trainings[1]["small-reinforce-1"] = 3
+    assert run(tmp_path, "small", "--only", "reinforce-1") == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stopped_run_ends_the_table_and_goes_on_later(
+    tmp_path, trainings, capsys
+):
     calls, codes = trainings
     codes["small-reinforce-1"] = 130
     assert run(tmp_path, "small") == 130
+    assert capsys.readouterr().out.count("| not run |") == 3
     assert names(calls) == ["small-lstm-1", "small-reinforce-1"]
     codes.clear()
     calls.clear()
@@ -143,12 +189,17 @@ def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
         args = settings.parse_args(flags[name])
         args.entropy_weight = 0.5
         finish(tmp_path / place.format(name), args)
-    # What a plain model does not read does not count.
-    assert run(tmp_path, "small", "--only", "lstm-1") == 0
     assert run(tmp_path, "small", "--only", "reinforce-1") == 1
     error = capsys.readouterr().err
     assert "made with other settings: --entropy_weight 0.5, here 0.0" in error
     assert error.count("\n") == 1
+    # What a plain model does not read does not count; but a table that holds
+    # a wrong run is not shown.
+    is_kept = place.startswith("x")
+    assert run(tmp_path, "small", "--only", "lstm-1") == int(is_kept)
+    out, again = capsys.readouterr()
+    assert again == (error if is_kept else "")
+    assert ("| lstm " in out) != is_kept
 
 
 def test_seeds_of_every_model_pool(tmp_path, trainings):

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 import run_folders
-from run_folders import make_number_run
+from run_folders import cells, make_number_run
 
 from dsl import results
 from dsl.datasets import number_prediction as data
-from number_prediction import kept, plan, recipes, settings
+from number_prediction import kept, plan, recipes, report, settings
 from scripts import jobs, models
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -146,9 +146,13 @@ def test_each_run_is_made_once_and_kept(tmp_path, trainings, run, capsys):
         "python number_prediction/train_RL10_1.py --produce --seed 2"
     )
     calls.clear()
+    capsys.readouterr()
     assert run("T51") == 0
     assert calls == []
-    assert "lstm-1: kept in " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "lstm-1: kept in " in out
+    text = report.table(kept.load(copies, "T51"))
+    assert out.endswith(f"\n\nT51\n\n{text}\n") and "not run" not in text
 
 
 @pytest.mark.parametrize(
@@ -169,10 +173,15 @@ def test_only_what_is_asked_for_is_run(trainings, run, arguments, wanted):
 
 
 @pytest.mark.parametrize("code", [1, 3, 130])
-def test_a_stopped_run_ends_the_table_and_goes_on_later(trainings, run, code):
+def test_a_stopped_run_ends_the_table_and_goes_on_later(
+    trainings, run, code, capsys
+):
     calls, codes = trainings
     codes["T51-dynamic-1-1"] = code
     assert run("T51") == code
+    # What is kept by then is shown.
+    _, lstm, dynamic = cells(capsys.readouterr().out)[1:]
+    assert (lstm[3], dynamic[3]) == ("90.00", "not run")
     assert names(calls) == ["T51-lstm-1", "T51-dynamic-1-1"]
     codes.clear()
     calls.clear()
@@ -207,9 +216,10 @@ def test_a_run_of_other_settings_is_refused(
     assert error.startswith("reproduce_number_prediction.py: ")
     assert f"made with other settings: {flag}, here " in error
     assert error.count("\n") == 1
-    # What a plain model does not read does not count.
-    reads = flag.startswith("--data_seed")
-    assert run("T51", "--only", "lstm-1") == int(reads)
+    # What a plain model does not read does not count; but a table that holds
+    # a wrong run is not shown.
+    wrong = flag.startswith("--data_seed") or place.startswith("x")
+    assert run("T51", "--only", "lstm-1") == int(wrong)
 
 
 @pytest.mark.parametrize(
