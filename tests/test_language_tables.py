@@ -135,7 +135,7 @@ def test_every_row_of_the_plan_is_shown(tmp_path):
         *("0/1", "1/1", "0/1", "0/1")
     ]
     lstm = found["lstm"]
-    assert (lstm["published dev"], lstm["published test"]) == ("120.7", "114.5")
+    assert lstm["published test"] == "114.5"
     assert "random distances, shares as learned" in found["random"]["model"]
     # Without the first row there is nothing to set the others beside.
     assert not any("difference" in heading for heading in lstm)
@@ -150,9 +150,13 @@ def test_a_table_of_nothing_is_not_run(tmp_path, table):
     assert len({row["model"] for row in found.values()}) == len(found)
     assert commands == []
     usual = {"row", "model", "test", "seeds"}
-    held = {"published dev", "published test"}
-    expected = table in ("quick", "small", "medium", "char_large")
-    assert set(found["lstm"]) == usual | (held if expected else set())
+    if table in ("quick", "small", "medium", "char_large"):
+        usual.add("published test")
+    # Zaremba et al. have one for their small model, too, which is not known
+    # here; quick is also held to the paper's dynamic skip.
+    if table in ("quick", "medium", "char_large"):
+        usual.add("published dev")
+    assert set(found["lstm"]) == usual
 
 
 def test_published_figures_are_those_of_the_text_that_was_read(tmp_path):
