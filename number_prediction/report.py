@@ -58,6 +58,35 @@ def table(rows):
     )
 
 
+def summary(rows):
+    """Renders what the paper has rows of too, each once.
+
+    Args:
+        rows: List of `kept.Row`, of several tables.
+
+    Returns:
+        A `dsl.tables.table` of the rows by the best recipe.
+
+    Raises:
+        ResultError: If a figure is not a number.
+    """
+    return tables.table(
+        [
+            row
+            for row in rows
+            if row.published and row.settings["recipe"] == "best"
+        ],
+        [
+            ("T", lambda row: str(row.settings["length"] + 1)),
+            ("model", _model),
+            ("published", _published("test_accuracy")),
+            ("measured", _of_runs(_accuracy("test", "accuracy"), "not run")),
+            ("worst seed", _of_runs(_worst)),
+            ("seeds", lambda row: f"{len(row.records)}/{len(row.seeds)}"),
+        ],
+    )
+
+
 def _model(row):
     """The model, and what its agent learns by that is not of its recipe."""
     model = {"model": row.settings["model"], "settings": row.settings}

@@ -99,6 +99,8 @@ def render(kind, name):
     """The tables of one name: of the benchmark, or of a task's plan."""
     if name in BENCHMARKS:
         return benchmark(BENCHMARKS[name])
+    if (kind, name) == ("numbers", "summary"):
+        return summary_of_numbers()
     task = TASKS[kind]
     plan = importlib.import_module(f"{task}.plan")
     folder, _, table = name.rpartition("/")
@@ -107,6 +109,20 @@ def render(kind, name):
             f"{name}: must be {task}/ and a table, {', '.join(plan.TABLES)}."
         )
     return reproduction.table(task, ROOT / "results" / task, table)
+
+
+def summary_of_numbers():
+    """What number prediction is held to, at both lengths of the paper."""
+    from number_prediction import kept, report
+
+    folder = ROOT / "results" / "number_prediction"
+    return report.summary(
+        [
+            row
+            for name in ("T11", "T21")
+            for row in kept.load(folder / name, name)
+        ]
+    )
 
 
 def benchmark(wanted):

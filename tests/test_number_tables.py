@@ -105,6 +105,19 @@ def test_every_row_of_the_plan_has_words_of_its_own():
         assert len(set(words)) == len(words)
 
 
+def test_the_summary_has_each_row_of_the_paper_once():
+    rows = [row for table in ("T11", "T21") for row in kept.load("no", table)]
+    _, *found = cells(report.summary(rows))
+    assert [(row[0], row[2], row[3]) for row in found] == [
+        (length, published, "not run")
+        for length, figures in (
+            ("11", ("70.4", "72.5", "80.5", "90.5")),
+            ("21", ("26.4", "26.9", "77.7", "88.5")),
+        )
+        for published in figures
+    ]
+
+
 def test_a_table_of_nothing_is_not_run():
     for table in plan.TABLES:
         _, *found = cells(report.table(kept.load("no such folder", table)))
