@@ -116,7 +116,7 @@ def test_random_distances_have_the_shares_asked_for(shares):
 def test_edges_of_the_shares(uniform, expected, monkeypatch):
     """Each draw falls into one interval, a share of nothing into none."""
     monkeypatch.setattr(
-        keras.random, "uniform", lambda *_, **__: ops.full((1,), uniform)
+        policy.draws, "uniform", lambda *_: ops.full((1,), uniform)
     )
     found = policy.random_look_back([0, 0.5, 0, 0.5, 1, 0], (1,), None)
     assert cases.to_numpy(found).tolist() == [expected]

@@ -908,7 +908,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
         assert few(*DYNAMIC, "--name", "broken", *start) == 130
         assert capsys.readouterr().err == (
             f"RL_train.py: interrupted; the checkpoint of epoch {epoch}, step "
-            f"{step} is kept; --resume goes on from it.\n"
+            f"{step}, is kept; --resume goes on from it.\n"
         )
     assert few(*DYNAMIC, "--name", "broken", "--resume") == 0
     assert "resumed at epoch 3, step 3" in capsys.readouterr().out

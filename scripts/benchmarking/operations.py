@@ -117,7 +117,8 @@ def attention_flops(contender, size):
     """The attention's part of `step_flops`: what scores past states.
 
         3 * (N, F, P)       x_t A_x
-        3 * (N, H, P)       h_{t-1} A_h
+        3 * (N, H, P)       h_t A_h
+        2 * (B, H, P)       h_0 A_h: no gradient of h_0
         3 * (N, P, K)       V tanh(...)
 
     The weighted sums of K states are elementwise work.
@@ -132,4 +133,4 @@ def attention_flops(contender, size):
     rows = size.steps * size.batch
     forward = product(rows, size.features + size.units, size.policy_units)
     forward += product(rows, size.policy_units, contender.num_actions)
-    return 3 * forward
+    return 3 * forward + 2 * product(size.batch, size.units, size.policy_units)
