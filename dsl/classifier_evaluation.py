@@ -9,11 +9,12 @@ from dsl.evaluation import drawing_from
 
 
 class ClassifierScorer(keras.Model):
-    """Scores a batch of sequences.
+    """Scores sequences under a classifier; is compiled once for all calls.
 
     Args:
         classifier: A built `dsl.SequenceClassifier`.
         action_selection: "greedy" or "sampled".
+        jit_compile: Whether to compile with XLA.
 
     Call arguments:
         examples: Dict of `symbols` and, if the distances are not the model's
@@ -26,10 +27,13 @@ class ClassifierScorer(keras.Model):
         0 for a model without an agent; each `(batch,)`.
     """
 
-    def __init__(self, classifier, action_selection="greedy"):
+    def __init__(
+        self, classifier, action_selection="greedy", jit_compile=False
+    ):
         super().__init__(name="classifier_scorer")
         self.classifier = classifier
         self.action_selection = action_selection
+        self.compile(jit_compile=jit_compile)
 
     def call(self, examples, training=False):
         outputs = self.classifier(
@@ -49,63 +53,58 @@ class ClassifierScorer(keras.Model):
             else distances[:, -1],
         }
 
+    def score(
+        self,
+        symbols,
+        labels,
+        *,
+        look_back=None,
+        copies=1,
+        seed=0,
+        batch_size=1000,
+    ):
+        """Scores any number of sequences.
 
-def score(
-    classifier,
-    symbols,
-    labels,
-    *,
-    action_selection="greedy",
-    look_back=None,
-    copies=1,
-    seed=0,
-    batch_size=1000,
-    jit_compile=False,
-):
-    """Scores sequences under a classifier.
+        The result depends on the weights and the arguments alone, and the
+        random numbers of the model go on afterwards as if nothing had been
+        scored.
 
-    The result depends on the weights and the arguments alone, and the random
-    numbers of the model go on afterwards as if nothing had been scored.
+        Args:
+            symbols: Integer `(n, time)`.
+            labels: Integer `(n,)`.
+            look_back: Distances to take in place of the model's, `(n, time)`.
+            copies: How often each sequence is scored, with draws of its own.
+            seed: Of whatever is drawn.
+            batch_size: Sequences a call.
 
-    Args:
-        classifier: A built `dsl.SequenceClassifier`.
-        symbols: Integer `(n, time)`.
-        labels: Integer `(n,)`.
-        action_selection: "greedy" or "sampled".
-        look_back: Distances to take in place of the model's, `(n, time)`.
-        copies: How often each sequence is scored, with draws of its own.
-        seed: Of whatever is drawn.
-        batch_size: Sequences a call.
-        jit_compile: Whether to compile with XLA.
-
-    Returns:
-        Dict of `nll` (float64), `correct` (bool) and `look_back` (int, that
-        of the last step), each `(copies, n)`.
-    """
-    scorer = ClassifierScorer(classifier, action_selection)
-    scorer.compile(jit_compile=jit_compile)
-    examples = {
-        "symbols": np.asarray(symbols, "int32"),
-        "labels": np.asarray(labels, "int32"),
-    }
-    if look_back is not None:
-        examples["look_back"] = np.asarray(look_back, "int32")
-    found = []
-    with drawing_from(classifier, seed):
-        for _ in range(copies):
-            for start in range(0, len(labels), batch_size):
-                end = start + batch_size
-                found.append(
-                    scorer.predict_on_batch(
-                        {key: x[start:end] for key, x in examples.items()}
+        Returns:
+            Dict of `nll` (float64), `correct` (bool) and `look_back` (int,
+            that of the last step), each `(copies, n)`.
+        """
+        examples = {
+            "symbols": np.asarray(symbols, "int32"),
+            "labels": np.asarray(labels, "int32"),
+        }
+        if look_back is not None:
+            examples["look_back"] = np.asarray(look_back, "int32")
+        found = []
+        with drawing_from(self.classifier, seed):
+            for _ in range(copies):
+                for start in range(0, len(labels), batch_size):
+                    end = start + batch_size
+                    found.append(
+                        self.predict_on_batch(
+                            {key: x[start:end] for key, x in examples.items()}
+                        )
                     )
-                )
-    joined = {
-        key: np.concatenate([part[key] for part in found]).reshape(copies, -1)
-        for key in ("nll", "correct", "look_back")
-    }
-    joined["nll"] = joined["nll"].astype(np.float64)
-    return joined
+        joined = {
+            key: np.concatenate([part[key] for part in found]).reshape(
+                copies, -1
+            )
+            for key in ("nll", "correct", "look_back")
+        }
+        joined["nll"] = joined["nll"].astype(np.float64)
+        return joined
 
 
 def choices_by_symbol(symbols, look_back, num_symbols, num_actions):

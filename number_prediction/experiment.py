@@ -62,19 +62,25 @@ def length_of(args, epoch):
     return min(args.length, grown)
 
 
-def evaluate(args, classifier, examples, actions="greedy", copies=1, draw=0):
+def make_scorer(args, classifier, actions="greedy"):
+    """What scores examples, by greedy or sampled actions."""
+    return classifier_evaluation.ClassifierScorer(
+        classifier, actions, jit_compile=args.jit
+    )
+
+
+def evaluate(args, scorer, examples, copies=1, draw=0):
     """Scores examples.
 
     Args:
         args: The settings.
-        classifier: The classifier.
+        scorer: What `make_scorer` returned.
         examples: The `dsl.datasets.number_prediction.Examples`.
-        actions: "greedy" or "sampled".
         copies: Passes with draws of their own.
         draw: Number of the draw of a uniform policy.
 
     Returns:
-        See `dsl.classifier_evaluation.score`.
+        See `dsl.classifier_evaluation.ClassifierScorer.score`.
     """
     look_back = None
     if chooses(args) and args.policy != "learned":
@@ -82,15 +88,12 @@ def evaluate(args, classifier, examples, actions="greedy", copies=1, draw=0):
         seed = keras.random.SeedGenerator(spread(first, draw + 1)[draw])
         symbols = ops.convert_to_tensor(examples.inputs)
         look_back = ops.convert_to_numpy(imposer(args)(symbols, seed))
-    return classifier_evaluation.score(
-        classifier,
+    return scorer.score(
         examples.inputs,
         examples.labels,
-        action_selection=actions,
         look_back=look_back,
         copies=copies,
         seed=args.seed,
-        jit_compile=args.jit,
     )
 
 
@@ -113,11 +116,11 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
         args.learning_rate, factor=1.0, constant_epochs=1
     )
 
+    scorer = make_scorer(args, trainer.classifier, args.eval_actions)
+
     def finish_epoch(trained):
         started = time.perf_counter()
-        found = evaluate(
-            args, trainer.classifier, splits["valid"], args.eval_actions
-        )
+        found = evaluate(args, scorer, splits["valid"])
         return {
             "train_loss": trained["loss"],
             "train_accuracy": trained["accuracy"],
@@ -190,9 +193,10 @@ def measure(args, classifier, examples):
     """
     started = time.perf_counter()
     copies = args.eval_samples
+    scorer = make_scorer(args, classifier)
     if chooses(args) and args.policy == "uniform":
         passes = [
-            evaluate(args, classifier, examples, draw=n) for n in range(copies)
+            evaluate(args, scorer, examples, draw=n) for n in range(copies)
         ]
         sampled = {
             key: np.concatenate([one[key] for one in passes])
@@ -200,7 +204,7 @@ def measure(args, classifier, examples):
         }
         greedy = sampled
     else:
-        greedy = evaluate(args, classifier, examples)
+        greedy = evaluate(args, scorer, examples)
         sampled = None
     result = {
         "accuracy": float(greedy["correct"].mean()),
@@ -208,7 +212,8 @@ def measure(args, classifier, examples):
         "examples": len(examples),
     }
     if learns(args):
-        sampled = evaluate(args, classifier, examples, "sampled", copies)
+        scorer = make_scorer(args, classifier, "sampled")
+        sampled = evaluate(args, scorer, examples, copies)
     if sampled is not None:
         each = sampled["correct"].mean(axis=1)
         result["accuracy_sampled_mean"] = float(each.mean())

@@ -201,7 +201,8 @@ def test_distances_can_be_imposed_in_training():
 @pytest.mark.parametrize("batch_size", [3, 100])
 def test_scores_are_those_of_the_oracle(batch_size):
     model = build()
-    found = classifier_evaluation.score(model, X, Y, batch_size=batch_size)
+    scorer = classifier_evaluation.ClassifierScorer(model)
+    found = scorer.score(X, Y, batch_size=batch_size)
     right = oracle()
     np.testing.assert_allclose(
         found["nll"], nll_of(right["logits"], Y)[None], rtol=1e-4
@@ -213,7 +214,7 @@ def test_scores_are_those_of_the_oracle(batch_size):
         found["look_back"], [right["look_back"][:, -1]]
     )
     forced = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
-    found = classifier_evaluation.score(model, X, Y, look_back=forced)
+    found = scorer.score(X, Y, look_back=forced)
     right = oracle(look_back=forced)
     np.testing.assert_allclose(
         found["nll"], nll_of(right["logits"], Y)[None], rtol=1e-4
@@ -223,16 +224,30 @@ def test_scores_are_those_of_the_oracle(batch_size):
 def test_sampled_scores_depend_on_their_seed_alone():
     model = build()
     before = [cases.to_numpy(v) for v in model.variables]
-    options = {"action_selection": "sampled", "copies": 3}
-    first = classifier_evaluation.score(model, X, Y, seed=1, **options)
-    again = classifier_evaluation.score(model, X, Y, seed=1, **options)
-    other = classifier_evaluation.score(model, X, Y, seed=2, **options)
+    scorer = classifier_evaluation.ClassifierScorer(model, "sampled")
+    first = scorer.score(X, Y, copies=3, seed=1)
+    again = scorer.score(X, Y, copies=3, seed=1)
+    other = scorer.score(X, Y, copies=3, seed=2)
     assert first["nll"].shape == (3, BATCH)
     np.testing.assert_array_equal(first["nll"], again["nll"])
     assert np.any(first["nll"] != other["nll"])
     assert np.any(first["look_back"][0] != first["look_back"][1])
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_scorer_sees_what_the_model_has_learned_since(jit_compile):
+    model = build()
+    scorer = classifier_evaluation.ClassifierScorer(
+        model, jit_compile=jit_compile
+    )
+    before = scorer.score(X, Y)
+    model.readout.bias.assign_add(np.arange(CLASSES))
+    after = scorer.score(X, Y)
+    assert np.all(before["nll"] != after["nll"])
+    anew = classifier_evaluation.ClassifierScorer(model).score(X, Y)
+    np.testing.assert_allclose(after["nll"], anew["nll"], rtol=1e-5)
 
 
 @pytest.mark.backend

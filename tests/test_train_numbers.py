@@ -15,6 +15,7 @@ from keras import ops
 from test_broken_inputs import uncompiled
 
 from dsl import classifier_trainer, results
+from dsl.classifier_evaluation import ClassifierScorer
 from dsl.datasets import number_prediction as data
 from number_prediction import (
     building,
@@ -533,11 +534,11 @@ def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
     trainer = building.build_trainer(args, classifier)
     seen = []
 
-    def spy(classifier, inputs, labels, *, look_back, **options):
-        seen.append((look_back, options["action_selection"]))
+    def spy(scorer, inputs, labels, *, look_back, **options):
+        seen.append((look_back, scorer.action_selection))
         return {key: np.ones((1, 20)) for key in ("nll", "correct")}
 
-    monkeypatch.setattr(experiment.classifier_evaluation, "score", spy)
+    monkeypatch.setattr(ClassifierScorer, "score", spy)
     experiment.measure(args, classifier, examples)
     seed = keras.random.SeedGenerator(1)
     trained = np.array(trainer.impose(ops.array(examples.inputs), seed))
