@@ -18,9 +18,7 @@ def at_end(r_t, length):
     Returns:
         Float `(batch, length)`, zeros before the last n steps.
     """
-    if r_t.shape[-1] == length:
-        return r_t
-    return ops.pad(r_t, [[0, 0], [length - r_t.shape[-1], 0]])
+    return ops.pad(r_t, [[0, 0], [length - ops.shape(r_t)[-1], 0]])
 
 
 def path_weight(look_back):
@@ -47,7 +45,7 @@ def path_weight(look_back):
         return ops.where(here, t - distance, at), ops.cast(here, "float32")
 
     distances = ops.transpose(ops.cast(look_back, "int32"))
-    length = distances.shape[0]
+    length = ops.shape(distances)[0]
     steps = ops.arange(length, dtype="int32")
     last = ops.full_like(distances[0], length - 1)
     return ops.transpose(scan(step, last, (steps, distances), reverse=True)[1])

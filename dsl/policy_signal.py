@@ -165,7 +165,7 @@ class PolicySignal(keras.layers.Layer):
         if weight_t is not None:
             own_t = own_t * weight_t
         reward_t = policy_gradient.soft_reward(
-            crediting.at_end(reward_t, own_t.shape[-1]),
+            crediting.at_end(reward_t, ops.shape(own_t)[-1]),
             own_t,
             self.sequence_entropy_weight,
         )
@@ -212,7 +212,7 @@ class PolicySignal(keras.layers.Layer):
         if self.baseline == "running_mean":
             mean_t = ops.copy(self.mean_t)
             # A shorter sequence has the last steps of a longer one.
-            ahead = mean_t.shape[0] - return_t.shape[-1]
+            ahead = mean_t.shape[0] - ops.shape(return_t)[-1]
             old = mean_t[ahead:]
             if training:
                 new = policy_gradient.running_mean(old, return_t)

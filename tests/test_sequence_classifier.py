@@ -158,6 +158,20 @@ def test_the_loss_is_that_of_the_task_and_of_the_agent():
     assert not cases.to_numpy(made.statistics).any()
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_compiled_trainer_takes_sequences_of_several_lengths(jit_compile):
+    def losses(**compiled):
+        signal = PolicySignal(baseline="running_mean", credit="path")
+        made = trainer(build(), signal)
+        for name, value in compiled.items():
+            setattr(made, name, value)
+        lengths = (STEPS, STEPS - 2, STEPS - 1)
+        return [made.train_on_batch(X[:, -n:], Y) for n in lengths]
+
+    found = losses(run_eagerly=False, jit_compile=jit_compile)
+    np.testing.assert_allclose(found, losses(), rtol=1e-5)
+
+
 def test_the_agent_alone_learns_from_the_reward():
     made = trainer(build(action_selection="auto"), PolicySignal(credit="path"))
     variables = made.trainable_variables
