@@ -56,10 +56,10 @@ def epoch_data(args, examples):
 def length_of(args, epoch):
     """Free digits of the examples that an epoch trains on.
 
-    min(length, first_length + (epoch - 1) // length_epochs)
+    min(length, first_length + length_step ((epoch - 1) // length_epochs))
     """
-    grown = args.first_length + (epoch - 1) // args.length_epochs
-    return min(args.length, grown)
+    taken_in = (args.length_step or 1) * ((epoch - 1) // args.length_epochs)
+    return min(args.length, args.first_length + taken_in)
 
 
 def make_scorer(args, classifier, actions="greedy"):

@@ -175,7 +175,13 @@ def _add_training_flags(group):
         type=command_line.count,
         default=1,
         metavar="E",
-        help="epochs until --first_length takes one more digit",
+        help="epochs until --first_length takes in more",
+    )
+    add(
+        "--length_step",
+        type=command_line.count,
+        metavar="N",
+        help="digits that it takes in at once (default: 1)",
     )
     add(
         "--task_weight",
@@ -246,7 +252,9 @@ def check_together(parser, args):
     farthest = args.length if whole else pointers
     grown_after = 1
     if args.first_length is not None:
-        grown_after += (args.length - args.first_length) * args.length_epochs
+        missing = args.length - args.first_length
+        growths = -(-missing // (args.length_step or 1))
+        grown_after += growths * args.length_epochs
     shared_flags.check_together(parser, args)
     shared_flags.check(
         parser,
@@ -267,6 +275,11 @@ def check_together(parser, args):
             args.first_length is None and args.length_epochs != 1,
             "argument --length_epochs: must go with --first_length. Received: "
             f"{args.length_epochs}",
+        ),
+        (
+            args.first_length is None and args.length_step is not None,
+            "argument --length_step: must go with --first_length. Received: "
+            f"{args.length_step}",
         ),
         (
             args.policy == "oracle" and farthest > args.n_actions,

@@ -17,6 +17,9 @@ MODELS = {
     "oracle-1": "--policy oracle --lamda 1 --epoch 2",
     "uniform-1": "--policy uniform --lamda 1 --epoch 20 --patience 5",
 }
+# Ten digits for an epoch, which one hop reaches, then all twenty, of which the
+# first ten are two hops away.
+GROWN = "--first_length 10 --length_step 10"
 # Five seeds where the paper has a table, three beyond it.
 PUBLISHED, BEYOND = (1, 2, 3, 4, 5), (1, 2, 3)
 
@@ -45,19 +48,41 @@ TABLES = {
         "--length 20 --index_from start",
         BEYOND,
         {
-            **_only("lstm", "dynamic-1"),
+            "lstm": "--model lstm --epoch 20",
+            **_only("dynamic-1"),
             "dynamic-1-K20": "--lamda 1 --n_actions 20",
-            # Of twenty digits the first ten are two hops away.
-            "dynamic-1-grown": "--lamda 1 --policy_positions 21 --epoch 20 "
-            "--first_length 10 --entropy_steps 15000",
+            "dynamic-1-grown": f"--lamda 1 {GROWN} --policy_positions 21",
+        },
+    ),
+    # `dynamic-1-grown` without one part, or with another in its place.
+    "T21_start_parts": (
+        "--length 20 --index_from start --lamda 1",
+        (1,),
+        {
+            "without_positions": GROWN,
+            "without_growth": "--policy_positions 21",
+            "digit_by_digit": "--policy_positions 21 --first_length 10 "
+            "--epoch 12",
+            "without_path": f"{GROWN} --policy_positions 21 --credit all",
+            "rollouts": "--policy_positions 21 --rollouts 4 "
+            "--baseline leave_one_out",
+            "straight_through": "--policy_positions 21 "
+            "--estimator straight_through",
         },
     ),
     "T51": (
         "--length 50 --symbols 50 --index_from start",
         BEYOND,
-        {**_only("lstm"), "dynamic-1": "--lamda 1 --n_actions 50"},
+        {
+            "lstm": "--model lstm",
+            "dynamic-1": "--lamda 1 --n_actions 50",
+        },
     ),
-    "T101": ("--length 100", BEYOND, _only("lstm", "dynamic-1")),
+    "T101": (
+        "--length 100",
+        BEYOND,
+        {"lstm": "--model lstm", **_only("dynamic-1")},
+    ),
 }
 
 

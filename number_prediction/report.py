@@ -8,7 +8,9 @@ from dsl.results import ResultError, is_finite
 from number_prediction import settings
 from scripts.models import learns
 
-# Settings that a row's words name where they are not those of its recipe.
+# Settings that a row's words name where they are not those of its recipe: of
+# what is read, and of an agent.
+READ = ("first_length", "length_step")
 INGREDIENTS = (
     "reward",
     "baseline",
@@ -18,7 +20,7 @@ INGREDIENTS = (
     "observation",
     "empty_slots",
     "policy_positions",
-    "first_length",
+    "rollouts",
 )
 
 
@@ -93,12 +95,11 @@ def _model(row):
     words = [tables.model_in_words(model)]
     chosen = {key: row.settings[key] for key in ("recipe", "estimator")}
     usual = settings.parse_args([f"--{k}={v}" for k, v in chosen.items()])
-    if learns(argparse.Namespace(**row.settings)):
-        words += [
-            f"{key} {row.settings[key]}"
-            for key in INGREDIENTS
-            if row.settings[key] != getattr(usual, key)
-        ]
+    acts = learns(argparse.Namespace(**row.settings))
+    for key in (*READ, *(INGREDIENTS if acts else ())):
+        value = row.settings[key]
+        if value != getattr(usual, key):
+            words.append(f"{key} {value}")
     return ", ".join(words)
 
 

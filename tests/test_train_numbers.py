@@ -155,6 +155,8 @@ WRONG = [
     ("--first_length 9", "--length, 10 and 10. Received: 9"),
     ("--first_length 11", "--length, 10 and 10. Received: 11"),
     ("--length_epochs 2", "--length_epochs: must go with --first_length"),
+    ("--length_step 2", "--length_step: must go with --first_length"),
+    ("--length_step 0", "argument --length_step: "),
     ("--seeds", "argument --seeds: expected at least one argument"),
     ("--seeds 1 1", "argument --seeds: must be different seeds"),
     ("--seeds 1 2 --seed 3", "--seeds: takes the place of --seed"),
@@ -168,6 +170,11 @@ WRONG = [
         "--length 20 --first_length 10 --epoch 10",
         "argument --epoch: must be at least 11, so that --first_length 10 "
         "grows to --length 20. Received: 10",
+    ),
+    (
+        "--length 20 --first_length 10 --length_step 4 --epoch 3",
+        "argument --epoch: must be at least 4, so that --first_length 10 "
+        "grows to --length 20. Received: 3",
     ),
     (
         "--policy oracle --model lstm",
@@ -482,6 +489,7 @@ CHOICES = [
     "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
     "--length 12 --first_length 10 --epoch 3",
+    "--length 12 --first_length 10 --length_step 2",
 ]
 
 
@@ -561,6 +569,10 @@ def test_training_goes_from_short_sequences_to_long_ones():
     batches = experiment.epoch_data(args, data.draw(task, "train", 100))
     lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 10)]
     assert lengths == [12, 12, 13, 13, 14, 14, 15, 15, 15]
+    args = parse(*flags.split(), "--length_step", "2")
+    batches = experiment.epoch_data(args, data.draw(task, "train", 100))
+    lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 7)]
+    assert lengths == [12, 12, 14, 14, 15, 15]
 
 
 def test_flags_reach_the_signal():
