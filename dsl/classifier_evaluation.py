@@ -23,8 +23,8 @@ class ClassifierScorer(keras.Model):
 
     Returns:
         Dict of `nll`, -log p of each label in nats; `correct`, whether it is
-        the most probable class; `look_back`, the distance of the last step,
-        0 for a model without an agent; each `(batch,)`.
+        the most probable class; each `(batch,)`; and `look_back`, the
+        distances taken, `(batch, time)`, 0 for a model without an agent.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class ClassifierScorer(keras.Model):
         return {
             "nll": token_nll(outputs["logits"], labels),
             "correct": ops.equal(ops.cast(best, labels.dtype), labels),
-            "look_back": ops.zeros_like(labels)
+            "look_back": ops.zeros_like(examples["symbols"])
             if distances is None
-            else distances[:, -1],
+            else distances,
         }
 
     def score(
@@ -78,8 +78,8 @@ class ClassifierScorer(keras.Model):
             batch_size: Sequences a call.
 
         Returns:
-            Dict of `nll` (float64), `correct` (bool) and `look_back` (int,
-            that of the last step), each `(copies, n)`.
+            Dict of `nll` (float64) and `correct` (bool), each `(copies, n)`,
+            and `look_back` (int), `(copies, n, time)`.
         """
         examples = {
             "symbols": np.asarray(symbols, "int32"),
@@ -98,13 +98,14 @@ class ClassifierScorer(keras.Model):
                         )
                     )
         joined = {
-            key: np.concatenate([part[key] for part in found]).reshape(
-                copies, -1
-            )
+            key: np.concatenate([part[key] for part in found])
             for key in ("nll", "correct", "look_back")
         }
         joined["nll"] = joined["nll"].astype(np.float64)
-        return joined
+        return {
+            key: x.reshape(copies, len(labels), *x.shape[1:])
+            for key, x in joined.items()
+        }
 
 
 def choices_by_symbol(symbols, look_back, num_symbols, num_actions):
@@ -125,3 +126,42 @@ def choices_by_symbol(symbols, look_back, num_symbols, num_actions):
     counts = np.zeros((num_symbols, num_actions))
     np.add.at(counts, (symbols, look_back - 1), 1.0)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+
+
+def choices_by_step(look_back, num_actions):
+    """How often each distance was chosen at each step.
+
+    Args:
+        look_back: The distances, in 1..K, integer `(..., time)`.
+        num_actions: K.
+
+    Returns:
+        Float64 `(time, K)`; each row sums to 1.
+    """
+    look_back = np.asarray(look_back)
+    look_back = look_back.reshape(-1, look_back.shape[-1])
+    distances = np.arange(1, num_actions + 1)
+    return np.mean(look_back[:, :, None] == distances, axis=0)
+
+
+def hops_back(look_back, position):
+    """How many choices lead from the last state back to an earlier one.
+
+        t <- T;   t <- t - k_t   until t is the state asked for
+
+    Args:
+        look_back: Distances k_t, integer `(n, time)`.
+        position: Which state is asked for, counted from 0 at the first step,
+            integer `(n,)`.
+
+    Returns:
+        Integer `(n,)`; -1 where the choices lead past it.
+    """
+    look_back = np.asarray(look_back)
+    at = np.full(len(look_back), look_back.shape[1] - 1)
+    hops = np.zeros_like(at)
+    while np.any(at > position):
+        on = at > position
+        at[on] -= look_back[on, at[on]]
+        hops += on
+    return np.where(at == position, hops, -1)

@@ -189,7 +189,8 @@ def measure(args, classifier, examples):
         mean of the sampled passes), `loss` (nats) and, where actions are
         drawn, `accuracy_sampled_mean` and `_std` over `sampled_n` passes; of
         a learned choice also the `policy`: for each last symbol how often
-        each distance 1..K was chosen, in the sampled passes.
+        each distance 1..K was chosen, in the sampled passes, and the `route`
+        of the greedy actions.
     """
     started = time.perf_counter()
     copies = args.eval_samples
@@ -222,12 +223,41 @@ def measure(args, classifier, examples):
     if learns(args):
         result["policy"] = classifier_evaluation.choices_by_symbol(
             examples.inputs[:, -1],
-            sampled["look_back"],
+            sampled["look_back"][..., -1],
             args.symbols,
             args.n_actions,
         ).tolist()
+        result |= route(args, examples, greedy["look_back"][0])
     result["seconds"] = time.perf_counter() - started
     return result
+
+
+def route(args, examples, look_back):
+    """How the last state is reached from the digit pointed to.
+
+    Args:
+        args: The settings.
+        examples: The `dsl.datasets.number_prediction.Examples`.
+        look_back: The distances taken, integer `(n, time)`.
+
+    Returns:
+        Dict of `digit_reached`, the share of examples in which the choices
+        lead from the last state back to the one right after that digit;
+        `hops`, how many choices that takes in the mean, None where none does;
+        and `policy_by_step`, for each step how often each distance 1..K was
+        chosen.
+    """
+    distance = examples.settings.distance(examples.inputs[:, -1].astype(int))
+    hops = classifier_evaluation.hops_back(
+        look_back, look_back.shape[1] - 1 - distance
+    )
+    reached = hops >= 0
+    steps = classifier_evaluation.choices_by_step(look_back, args.n_actions)
+    return {
+        "digit_reached": float(reached.mean()),
+        "hops": float(hops[reached].mean()) if reached.any() else None,
+        "policy_by_step": steps.tolist(),
+    }
 
 
 def in_words(measured):

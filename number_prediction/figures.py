@@ -187,7 +187,42 @@ def policies(rows):
         would be too small, at the state right after the digit pointed to.
         None without any such run.
     """
-    panels = [(row, _mean_policy(row.records)) for row in rows]
+    figure = _panels(rows, report.policy, _ring)
+    if figure is None:
+        return None
+    *panels, bar = figure.axes
+    figure.supxlabel("look-back distance at the last step", fontsize=10)
+    figure.supylabel("pointer", fontsize=10)
+    ringed = any(axes.lines for axes in panels)
+    bar.set_ylabel(
+        "share of sampled actions" + "\nring: the digit pointed to" * ringed
+    )
+    return figure
+
+
+def policies_by_step(rows):
+    """Draws how far back each row looks at each step.
+
+    Args:
+        rows: List of `kept.Row`.
+
+    Returns:
+        A Matplotlib `Figure`: a panel for each row whose agent learned, the
+        share of greedy actions, the mean over seeds. None without any such
+        run, or of runs that did not keep it.
+    """
+    figure = _panels(rows, report.policy_by_step)
+    if figure is None:
+        return None
+    figure.supxlabel("look-back distance", fontsize=10)
+    figure.supylabel("step, from 0", fontsize=10)
+    figure.axes[-1].set_ylabel("share of greedy actions")
+    return figure
+
+
+def _panels(rows, shares_of, add=lambda axes, row, shape: None):
+    """A panel for each row that has shares, and a bar of their colors."""
+    panels = [(row, _mean_shares(row.records, shares_of)) for row in rows]
     panels = [(row, shares) for row, shares in panels if shares is not None]
     if not panels:
         return None
@@ -200,46 +235,47 @@ def policies(rows):
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes, (row, shares) in zip(grid.flat, panels, strict=False):
-        image = _draw_policy(axes, row, shares)
-    figure.supxlabel("look-back distance at the last step", fontsize=10)
-    figure.supylabel("pointer", fontsize=10)
-    ringed = any(axes.lines for axes in grid.flat)
-    label = "share of sampled actions" + "\nring: the digit pointed to" * ringed
-    figure.colorbar(image, ax=list(grid.flat), label=label)
+        image = _draw_shares(axes, row, shares)
+        add(axes, row, (len(shares), len(shares[0])))
+    figure.colorbar(image, ax=list(grid.flat))
     return figure
 
 
-def _draw_policy(axes, row, shares):
-    """One panel, with distances from 1 and pointers from 0."""
-    symbols, distances = len(shares), len(shares[0])
+def _draw_shares(axes, row, shares):
+    """One panel, with distances from 1 and, downwards, a thing from 0."""
+    count, distances = len(shares), len(shares[0])
     image = axes.imshow(
         shares,
         vmin=0.0,
         vmax=1.0,
         cmap="cividis",
         aspect="auto",
-        extent=(0.5, distances + 0.5, symbols - 0.5, -0.5),
+        extent=(0.5, distances + 0.5, count - 0.5, -0.5),
     )
-    wanted = _distances(row.settings)
-    reached = [(k, b) for b, k in enumerate(wanted) if k <= distances]
-    if reached and max(symbols, distances) <= _MOST_RINGS:
-        axes.plot(
-            *zip(*reached, strict=True),
-            linestyle="none",
-            marker="o",
-            fillstyle="none",
-            markersize=90 / max(symbols, distances, 10),
-            color="#D55E00",
-        )
     axes.set_title(_name(row), fontsize=9)
     for axis, first, last in (
         (axes.xaxis, 1, distances),
-        (axes.yaxis, 0, symbols - 1),
+        (axes.yaxis, 0, count - 1),
     ):
         step = 1 if last < 15 else 5 if last < 30 else 10
         axis.set_ticks([n for n in range(0, last + 1, step) if n >= first])
     axes.tick_params(labelsize=8)
     return image
+
+
+def _ring(axes, row, shape):
+    """Rings at the state right after the digit pointed to."""
+    wanted = _distances(row.settings)
+    reached = [(k, b) for b, k in enumerate(wanted) if k <= shape[1]]
+    if reached and max(shape) <= _MOST_RINGS:
+        axes.plot(
+            *zip(*reached, strict=True),
+            linestyle="none",
+            marker="o",
+            fillstyle="none",
+            markersize=90 / max(*shape, 10),
+            color="#D55E00",
+        )
 
 
 def _distances(settings):
@@ -250,9 +286,9 @@ def _distances(settings):
     return [task.distance(b) for b in range(task.pointers)]
 
 
-def _mean_policy(records):
+def _mean_shares(records, shares_of):
     """The mean over runs of each share; None without an agent that learned."""
-    found = [report.policy(record) for record in records]
+    found = [shares_of(record) for record in records]
     found = [shares for shares in found if shares is not None]
     if not found:
         return None

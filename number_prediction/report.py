@@ -49,6 +49,11 @@ def table(rows):
                 "test, sampled actions",
                 _of_runs(_accuracy("test", "accuracy_sampled_mean")),
             ),
+            (
+                "digit reached, %",
+                _of_runs(_accuracy("test", "digit_reached")),
+            ),
+            ("hops", _of_runs(_hops)),
             ("published dev", _published("valid_accuracy")),
             ("dev", _of_runs(_accuracy("valid", "accuracy"))),
             ("seeds", lambda row: f"{len(row.records)}/{len(row.seeds)}"),
@@ -125,6 +130,10 @@ def _worst(records):
     return tables.accuracy([worst], "test", "accuracy")
 
 
+def _hops(records):
+    return tables.over_seeds(records, "test", "hops")
+
+
 def _epochs(records):
     runs = [len(record.get("epochs") or []) for record in records]
     return f"{statistics.fmean(runs):.1f}"
@@ -192,22 +201,33 @@ def policy(record):
     Raises:
         ResultError: If the record holds something else.
     """
-    found = record["test"].get("policy")
+    symbols = record["settings"].get("symbols")
+    return _shares(record, "policy", symbols, "symbol")
+
+
+def policy_by_step(record):
+    """How often each distance was chosen at each step; see `policy`."""
+    length = record["settings"].get("length")
+    return _shares(record, "policy_by_step", length and length + 1, "step")
+
+
+def _shares(record, key, count, what):
+    """Shares of the distances for each of a number of things, checked."""
+    found = record["test"].get(key)
     if found is None:
         return None
-    shape = (
-        record["settings"].get("symbols"),
-        record["settings"].get("n_actions"),
-    )
+    distances = record["settings"].get("n_actions")
     fits = (
         isinstance(found, list)
-        and len(found) == shape[0]
-        and all(isinstance(row, list) and len(row) == shape[1] for row in found)
+        and len(found) == count
+        and all(
+            isinstance(row, list) and len(row) == distances for row in found
+        )
         and all(is_finite(share) for row in found for share in row)
     )
     if not fits:
         raise ResultError(
-            f"{record['run_folder']}: `test.policy` must hold a share for "
-            "each symbol and distance."
+            f"{record['run_folder']}: `test.{key}` must hold a share for each "
+            f"{what} and distance."
         )
     return found

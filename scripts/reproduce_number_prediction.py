@@ -101,6 +101,7 @@ def draw(args):
     pictures = {
         "accuracy.png": figures.accuracy(rows),
         "policy.png": figures.policies(rows),
+        "policy_by_step.png": figures.policies_by_step(rows),
     }
     if pictures["accuracy.png"] is None:
         raise results.ResultError(

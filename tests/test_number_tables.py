@@ -20,7 +20,7 @@ def record(test, valid=(0.5, 0.75), seconds=90.0, policy=None, **figures):
     return make_record(
         run_folder="somewhere",
         command=f"python x.py --a 'b|c' {test}",
-        settings={"symbols": 3, "n_actions": 2},
+        settings={"symbols": 3, "n_actions": 2, "length": 2},
         seconds=seconds,
         epochs=epochs,
         valid={"accuracy": max(valid), "epoch": 1 + valid.index(max(valid))},
@@ -53,6 +53,8 @@ def test_the_seeds_of_a_row_together():
                     seconds=60.0 * n,
                     accuracy_sampled_mean=share - 0.1,
                     accuracy_sampled_std=0.3,
+                    digit_reached=0.7 + 0.1 * n,
+                    hops=0.5 * (n + 1) if n < 3 else 2.0,
                 )
                 for n, share in enumerate(each, start=1)
             )
@@ -71,6 +73,8 @@ def test_the_seeds_of_a_row_together():
         "test, %": f"85.00 ± {deviation:.2f}",
         "worst seed": "70.00",
         "test, sampled actions": f"75.00 ± {deviation:.2f}",
+        "digit reached, %": "90.00 ± 10.00",
+        "hops": "1.50 ± 0.50",
         "published dev": "79.6",
         "dev": "70.00 ± 10.00",
         "seeds": "3/5",
@@ -81,12 +85,12 @@ def test_the_seeds_of_a_row_together():
         "command of a seed": "`python x.py --a 'b\\",
     }
     assert lstm[:10] == [
-        *("lstm", "lstm", "70.4", "99.00", "99.00", "-", "69.6", "75.00"),
-        *("1/5", "2.0"),
+        *("lstm", "lstm", "70.4", "99.00", "99.00", "-", "-", "-", "69.6"),
+        "75.00",
     ]
     assert uniform == [
         *("uniform-1", "dynamic_skip (K=10, λ=1.0, uniform policy)", "-"),
-        *("not run", "-", "-", "-", "-", "0/5", "-", "-", "-", "-"),
+        *("not run", "-", "-", "-", "-", "-", "-", "0/5", "-", "-", "-", "-"),
     ]
 
 
@@ -152,6 +156,11 @@ def test_a_curve_and_a_policy_are_checked():
     for wrong in (shares[:2], [[1.0]] * 3, [["a", 1.0]] * 3, "abc", [1.0] * 3):
         with pytest.raises(results.ResultError, match="`test.policy` must"):
             report.policy(record(0.5, policy=wrong))
+    assert report.policy_by_step(record(0.5)) is None
+    kept_one = record(0.5, policy_by_step=shares)
+    assert report.policy_by_step(kept_one) == shares
+    with pytest.raises(results.ResultError, match="`test.policy_by_step` must"):
+        report.policy_by_step(record(0.5, policy_by_step=shares[:2]))
     for epochs in ([{"epoch": 1}], [3], [{"epoch": "1", "valid_accuracy": 1}]):
         wrong = {**record(0.5), "epochs": epochs}
         with pytest.raises(results.ResultError, match="each of `epochs`"):
@@ -246,6 +255,18 @@ def test_a_policy_is_the_mean_over_seeds(figures):
     )
     assert "dynamic-1 (2 seeds)" in texts(figure)
     assert figures.policies([plain]) is None
+    assert figures.policies_by_step([both]) is None
+
+
+def test_a_policy_by_step(figures):
+    shares = np.roll(np.eye(11), 3, axis=0)[:, :10]
+    found = record(0.5, policy_by_step=shares.tolist())
+    found["settings"] = {"symbols": 10, "n_actions": 10, "length": 10}
+    figure = figures.policies_by_step([make_row(found)])
+    panel, bar = figure.axes
+    np.testing.assert_array_equal(panel.images[0].get_array(), shares)
+    assert panel.images[0].get_extent() == [0.5, 10.5, 10.5, -0.5]
+    assert not panel.lines and bar.get_ylabel() == "share of greedy actions"
 
 
 @pytest.mark.parametrize(

@@ -224,9 +224,7 @@ def test_scores_are_those_of_the_oracle(batch_size):
     np.testing.assert_array_equal(
         found["correct"], [right["logits"].argmax(1) == Y]
     )
-    np.testing.assert_array_equal(
-        found["look_back"], [right["look_back"][:, -1]]
-    )
+    np.testing.assert_array_equal(found["look_back"], [right["look_back"]])
     forced = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
     found = scorer.score(X, Y, look_back=forced)
     right = oracle(look_back=forced)
@@ -272,3 +270,20 @@ def test_choices_by_symbol():
     np.testing.assert_allclose(
         found, [[0.75, 0.25, 0], [0, 0, 0], [0.25, 0, 0.75], [0, 0, 0]]
     )
+
+
+def test_choices_by_step():
+    look_back = np.array([[[1, 2, 1], [1, 1, 3]], [[1, 2, 3], [1, 2, 3]]])
+    np.testing.assert_allclose(
+        classifier_evaluation.choices_by_step(look_back, 3),
+        [[1, 0, 0], [0.25, 0.75, 0], [0.25, 0, 0.75]],
+    )
+
+
+def test_hops_back_to_a_state():
+    look_back = np.array([[1, 1, 2, 1, 2]] * 6 + [[1, 1, 1, 1, 4]])
+    found = classifier_evaluation.hops_back(
+        look_back, np.array([4, 3, 2, 1, 0, -1, 1])
+    )
+    # 4 -> 2 -> 0 -> the start; 4 -> 0.
+    np.testing.assert_array_equal(found, [0, -1, 1, -1, 2, 3, -1])
