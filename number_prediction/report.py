@@ -10,7 +10,7 @@ from scripts.models import learns
 
 # Settings that a row's words name where they are not those of its recipe: of
 # what is read, and of an agent.
-READ = ("first_length", "length_step")
+READ = ("first_length", "length_step", "length_epochs")
 INGREDIENTS = (
     "reward",
     "baseline",
