@@ -11,7 +11,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from dsl import configurations, messages, results
+from dsl import configurations, messages, provenance, results
 from scripts import command_line, jobs, keep, models, program
 from scripts.comparing import reading
 
@@ -87,11 +87,12 @@ class Task:
         )
         parser.add_argument(
             "--processes",
-            type=command_line.count,
+            type=processes,
             default=1,
             metavar="N",
-            help="runs at once, each on its share of the cores, with its "
-            "output in a file in --train_dir (default: 1, on all cores)",
+            help="runs at once, or `cores`: as many as cores; each on its "
+            "share of them, with its output in a file in --train_dir (default: "
+            "1, on all cores)",
         )
         parser.add_argument(
             "--shard",
@@ -275,6 +276,11 @@ def check_names(parser, flag, names, known):
             f"argument {flag}: must be among {', '.join(map(str, known))}. "
             f"Received: {unknown[0]!r}"
         )
+
+
+def processes(text):
+    """An argparse type: a number of processes, or as many as cores."""
+    return provenance.cores() if text == "cores" else command_line.count(text)
 
 
 def shard(text):

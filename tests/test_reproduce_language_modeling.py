@@ -10,7 +10,7 @@ import pytest
 import run_folders
 from run_folders import cells, make_run, make_text
 
-from dsl import results
+from dsl import provenance, results
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -275,6 +275,13 @@ def test_controls_wait_for_what_was_learned(tmp_path, trainings):
         "small-reinforce-1",
         "small-random-1",
     ]
+
+
+def test_as_many_processes_as_cores(monkeypatch):
+    monkeypatch.setattr(provenance, "cores", lambda: 7)
+    parse_args = reproduce.parse_args
+    assert parse_args(["small", "--processes", "cores"]).processes == 7
+    assert parse_args(["small", "--processes", "3"]).processes == 3
 
 
 def test_shards_are_parts_of_the_table(tmp_path, trainings):
