@@ -31,7 +31,7 @@ def build_model(args):
         policy_positions=args.policy_positions,
     )
     classifier = dsl.SequenceClassifier(
-        args.symbols,
+        args.symbols * (2 if args.mark_pointer else 1),
         args.symbols,
         [layer],
         # As in the published code.
@@ -96,7 +96,8 @@ def imposer(args):
         symbols = ops.cast(symbols, "int32")
         length = ops.shape(symbols)[1] - 1
         after_first = length if args.index_from == "start" else pointers
-        last = after_first - symbols[:, -1:]
+        # A pointer that is marked is as much larger as the alphabet.
+        last = after_first - symbols[:, -1:] % args.symbols
         before = ops.ones_like(symbols[:, :-1])
         return ops.concatenate([before, last], axis=1)
 

@@ -17,24 +17,46 @@ class Batches:
     """The batches of one epoch: a sequence of pairs (symbols, labels).
 
     Args:
-        examples: The `dsl.datasets.number_prediction.Examples`.
+        symbols: What is read of the examples, integer `(n, time)`.
+        labels: Theirs, integer `(n,)`.
         batch_size: Sequences a batch; what is left over is left out.
         order: The order of the examples, integer `(n,)`, or None.
     """
 
-    def __init__(self, examples, batch_size, order=None):
-        self.examples = examples
+    def __init__(self, symbols, labels, batch_size, order=None):
+        self.symbols = symbols
+        self.labels = labels
         self.batch_size = batch_size
-        self.order = np.arange(len(examples)) if order is None else order
+        self.order = np.arange(len(labels)) if order is None else order
 
     def __len__(self):
-        return len(self.examples) // self.batch_size
+        return len(self.labels) // self.batch_size
 
     def __getitem__(self, n):
         start = n * self.batch_size
         rows = self.order[start : start + self.batch_size]
-        symbols = self.examples.inputs[rows].astype(np.int32)
-        return symbols, self.examples.labels[rows].astype(np.int32)
+        symbols, labels = self.symbols[rows], self.labels[rows]
+        return symbols.astype(np.int32), labels.astype(np.int32)
+
+
+def symbols_read(args, examples):
+    """What the network reads of examples.
+
+    A pointer that is marked is a symbol that no digit has: pointer b is the
+    number b + the size of the alphabet.
+
+    Args:
+        args: The settings.
+        examples: The `dsl.datasets.number_prediction.Examples`.
+
+    Returns:
+        Integer `(n, time)`.
+    """
+    if not args.mark_pointer:
+        return examples.inputs
+    symbols = examples.inputs.astype(np.int32)
+    symbols[:, -1] += args.symbols
+    return symbols
 
 
 def epoch_data(args, examples):
@@ -48,7 +70,8 @@ def epoch_data(args, examples):
         shown = examples
         if args.first_length is not None:
             shown = examples.shortened(length_of(args, epoch))
-        return Batches(shown, args.batch_size, order)
+        symbols = symbols_read(args, shown)
+        return Batches(symbols, shown.labels, args.batch_size, order)
 
     return batches
 
@@ -82,14 +105,15 @@ def evaluate(args, scorer, examples, copies=1, draw=0):
     Returns:
         See `dsl.classifier_evaluation.ClassifierScorer.score`.
     """
+    symbols = symbols_read(args, examples)
     look_back = None
     if chooses(args) and args.policy != "learned":
         first = spread(args.seed, 6)[5]
         seed = keras.random.SeedGenerator(spread(first, draw + 1)[draw])
-        symbols = ops.convert_to_tensor(examples.inputs)
-        look_back = ops.convert_to_numpy(imposer(args)(symbols, seed))
+        imposed = imposer(args)(ops.convert_to_tensor(symbols), seed)
+        look_back = ops.convert_to_numpy(imposed)
     return scorer.score(
-        examples.inputs,
+        symbols,
         examples.labels,
         look_back=look_back,
         copies=copies,

@@ -67,6 +67,13 @@ def _add_data_flags(group, length):
         help="size of the alphabet",
     )
     add(
+        "--mark_pointer",
+        action="store_true",
+        default=None,
+        help="read the pointer as a symbol that no digit has, one of as many "
+        "again (paper: as a digit)",
+    )
+    add(
         "--produce",
         action="store_true",
         help="make the files, 100,000, 10,000 and 10,000 examples, if they are "

@@ -10,7 +10,7 @@ from scripts.models import learns
 
 # Settings that a row's words name where they are not those of its recipe: of
 # what is read, and of an agent.
-READ = ("first_length", "length_step", "length_epochs")
+READ = ("mark_pointer", "first_length", "length_step", "length_epochs")
 INGREDIENTS = (
     "reward",
     "baseline",
@@ -104,7 +104,7 @@ def _model(row):
     for key in (*READ, *(INGREDIENTS if acts else ())):
         value = row.settings[key]
         if value != getattr(usual, key):
-            words.append(f"{key} {value}")
+            words.append(key if value is True else f"{key} {value}")
     return ", ".join(words)
 
 

@@ -93,6 +93,7 @@ def published(args, counts=recipes.COUNTS):
     same = (
         counts == recipes.COUNTS
         and args.symbols == 10
+        and not args.mark_pointer
         and (args.index_from == "last10" or args.length <= 10)
         and args.rnn_size == 200
         and args.max_steps is None

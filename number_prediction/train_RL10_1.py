@@ -52,8 +52,9 @@ def default_name(args):
 def check_size(args):
     """Raises a RunError if weights and past states exceed the memory."""
     units, states = args.rnn_size, models.num_states(args)
-    weights = 4 * units * (units + args.symbols)
-    seen = units + args.symbols + args.policy_positions
+    features = args.symbols * (2 if args.mark_pointer else 1)
+    weights = 4 * units * (units + features)
+    seen = units + features + args.policy_positions
     weights += args.policy_units * (seen + states)
     rows = args.rollouts * args.batch_size
     buffers = rows * units * (states + args.length)

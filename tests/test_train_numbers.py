@@ -489,7 +489,7 @@ CHOICES = [
     "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
     "--length 12 --first_length 10 --epoch 3",
-    "--length 12 --first_length 10 --length_step 2",
+    "--length 12 --first_length 10 --length_step 2 --mark_pointer",
 ]
 
 
@@ -573,6 +573,36 @@ def test_training_goes_from_short_sequences_to_long_ones():
     batches = experiment.epoch_data(args, data.draw(task, "train", 100))
     lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 7)]
     assert lengths == [12, 12, 14, 14, 15, 15]
+
+
+def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
+    args = parse(*TINY, "--mark_pointer", "--policy", "oracle", "--no-jit")
+    examples = data.draw(data.Settings(5), "train", 20)
+    marked = examples.inputs.astype(int)
+    marked[:, -1] += 10
+    read, _ = experiment.epoch_data(args, examples)(1)[0]
+    assert set(map(tuple, read)) <= set(map(tuple, marked))
+    np.testing.assert_array_equal(
+        experiment.symbols_read(args, examples), marked
+    )
+    assert examples.inputs.max() < 10
+    imposed = building.imposer(args)
+    for symbols in (marked, examples.inputs):
+        np.testing.assert_array_equal(
+            imposed(ops.array(symbols), None)[:, -1],
+            5 - examples.inputs[:, -1].astype(int),
+        )
+    classifier = building.build_model(args)
+    assert (classifier.num_symbols, classifier.num_classes) == (20, 10)
+    seen = []
+
+    def spy(scorer, inputs, labels, **options):
+        seen.append(inputs)
+        return {key: np.ones((1, 20)) for key in ("nll", "correct")}
+
+    monkeypatch.setattr(ClassifierScorer, "score", spy)
+    experiment.measure(args, classifier, examples)
+    np.testing.assert_array_equal(seen, [marked])
 
 
 def test_flags_reach_the_signal():
