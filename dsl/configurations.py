@@ -6,6 +6,8 @@ A configuration is the dict in a run's `config.json`: its `settings`, the
 
 import json
 
+from dsl.messages import short
+
 
 def growing(config):
     """Names of the settings that may grow, of a file that may be damaged."""
@@ -73,9 +75,3 @@ def hashes(value):
         return short(value)
     found = ", ".join(f"{key} {str(one)[:8]}" for key, one in value.items())
     return found if len(found) <= 120 else f"{found[:117]}..."
-
-
-def short(value):
-    """A value in a few characters, for a message of one line."""
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -19,6 +19,12 @@ def printable(text):
     )
 
 
+def short(value, most=60):
+    """A value in a few characters, for a message."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def one_line(text):
     """A message as one line of bearable length that commands no terminal."""
     line = printable(" ".join(str(text).split()))

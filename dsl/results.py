@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dsl.archives import DAMAGED
 from dsl.atomic import replacing
+from dsl.messages import short
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -318,12 +319,6 @@ def _check_scores(name, array, shape, path):
     else:
         return
     raise ResultError(f"{path}: `{name}` must be {rule}. Received: {received}")
-
-
-def short(value):
-    """A value in a few characters, for a message of one line."""
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _plain(value):

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from dsl import atomic, checkpoints, choices, configurations, results
+from dsl.messages import short
 
 
 class RunError(RuntimeError):
@@ -317,7 +318,7 @@ class RunFolder:
         if owner != self._id():
             raise RunError(
                 f"{path}: belongs to another run: must be of run "
-                f"{self._id()}. Received: {configurations.short(owner)}"
+                f"{self._id()}. Received: {short(owner)}"
             )
         try:
             return checkpoints.load(path, variables)

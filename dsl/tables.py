@@ -3,8 +3,8 @@
 import statistics
 from collections.abc import Callable, Sequence
 
-from dsl.messages import printable
-from dsl.results import Record, ResultError, is_finite, short
+from dsl.messages import printable, short
+from dsl.results import Record, ResultError, is_finite
 
 Columns = Sequence[tuple[str, Callable[[Record], str]]]
 

@@ -5,6 +5,7 @@ import statistics
 from pathlib import Path
 
 from dsl import results, tables
+from dsl.messages import short
 from language_modeling import plan, settings, sweeps
 from scripts import reproduction
 from scripts.comparing import reading
@@ -156,6 +157,6 @@ def best_shares(run):
     if not numbers or not fit:
         raise results.ResultError(
             f"{run}: must hold the look_back_histogram of its best epoch, "
-            f"numbers of at least 0. Received: {results.short(shares)}"
+            f"numbers of at least 0. Received: {short(shares)}"
         )
     return numbers

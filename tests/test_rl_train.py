@@ -835,7 +835,7 @@ def test_a_limited_vocabulary_belongs_to_its_run(own, capsys):
     # What was replaced is no longer there to be counted.
     assert "bits_per_character" not in record["test"]
     assert own(*OWN, "--name", "a", "--resume") == 2
-    assert "--vocabulary_size 6, now null" in capsys.readouterr().err
+    assert "--vocabulary_size 6, now None" in capsys.readouterr().err
     # The run knows its own.
     shown = ["--load_model", "runs/a", "--split", "test", "--no-download"]
     assert own(*shown) == 0

@@ -231,8 +231,8 @@ def test_every_setting_that_differs_is_named_with_both_values(folder):
     with pytest.raises(runs.RunError) as error:
         resume(folder, config)
     assert one_line(error).endswith(
-        "differing: --seed 7, now 8; --lamda null, now 0.5; "
-        '--new unknown, now [1.0]; (backend) null, now "jax".'
+        "differing: --seed 7, now 8; --lamda None, now 0.5; "
+        "--new unknown, now [1.0]; (backend) None, now 'jax'."
     )
     with pytest.raises(runs.RunError) as error:
         resume(folder, {**CONFIG, "settings": {"lamda": None}})
@@ -272,7 +272,7 @@ def test_a_number_that_may_grow_is_kept_when_it_has_grown(tmp_path):
     for seed in (8, None, 9.5, "10", True):
         with pytest.raises(runs.RunError, match="differing: --seed 9, now"):
             grow(seed=seed)
-    with pytest.raises(runs.RunError, match="differing: --lamda null, now 1"):
+    with pytest.raises(runs.RunError, match="differing: --lamda None, now 1"):
         grow(seed=10, lamda=1)
     assert folder.config()["settings"] == {**SETTINGS, "seed": 9}
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from dsl import results
 from dsl.connections import COLORS, shorten
-from dsl.messages import printable
+from dsl.messages import printable, short
 from scripts.comparing.figure import name_lines
 
 _PREVIOUS = "#b0b0b0"
@@ -78,7 +78,7 @@ def _epochs(run):
             raise results.ResultError(
                 f"{run['name']}: epoch {entry['epoch']}: "
                 "`look_back_histogram` and `entropy` must be numbers of at "
-                f"least 0. Received: {results.short([shares, entropy])}"
+                f"least 0. Received: {short([shares, entropy])}"
             )
         found.append((entry["epoch"], shares, entropy))
     return found
