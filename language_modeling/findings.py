@@ -47,23 +47,42 @@ def of_grammar(corpus, split, look_back, num_actions, log):
         num_actions: K, the largest distance.
         log: Function that takes a line.
     """
-    if corpus.sha256.get(split) != generated.SHA256.get(split, ...):
+    known = grammar_distances(corpus.sha256, split)
+    if known is None:
         return
-    arcs = generated.load_with_arcs()[1][split]
     far = tuple(range(2, num_actions + 1))
     each = [(k,) for k in far]
     rows = [
         (words, dependencies.agreement(look_back, hung_on, distances))
-        for words, hung_on in (
-            ("the word read", arcs[:-1]),
-            # Of these the word read is one step nearer.
-            ("the next word", (arcs[1:] - 1).clip(min=0)),
-        )
+        for words, hung_on in known.items()
         for distances in (each + [far] if len(far) > 1 else each)
     ]
     log("")
     log("connections to the word that a word hangs on by the grammar")
     log(tables.table(rows, _AGREEMENT))
+
+
+def grammar_distances(sha256, split):
+    """How far back the words stand that those of a generated text hang on.
+
+    Args:
+        sha256: Hashes of a corpus, a dict from split to hexadecimal digits.
+        split: Name of the text that is read, all of it but the last word.
+
+    Returns:
+        Dict of two int32 arrays, one distance for each word that is read,
+        from that word; 0 where none is hung on: of the word on which "the
+        word read" hangs, and of that on which "the next word" does, which is
+        to be predicted then. None for the text of another corpus.
+    """
+    if sha256.get(split) != generated.SHA256.get(split, ...):
+        return None
+    arcs = generated.load_with_arcs()[1][split]
+    return {
+        "the word read": arcs[:-1],
+        # The word read is one step nearer to what the next one hangs on.
+        "the next word": (arcs[1:] - 1).clip(min=0),
+    }
 
 
 def _per_cent(share):

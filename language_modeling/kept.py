@@ -83,7 +83,7 @@ def _row(folder, table, name, runs):
     loaded = reading.load(found)
     for run in loaded:
         _check(run)
-    corpus = loaded[0]["record"]["corpus"] if loaded else "ptb"
+    corpus = loaded[0]["record"]["corpus"] if loaded else args.corpus or "ptb"
     published, _ = settings.reference(args, corpus)
     names = tuple(run for run, _ in runs)
     return Row(name, common, published, names, tuple(loaded))

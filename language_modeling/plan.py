@@ -36,6 +36,12 @@ TABLES = {
         (1,),
         ("lstm", "reinforce", "straight_through", "random"),
     ),
+    # Its true perplexity is known, and which word each word hangs on.
+    "generated": (
+        "--preset small --corpus generated",
+        (1, 2),
+        (*_PAPER, "straight_through", "random"),
+    ),
     "medium": ("--preset medium", (1,), _PAPER),
     # As far as it has come. With more epochs its runs go on.
     "medium_start": (
@@ -52,6 +58,7 @@ BUDGETS = {
     "hours": (
         "small_4_epochs",
         "char_4_epochs",
+        "generated",
         "medium_start",
         *sweeps.SWEEPS,
     ),

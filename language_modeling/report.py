@@ -3,8 +3,11 @@
 import math
 import statistics
 
-from dsl import messages, tables
+import numpy as np
+
+from dsl import dependencies, messages, tables
 from dsl.results import ResultError
+from language_modeling import findings
 from scripts.comparing import reading
 from scripts.comparing import tables as compared
 
@@ -40,6 +43,15 @@ def table(rows, samples=10_000, level=0.95):
         ("published test", _published("test_perplexity")),
         ("dev", _of_runs(_perplexity("valid"))),
         ("test", _of_runs(_perplexity("test"), "not run")),
+        ("true test", _of_runs(_true)),
+        ("nats a word above the true", _of_runs(_excess)),
+        *(
+            (
+                f"connections that hit what {words} hangs on, % (by chance)",
+                _of_runs(_hits(words), of="runs"),
+            )
+            for words in ("the word read", "the next word")
+        ),
         ("test, sampled actions ± sd over draws", _of_runs(_sampled)),
         (f"difference to {rows[0].name}", beside(compared.difference)),
         (f"{100 * level:g} % interval", beside(compared.ends)),
@@ -82,13 +94,65 @@ def _model(row):
     return tables.model_in_words(model)
 
 
-def _of_runs(cell, otherwise="-"):
+def _of_runs(cell, otherwise="-", of="records"):
     """A cell of the records of a row, where there are any."""
-    return lambda row: cell(row.records) if row.runs else otherwise
+    return lambda row: cell(getattr(row, of)) if row.runs else otherwise
 
 
 def _perplexity(part):
     return lambda records: tables.over_seeds(records, part, "perplexity")
+
+
+def _true(records):
+    value = tables.number(records[0], "true_perplexity", "test")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _excess(records):
+    """The mean over seeds of the log of the perplexity over the true one."""
+    true = tables.number(records[0], "true_perplexity", "test")
+    if true is None:
+        return "-"
+    found = [tables.number(one, "test", "perplexity") for one in records]
+    if min(true, *found) <= 0:
+        raise ResultError(
+            f"{records[0].get('run_folder', 'record')}: perplexities must be "
+            f"above 0. Received: {messages.short([true, *found])}"
+        )
+    return f"{statistics.fmean(math.log(one / true) for one in found):.3f}"
+
+
+def _hits(words):
+    """A cell of the connections from two words on that hit; see `findings`."""
+
+    def cell(runs):
+        found = [_agreement(run, words) for run in runs]
+        precision = [one and one.precision for one in found]
+        if None in precision:
+            return "-"
+        chance = statistics.fmean(one.chance_precision for one in found)
+        return f"{100 * statistics.fmean(precision):.1f} ({100 * chance:.1f})"
+
+    return cell
+
+
+def _agreement(run, words):
+    """Connections of a run beside those of a grammar, None without one."""
+    hashes = run["config"].get("data_sha256")
+    known = findings.grammar_distances(hashes or {}, "test")
+    look_back = run["scores"]["look_back"]
+    if known is None or len(look_back) != len(known[words]):
+        return None
+    chosen = run["config"]["settings"]
+    farthest = chosen.get("n_actions")
+    if chosen["model"] == "fixed_skip":
+        # It has no choice, and keeps none.
+        farthest = chosen["skip"]
+        look_back = np.full_like(look_back, farthest)
+    if not look_back.any():
+        return None
+    distances = range(2, farthest + 1)
+    return dependencies.agreement(look_back, known[words], distances)
 
 
 def _published(key):

@@ -6,11 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import run_folders
 from run_folders import cells, make_run, make_text
 
 from dsl import provenance, results
+from dsl.datasets import generated
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -116,6 +118,62 @@ def test_of_a_budget_each_table_is_printed(tmp_path, trainings, capsys):
     titles = re.findall(r"^\w+$", out, re.MULTILINE)
     assert titles == list(plan.BUDGETS["paper"])
     assert out.count("\n| lstm ") == 2 and out.count("| not run |") == 8
+
+
+def test_generated_sentences_are_held_to_their_grammar(tmp_path, monkeypatch):
+    # Distances of the words read, and of the next ones from there.
+    arcs = np.array([0, 2, 3, 3, 1, 2, 4])
+    monkeypatch.setattr(generated, "SHA256", {"test": "0" * 64})
+    monkeypatch.setattr(
+        generated, "load_with_arcs", lambda: (None, {"test": arcs})
+    )
+    looks = {
+        "lstm": [0, 0, 0, 0, 0, 0],
+        "fixed_skip_3": [0, 0, 0, 0, 0, 0],
+        "reinforce": [1, 2, 2, 3, 1, 3],
+        "straight_through": [1, 1, 1, 1, 1, 1],
+    }
+    sentence = np.zeros(6, "int32")
+    for name, flags in plan.runs("generated"):
+        row, _, seed = name.rpartition("-")
+        if row not in looks:
+            continue
+        args = settings.parse_args(flags)
+        nll = np.full(6, np.log(20.0))
+        folder = finish(
+            tmp_path / "generated" / name,
+            args,
+            corpus="generated",
+            test={"perplexity": 20.0 * int(seed)},
+            true_perplexity={"test": 16.0},
+        )
+        changes = {"look_back": np.array(looks[row], "int32")}
+        run_folders.write_scores(folder, nll, sentence, changes)
+    rows = kept.load(tmp_path / "generated", "generated")
+    header, *found = cells(report.table(rows))
+    found = {row[0]: dict(zip(header, row, strict=False)) for row in found}
+    assert not any("published" in name for name in header)
+    read = "connections that hit what the word read hangs on, % (by chance)"
+    ahead = "connections that hit what the next word hangs on, % (by chance)"
+    assert [found[name]["true test"] for name in looks] == ["16.00"] * 4
+    assert found["attention"]["true test"] == "-"
+    excess = (np.log(20 / 16) + np.log(40 / 16)) / 2
+    assert (
+        found["lstm"]["nats a word above the true"]
+        == found["reinforce"]["nats a word above the true"]
+        == f"{excess:.3f}"
+    )
+    # The word read hangs on 0 2 3 3 1 2, the next one on 1 2 2 0 1 3.
+    assert {
+        name: (found[name][read], found[name][ahead]) for name in looks
+    } == {
+        "lstm": ("-", "-"),
+        # All six, of which two and one hit.
+        "fixed_skip_3": ("33.3 (33.3)", "16.7 (16.7)"),
+        # Of four, at 2 2 3 3, two hit, and three; in the mean 8/6 and 6/6.
+        "reinforce": ("50.0 (33.3)", "75.0 (25.0)"),
+        "straight_through": ("-", "-"),
+    }
 
 
 def test_other_seeds_are_those_of_the_table(tmp_path, trainings, capsys):
@@ -325,6 +383,8 @@ def test_a_budget_is_several_tables(tmp_path, trainings):
     assert sorted(names(calls)) == [
         "char_4_epochs-lstm-1",
         "char_4_epochs-reinforce-1",
+        "generated-lstm-1",
+        "generated-reinforce-1",
         "medium_start-lstm-1",
         "medium_start-reinforce-1",
         "small_4_epochs-lstm-1",
