@@ -13,7 +13,7 @@ _WORD_SIZE, _MARK_SIZE, _LEGEND_SIZE = 8.5, 6, 8
 _LOWEST_ARC, _ARC_STEP, _WORD_BELOW, _MARK_BELOW = 8, 5, 10, 17
 _BETWEEN_ROWS, _BETWEEN_SENTENCES = 6, 16
 _LEGEND_LINE, _LEGEND_COLUMN = 13, 80
-_INK, _GREY, _LIGHT_GREY, _DPI = "#1a1a1a", "#8c8c8c", "#b0b0b0", 200
+_INK, _GRAY, _LIGHT_GRAY, _DPI = "#1a1a1a", "#8c8c8c", "#b0b0b0", 200
 
 
 def require_matplotlib():
@@ -70,7 +70,7 @@ def figure(sentences, num_actions):
 
     The longer the distance, the higher the arc; k = 1 is a straight line, and
     a distance beyond the start of the text has no arc. What does not fit into
-    a row goes on in the next, which repeats in grey the words that its arcs
+    a row goes on in the next, which repeats in gray the words that its arcs
     reach back to.
 
     Args:
@@ -187,7 +187,7 @@ def _draw_row(axes, line, row, spans):
         )
 
     for index, word in enumerate(row.context + row.words):
-        color = _INK if index >= start else _GREY
+        color = _INK if index >= start else _GRAY
         write(index, _WORD_BELOW, _label(word), _WORD_SIZE, color)
     for index, distance in enumerate(row.look_back, start):
         if distance != 1:
@@ -196,7 +196,7 @@ def _draw_row(axes, line, row, spans):
         if distance and distance <= index:
             ends = (centers[index], centers[index - distance])
             _draw_connection(axes, line, ends, distance)
-    dots = [_GREY] * start + [_INK] * len(row.words)
+    dots = [_GRAY] * start + [_INK] * len(row.words)
     axes.scatter(centers, [line] * len(centers), s=4, c=dots, lw=0, zorder=3)
 
 
@@ -250,5 +250,5 @@ def _draw_legend(axes, num_actions):
 
 def _line_color(distance):
     if distance < 2:
-        return _LIGHT_GREY
+        return _LIGHT_GRAY
     return COLORS[(distance - 2) % len(COLORS)][0]

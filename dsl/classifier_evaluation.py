@@ -109,11 +109,12 @@ class ClassifierScorer(keras.Model):
 
 
 def choices_by_symbol(symbols, look_back, num_symbols, num_actions):
-    """How often each distance was chosen at the last step, by its symbol.
+    """How often each distance was chosen, by the symbol that was read then.
 
     Args:
-        symbols: The last symbol of each sequence, integer `(n,)`.
-        look_back: The distance chosen there, in 1..K, integer `(..., n)`.
+        symbols: The symbols, integer of a shape that broadcasts to that of
+            the distances.
+        look_back: The distances chosen there, in 1..K, integer `(...)`.
         num_symbols: Size of the alphabet.
         num_actions: K.
 
@@ -139,9 +140,8 @@ def choices_by_step(look_back, num_actions):
         Float64 `(time, K)`; each row sums to 1.
     """
     look_back = np.asarray(look_back)
-    look_back = look_back.reshape(-1, look_back.shape[-1])
-    distances = np.arange(1, num_actions + 1)
-    return np.mean(look_back[:, :, None] == distances, axis=0)
+    steps = np.broadcast_to(np.arange(look_back.shape[-1]), look_back.shape)
+    return choices_by_symbol(steps, look_back, look_back.shape[-1], num_actions)
 
 
 def hops_back(look_back, position):
@@ -156,8 +156,16 @@ def hops_back(look_back, position):
 
     Returns:
         Integer `(n,)`; -1 where the choices lead past it.
+
+    Raises:
+        ValueError: If a distance is below 1.
     """
     look_back = np.asarray(look_back)
+    if look_back.min(initial=1) < 1:
+        raise ValueError(
+            "`look_back` must hold distances of at least 1. "
+            f"Received: {look_back.min()}"
+        )
     at = np.full(len(look_back), look_back.shape[1] - 1)
     hops = np.zeros_like(at)
     while np.any(at > position):

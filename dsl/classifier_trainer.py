@@ -19,8 +19,9 @@ class ClassifierTrainer(keras.Model):
         batch_size: Sequences a batch.
         signal: `dsl.policy_signal.PolicySignal`, or None where no agent
             learns.
-        task_weight: w. Without a signal that shares variables with the task,
-            Adam makes up for it; 1/10 in the published code, by mistake.
+        task_weight: w; 1/10 in the published code, by mistake. Adam takes
+            the scale out of a loss, so that it matters only to variables that
+            task and agent share.
         impose: Function `(symbols, seed_generator)` that gives the distances
             to take in training, integer `(batch, time)`; 0 leaves the choice
             to the agent.

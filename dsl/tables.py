@@ -103,7 +103,7 @@ def over_seeds(
 
 
 def accuracy(records: Sequence[Record], part: str, key: str) -> str:
-    """The cell of an accuracy in per cent, see `over_seeds`."""
+    """The cell of an accuracy in percent, see `over_seeds`."""
     return over_seeds(records, part, key, scale=100)
 
 

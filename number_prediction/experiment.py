@@ -1,16 +1,13 @@
-"""How a classifier is trained and measured."""
+"""How a classifier is trained, and the record of a run."""
 
 import time
 
 import keras
 import numpy as np
-from keras import ops
 
-from dsl import classifier_evaluation, provenance, schedules, training
-from dsl.seeds import spread
-from number_prediction import settings
-from number_prediction.building import imposer
-from scripts.models import chooses, learns
+from dsl import provenance, schedules, training
+from number_prediction import measuring, settings
+from scripts.models import learns
 
 
 class Batches:
@@ -39,26 +36,6 @@ class Batches:
         return symbols.astype(np.int32), labels.astype(np.int32)
 
 
-def symbols_read(args, examples):
-    """What the network reads of examples.
-
-    A pointer that is marked is a symbol that no digit has: pointer b is the
-    number b + the size of the alphabet.
-
-    Args:
-        args: The settings.
-        examples: The `dsl.datasets.number_prediction.Examples`.
-
-    Returns:
-        Integer `(n, time)`.
-    """
-    if not args.mark_pointer:
-        return examples.inputs
-    symbols = examples.inputs.astype(np.int32)
-    symbols[:, -1] += args.symbols
-    return symbols
-
-
 def epoch_data(args, examples):
     """Function of an epoch's number that gives its batches."""
 
@@ -70,7 +47,7 @@ def epoch_data(args, examples):
         shown = examples
         if args.first_length is not None:
             shown = examples.shortened(length_of(args, epoch))
-        symbols = symbols_read(args, shown)
+        symbols = measuring.symbols_read(args, shown)
         return Batches(symbols, shown.labels, args.batch_size, order)
 
     return batches
@@ -83,42 +60,6 @@ def length_of(args, epoch):
     """
     taken_in = (args.length_step or 1) * ((epoch - 1) // args.length_epochs)
     return min(args.length, args.first_length + taken_in)
-
-
-def make_scorer(args, classifier, actions="greedy"):
-    """What scores examples, by greedy or sampled actions."""
-    return classifier_evaluation.ClassifierScorer(
-        classifier, actions, jit_compile=args.jit
-    )
-
-
-def evaluate(args, scorer, examples, copies=1, draw=0):
-    """Scores examples.
-
-    Args:
-        args: The settings.
-        scorer: What `make_scorer` returned.
-        examples: The `dsl.datasets.number_prediction.Examples`.
-        copies: Passes with draws of their own.
-        draw: Number of the draw of a uniform policy.
-
-    Returns:
-        See `dsl.classifier_evaluation.ClassifierScorer.score`.
-    """
-    symbols = symbols_read(args, examples)
-    look_back = None
-    if chooses(args) and args.policy != "learned":
-        first = spread(args.seed, 6)[5]
-        seed = keras.random.SeedGenerator(spread(first, draw + 1)[draw])
-        imposed = imposer(args)(ops.convert_to_tensor(symbols), seed)
-        look_back = ops.convert_to_numpy(imposed)
-    return scorer.score(
-        symbols,
-        examples.labels,
-        look_back=look_back,
-        copies=copies,
-        seed=args.seed,
-    )
 
 
 def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
@@ -140,11 +81,11 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
         args.learning_rate, factor=1.0, constant_epochs=1
     )
 
-    scorer = make_scorer(args, trainer.classifier, args.eval_actions)
+    scorer = measuring.make_scorer(args, trainer.classifier, args.eval_actions)
 
     def finish_epoch(trained):
         started = time.perf_counter()
-        found = evaluate(args, scorer, splits["valid"])
+        found = measuring.evaluate(args, scorer, splits["valid"])
         return {
             "train_loss": trained["loss"],
             "train_accuracy": trained["accuracy"],
@@ -205,97 +146,6 @@ def describe(entry):
     return line
 
 
-def measure(args, classifier, examples):
-    """Accuracy on examples, by each way to act where there is a choice.
-
-    Returns:
-        Dict of `accuracy` (greedy actions, a share; where there are none, the
-        mean of the sampled passes), `loss` (nats) and, where actions are
-        drawn, `accuracy_sampled_mean` and `_std` over `sampled_n` passes; of
-        a learned choice also the `policy`: for each last symbol how often
-        each distance 1..K was chosen, in the sampled passes, and the `route`
-        of the greedy actions.
-    """
-    started = time.perf_counter()
-    copies = args.eval_samples
-    scorer = make_scorer(args, classifier)
-    if chooses(args) and args.policy == "uniform":
-        passes = [
-            evaluate(args, scorer, examples, draw=n) for n in range(copies)
-        ]
-        sampled = {
-            key: np.concatenate([one[key] for one in passes])
-            for key in passes[0]
-        }
-        greedy = sampled
-    else:
-        greedy = evaluate(args, scorer, examples)
-        sampled = None
-    result = {
-        "accuracy": float(greedy["correct"].mean()),
-        "loss": float(greedy["nll"].mean()),
-        "examples": len(examples),
-    }
-    if learns(args):
-        scorer = make_scorer(args, classifier, "sampled")
-        sampled = evaluate(args, scorer, examples, copies)
-    if sampled is not None:
-        each = sampled["correct"].mean(axis=1)
-        result["accuracy_sampled_mean"] = float(each.mean())
-        result["accuracy_sampled_std"] = float(each.std(ddof=1))
-        result["sampled_n"] = copies
-    if learns(args):
-        result["policy"] = classifier_evaluation.choices_by_symbol(
-            examples.inputs[:, -1],
-            sampled["look_back"][..., -1],
-            args.symbols,
-            args.n_actions,
-        ).tolist()
-        result |= route(args, examples, greedy["look_back"][0])
-    result["seconds"] = time.perf_counter() - started
-    return result
-
-
-def route(args, examples, look_back):
-    """How the last state is reached from the digit pointed to.
-
-    Args:
-        args: The settings.
-        examples: The `dsl.datasets.number_prediction.Examples`.
-        look_back: The distances taken, integer `(n, time)`.
-
-    Returns:
-        Dict of `digit_reached`, the share of examples in which the choices
-        lead from the last state back to the one right after that digit;
-        `hops`, how many choices that takes in the mean, None where none does;
-        and `policy_by_step`, for each step how often each distance 1..K was
-        chosen.
-    """
-    distance = examples.settings.distance(examples.inputs[:, -1].astype(int))
-    hops = classifier_evaluation.hops_back(
-        look_back, look_back.shape[1] - 1 - distance
-    )
-    reached = hops >= 0
-    steps = classifier_evaluation.choices_by_step(look_back, args.n_actions)
-    return {
-        "digit_reached": float(reached.mean()),
-        "hops": float(hops[reached].mean()) if reached.any() else None,
-        "policy_by_step": steps.tolist(),
-    }
-
-
-def in_words(measured):
-    """The accuracies of a measurement in words."""
-    text = f"accuracy {100 * measured['accuracy']:.2f} %"
-    if "sampled_n" not in measured:
-        return text
-    return (
-        f"{text} (sampled {100 * measured['accuracy_sampled_mean']:.2f}"
-        f" +- {100 * measured['accuracy_sampled_std']:.2f},"
-        f" n={measured['sampled_n']})"
-    )
-
-
 def corpus(args):
     """The data in words."""
     words = f"T={args.length + 1}"
@@ -303,6 +153,8 @@ def corpus(args):
         words += f", {args.symbols} symbols"
     if args.index_from == "start" and args.length > args.symbols:
         words += ", index from the start"
+    if args.mark_pointer:
+        words += ", pointer marked"
     return words
 
 

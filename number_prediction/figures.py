@@ -50,9 +50,13 @@ def accuracy(rows):
     figure = Figure(figsize=(9.0, 5.0), layout="constrained")
     axes = figure.add_subplot()
     looks = _looks([row for row, _ in curves])
-    for (_, curve), look in zip(curves, looks, strict=True):
+    for (row, curve), look in zip(curves, looks, strict=True):
         epochs, means, low, high = zip(*curve, strict=True)
-        axes.plot(epochs, means, markevery=_marked(epochs), **look)
+        # Rows lie one on the other at 100 %: those of the paper on top.
+        order = 4 if row.published else 3
+        axes.plot(
+            epochs, means, markevery=_marked(epochs), zorder=order, **look
+        )
         axes.fill_between(
             epochs, low, high, color=look["color"], alpha=0.15, linewidth=0
         )
@@ -114,8 +118,7 @@ def _kind(settings):
     return recipe if recipe in _COLORS else "reinforce"
 
 
-def _name(row):
-    seeds = len(row.records)
+def _name(row, seeds):
     return f"{row.name} ({seeds} seed{'s' * (seeds > 1)})"
 
 
@@ -164,7 +167,7 @@ def _add_published(axes, rows):
 def _add_legend(figure, rows, looks):
     figure.legend(
         [lines.Line2D([], [], **look) for look in looks],
-        [_name(row) for row in rows],
+        [_name(row, len(row.records)) for row in rows],
         title="mean and range of the seeds\nthat were trained that far",
         alignment="left",
         loc="outside right upper",
@@ -222,8 +225,8 @@ def policies_by_step(rows):
 
 def _panels(rows, shares_of, add=lambda axes, row, shape: None):
     """A panel for each row that has shares, and a bar of their colors."""
-    panels = [(row, _mean_shares(row.records, shares_of)) for row in rows]
-    panels = [(row, shares) for row, shares in panels if shares is not None]
+    panels = [(row, _all_shares(row.records, shares_of)) for row in rows]
+    panels = [(row, found) for row, found in panels if found]
     if not panels:
         return None
     across = min(4, len(panels))
@@ -234,14 +237,15 @@ def _panels(rows, shares_of, add=lambda axes, row, shape: None):
     grid = figure.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    for axes, (row, shares) in zip(grid.flat, panels, strict=False):
-        image = _draw_shares(axes, row, shares)
-        add(axes, row, (len(shares), len(shares[0])))
+    for axes, (row, found) in zip(grid.flat, panels, strict=False):
+        image = _draw_shares(axes, _mean(found))
+        axes.set_title(_name(row, len(found)), fontsize=9)
+        add(axes, row, image.get_array().shape)
     figure.colorbar(image, ax=list(grid.flat))
     return figure
 
 
-def _draw_shares(axes, row, shares):
+def _draw_shares(axes, shares):
     """One panel, with distances from 1 and, downwards, a thing from 0."""
     count, distances = len(shares), len(shares[0])
     image = axes.imshow(
@@ -252,7 +256,6 @@ def _draw_shares(axes, row, shares):
         aspect="auto",
         extent=(0.5, distances + 0.5, count - 0.5, -0.5),
     )
-    axes.set_title(_name(row), fontsize=9)
     for axis, first, last in (
         (axes.xaxis, 1, distances),
         (axes.yaxis, 0, count - 1),
@@ -286,12 +289,14 @@ def _distances(settings):
     return [task.distance(b) for b in range(task.pointers)]
 
 
-def _mean_shares(records, shares_of):
-    """The mean over runs of each share; None without an agent that learned."""
+def _all_shares(records, shares_of):
+    """The shares of each run whose agent learned, and that has kept them."""
     found = [shares_of(record) for record in records]
-    found = [shares for shares in found if shares is not None]
-    if not found:
-        return None
+    return [shares for shares in found if shares is not None]
+
+
+def _mean(found):
+    """The mean over runs of each share."""
     return [
         [sum(each) / len(found) for each in zip(*rows, strict=True)]
         for rows in zip(*found, strict=True)

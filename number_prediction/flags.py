@@ -70,8 +70,8 @@ def _add_data_flags(group, length):
         "--mark_pointer",
         action="store_true",
         default=None,
-        help="read the pointer as a symbol that no digit has, one of as many "
-        "again (paper: as a digit)",
+        help="read pointer b as symbol N + b, where --symbols is N, so that it "
+        "looks unlike every digit (paper: as digit b)",
     )
     add(
         "--produce",
@@ -173,9 +173,9 @@ def _add_training_flags(group):
         "--first_length",
         type=command_line.number(int, 1, choices.MOST_LENGTH),
         metavar="N",
-        help="free digits at first, with which training goes up to --length: "
-        "left out are those that nothing points to (default: all from the "
-        "start)",
+        help="curriculum: free digits at first, with which training goes up to "
+        "--length; left out are those that nothing points to (default: all "
+        "from the start)",
     )
     add(
         "--length_epochs",
@@ -277,6 +277,12 @@ def check_together(parser, args):
             f"argument --epoch: must be at least {grown_after}, so that "
             f"--first_length {args.first_length} grows to --length "
             f"{args.length}. Received: {args.epoch}",
+        ),
+        (
+            args.patience is not None and args.patience < grown_after,
+            "argument --patience: must be at least the epochs until "
+            f"--first_length has grown to --length, {grown_after}. "
+            f"Received: {args.patience}",
         ),
         (
             args.first_length is None and args.length_epochs != 1,

@@ -17,8 +17,8 @@ MODELS = {
     "oracle-1": "--policy oracle --lamda 1 --epoch 2",
     "uniform-1": "--policy uniform --lamda 1 --epoch 20 --patience 5",
 }
-# Ten digits for an epoch, which one hop reaches, then all twenty, of which the
-# first ten are two hops away.
+# A curriculum: ten digits for an epoch, which one hop reaches, then all twenty,
+# of which the first ten are two hops away.
 GROWN = "--first_length 10 --length_step 10"
 # Five seeds where the paper has a table, three beyond it.
 PUBLISHED, BEYOND = (1, 2, 3, 4, 5), (1, 2, 3)
@@ -31,7 +31,7 @@ def _only(*names):
 # Flags of all rows, seeds, and flags of each row.
 TABLES = {
     "T11": ("--length 10", PUBLISHED, MODELS),
-    # `dynamic-1` with one slip, or one choice, of the published code.
+    # Ablation: `dynamic-1` with one slip, or choice, of the published code.
     "T11_slips": (
         "--length 10 --lamda 1",
         (1,),
@@ -54,7 +54,7 @@ TABLES = {
             "dynamic-1-grown": f"--lamda 1 --mark_pointer {GROWN}",
         },
     ),
-    # `dynamic-1-grown` without one part, or with another in its place.
+    # Ablation: `dynamic-1-grown` without one part, or with another instead.
     "T21_start_parts": (
         "--length 20 --index_from start --lamda 1",
         (1,),

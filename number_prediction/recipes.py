@@ -52,7 +52,7 @@ STRAIGHT_THROUGH = {
     "entropy_steps": None,
 }
 
-# Gui et al. 2019, accuracy in per cent of dev and test, by T - 1, model and
+# Gui et al. 2019, accuracy in percent of dev and test, by T - 1, model and
 # lambda.
 PUBLISHED = {
     (10, "lstm", None): (69.6, 70.4),

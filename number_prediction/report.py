@@ -8,8 +8,8 @@ from dsl.results import ResultError, is_finite
 from number_prediction import settings
 from scripts.models import learns
 
-# Settings that a row's words name where they are not those of its recipe: of
-# what is read, and of an agent.
+# Settings that a row's words name where they differ from its recipe's: those of
+# the sequences that are read, and those of an agent.
 READ = ("mark_pointer", "first_length", "length_step", "length_epochs")
 INGREDIENTS = (
     "reward",
@@ -20,12 +20,11 @@ INGREDIENTS = (
     "observation",
     "empty_slots",
     "policy_positions",
-    "rollouts",
 )
 
 
 def table(rows):
-    """Renders accuracies in per cent, the seeds of a row together.
+    """Renders accuracies in percent, the seeds of a row together.
 
     Args:
         rows: List of `kept.Row`.
@@ -59,7 +58,7 @@ def table(rows):
             ("seeds", lambda row: f"{len(row.records)}/{len(row.seeds)}"),
             ("epochs run (published code: 200)", _of_runs(_epochs)),
             ("best epoch", _of_runs(_best_epoch)),
-            ("wall time a run", _of_runs(_minutes)),
+            ("training time a run, min", _of_runs(_minutes)),
             ("command of a seed", _of_runs(_command)),
         ],
     )
@@ -145,8 +144,14 @@ def _best_epoch(records):
 
 
 def _minutes(records):
-    seconds = statistics.fmean(record["seconds"] for record in records)
-    return f"{seconds / 60:.1f} min"
+    """Epochs times the median epoch: a pause of the machine does not count."""
+    each = [
+        _figure({**record, "epoch": entry}, "epoch", "seconds")
+        for record in records
+        for entry in record.get("epochs") or [{}]
+    ]
+    epochs = len(each) / len(records)
+    return f"{statistics.median(each) * epochs / 60:.1f}"
 
 
 def _command(records):
@@ -208,7 +213,8 @@ def policy(record):
 def policy_by_step(record):
     """How often each distance was chosen at each step; see `policy`."""
     length = record["settings"].get("length")
-    return _shares(record, "policy_by_step", length and length + 1, "step")
+    count = length + 1 if type(length) is int else None
+    return _shares(record, "policy_by_step", count, "step")
 
 
 def _shares(record, key, count, what):

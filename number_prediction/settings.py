@@ -46,6 +46,8 @@ def parse_args(arguments=None, prog="train_RL10_1.py", length=10):
         given = parser.parse_args(arguments)
         parser.set_defaults(policy_weight=1.0 / given.length)
     args = parser.parse_args(arguments)
+    if args.length_step == 1:
+        args.length_step = None  # As if it were not given.
     models.check_read(parser, arguments, args)
     flags.check_together(parser, args)
     if args.seeds is not None and known.seed is not None:
@@ -94,6 +96,7 @@ def published(args, counts=recipes.COUNTS):
         counts == recipes.COUNTS
         and args.symbols == 10
         and not args.mark_pointer
+        and args.policy_positions == 0
         and (args.index_from == "last10" or args.length <= 10)
         and args.rnn_size == 200
         and args.max_steps is None

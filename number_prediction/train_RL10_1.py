@@ -159,7 +159,7 @@ def train_in(training, run, args, splits, sha256):
     if program.show_finished(run, "epoch", print_record):
         return 0
     startup.import_keras().utils.set_random_seed(args.seed)
-    from number_prediction import building, experiment
+    from number_prediction import building, experiment, measuring
 
     classifier = building.build_model(args)
     trainer = building.build_trainer(args, classifier)
@@ -178,7 +178,7 @@ def train_in(training, run, args, splits, sha256):
     )
     last_weights = provenance.weights_sha256(classifier)
     run.load_best(classifier)
-    measured = experiment.measure(args, classifier, splits["test"])
+    measured = measuring.measure(args, classifier, splits["test"])
     counts = {split: len(examples) for split, examples in splits.items()}
     context = {
         "command": training.command(),
@@ -196,9 +196,9 @@ def train_in(training, run, args, splits, sha256):
 
 def print_record(record):
     """Prints the test accuracy beside what it is held to."""
-    from number_prediction import experiment
+    from number_prediction import measuring
 
-    log_line(f"test: {experiment.in_words(record['test'])}")
+    log_line(f"test: {measuring.in_words(record['test'])}")
     published = record.get("published") or {}
     if published.get("test_accuracy") is not None:
         accuracy = 100 * published["test_accuracy"]

@@ -46,7 +46,7 @@ def make_parser():
         type=command_line.name,
         metavar="DIR",
         help="train nothing, and draw the runs that are kept: accuracy.png "
-        "and, if an agent has learned, policy.png",
+        "and, if an agent has learned, policy.png and policy_by_step.png",
     )
     return parser
 

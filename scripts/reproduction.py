@@ -280,7 +280,14 @@ def check_names(parser, flag, names, known):
 
 def processes(text):
     """An argparse type: a number of processes, or as many as cores."""
-    return provenance.cores() if text == "cores" else command_line.count(text)
+    if text == "cores":
+        return provenance.cores()
+    try:
+        return command_line.count(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be `cores` or an integer at least 1. Received: {text!r}"
+        ) from error
 
 
 def shard(text):

@@ -78,7 +78,7 @@ def make_run(
     return folder
 
 
-def make_number_run(folder, settings, shares, *, valid=(0.5, 0.7), policy=None):
+def make_number_run(folder, settings, shares, *, valid=(0.5, 0.7), **figures):
     """A finished run of number prediction.
 
     Args:
@@ -86,7 +86,7 @@ def make_number_run(folder, settings, shares, *, valid=(0.5, 0.7), policy=None):
         settings: Dict of its settings.
         shares: Accuracy on the test examples, greedy and, if any, sampled.
         valid: Accuracy on the dev set after each epoch.
-        policy: As records have it.
+        **figures: What else was measured on the test examples.
     """
     folder.mkdir(parents=True)
     config = {"task": "number_prediction", "settings": settings}
@@ -102,13 +102,11 @@ def make_number_run(folder, settings, shares, *, valid=(0.5, 0.7), policy=None):
     ]
     lines = "".join(f"{json.dumps(entry)}\n" for entry in epochs)
     (folder / results.METRICS_NAME).write_text(lines)
-    test = {"accuracy": shares[0], "loss": 1.0, "examples": 1000}
+    test = {"accuracy": shares[0], "loss": 1.0, "examples": 1000, **figures}
     if len(shares) > 1:
         test["accuracy_sampled_mean"] = shares[1]
         test["accuracy_sampled_std"] = 0.002
         test["sampled_n"] = 5
-    if policy is not None:
-        test["policy"] = policy
     record = make_record(
         task="number_prediction",
         model=settings["model"],

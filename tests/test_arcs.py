@@ -104,7 +104,7 @@ def test_all_lies_inside_of_the_picture_and_below_the_legend(
         assert whole.y0 <= box.y0 and box.y1 <= whole.y1
 
 
-def test_rows_repeat_in_grey_the_words_that_their_arcs_reach(matplotlib):
+def test_rows_repeat_in_gray_the_words_that_their_arcs_reach(matplotlib):
     sentence = random_sentence(60)
     figure = arcs.figure([sentence], 5)
     plain = [text.get_color() for row in rows_of(figure) for text in row]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.backend
 
 def record(test, valid=(0.5, 0.75), seconds=90.0, policy=None, **figures):
     epochs = [
-        {"epoch": epoch, "valid_accuracy": share}
+        {"epoch": epoch, "valid_accuracy": share, "seconds": seconds}
         for epoch, share in enumerate(valid, start=1)
     ]
     return make_record(
@@ -80,7 +80,8 @@ def test_the_seeds_of_a_row_together():
         "seeds": "3/5",
         "epochs run (published code: 200)": "3.0",
         "best epoch": "3.0",
-        "wall time a run": "2.0 min",
+        # Three epochs of 120 seconds, the median of 60, 120 and 180.
+        "training time a run, min": "6.0",
         # A pipe would end the cell.
         "command of a seed": "`python x.py --a 'b\\",
     }
@@ -256,6 +257,9 @@ def test_a_policy_is_the_mean_over_seeds(figures):
     assert "dynamic-1 (2 seeds)" in texts(figure)
     assert figures.policies([plain]) is None
     assert figures.policies_by_step([both]) is None
+    # Seeds that have kept none do not count.
+    more = figures.policies([make_row(*both.records, record(0.5))])
+    assert "dynamic-1 (2 seeds)" in texts(more)
 
 
 def test_a_policy_by_step(figures):

@@ -338,11 +338,17 @@ def test_pictures_of_what_is_kept(tmp_path, trainings, run, capsys):
     assert [path.name for path in (tmp_path / "f").iterdir()] == [
         "accuracy.png"
     ]
-    keep_row(tmp_path / "x/T51", "dynamic-1", (1,), policy=shares)
+    by_step = [*shares, shares[0]]
+    keep_row(
+        tmp_path / "x/T51",
+        *("dynamic-1", (1,)),
+        policy=shares,
+        policy_by_step=by_step,
+    )
     assert run("T51", "--figures", f"{tmp_path}/g") == 0
     out, err = capsys.readouterr()
-    assert (out.count("Figure: "), err, calls) == (3, "", [])
-    for name in ("accuracy.png", "policy.png"):
+    assert (out.count("Figure: "), err, calls) == (4, "", [])
+    for name in ("accuracy.png", "policy.png", "policy_by_step.png"):
         picture = (tmp_path / "g" / name).read_bytes()
         assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
 

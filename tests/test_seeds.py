@@ -13,7 +13,7 @@ def test_seeds_are_the_same_at_each_call_and_fit_into_31_bits():
     assert seeds.spread(3435, 3) == found[:3]
 
 
-def test_no_two_seeds_of_neighbours_are_alike():
+def test_no_two_seeds_of_neighbors_are_alike():
     """As they would be if they were counted on from the first."""
     found = [one for seed in range(200) for one in seeds.spread(seed, 20)]
     assert len(set(found)) == len(found)

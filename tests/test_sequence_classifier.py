@@ -262,6 +262,23 @@ def test_a_scorer_sees_what_the_model_has_learned_since(jit_compile):
     np.testing.assert_allclose(after["nll"], anew["nll"], rtol=1e-5)
 
 
+def test_a_scorer_is_compiled_once(monkeypatch):
+    model = build()
+    scorer = classifier_evaluation.ClassifierScorer(model, jit_compile=True)
+    calls, call = [], scorer.call
+
+    def counted(*arguments, **options):
+        calls.append(1)
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(scorer, "call", counted)
+    scorer.score(X, Y)
+    traced = len(calls)
+    assert traced > 0
+    scorer.score(X, Y, copies=3)
+    assert len(calls) == traced
+
+
 @pytest.mark.backend
 def test_choices_by_symbol():
     found = classifier_evaluation.choices_by_symbol(
@@ -287,3 +304,5 @@ def test_hops_back_to_a_state():
     )
     # 4 -> 2 -> 0 -> the start; 4 -> 0.
     np.testing.assert_array_equal(found, [0, -1, 1, -1, 2, 3, -1])
+    with pytest.raises(ValueError, match="at least 1. Received: 0"):
+        classifier_evaluation.hops_back(np.zeros((2, 3), int), np.zeros(2))

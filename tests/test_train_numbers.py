@@ -20,6 +20,7 @@ from dsl.datasets import number_prediction as data
 from number_prediction import (
     building,
     experiment,
+    measuring,
     recipes,
     settings,
     train_RL10_1,
@@ -156,7 +157,12 @@ WRONG = [
     ("--first_length 11", "--length, 10 and 10. Received: 11"),
     ("--length_epochs 2", "--length_epochs: must go with --first_length"),
     ("--length_step 2", "--length_step: must go with --first_length"),
-    ("--length_step 0", "argument --length_step: "),
+    ("--length_step 0", "argument --length_step: must be an integer at least"),
+    (
+        "--length 12 --first_length 10 --epoch 5 --patience 2",
+        "argument --patience: must be at least the epochs until "
+        "--first_length has grown to --length, 3. Received: 2",
+    ),
     ("--seeds", "argument --seeds: expected at least one argument"),
     ("--seeds 1 1", "argument --seeds: must be different seeds"),
     ("--seeds 1 2 --seed 3", "--seeds: takes the place of --seed"),
@@ -226,6 +232,8 @@ def test_what_a_run_is_held_to():
         "--max_steps 5",
         "--model fixed_skip",
         "--model attention --lamda 0.5",
+        "--mark_pointer",
+        "--policy_positions 11",
     ):
         assert settings.published(parse(*flags.split())) == {}
     assert settings.published(parse(), COUNTS) == {}
@@ -343,13 +351,15 @@ def test_the_oracle_looks_back_to_the_digit_pointed_to(flags):
     args = parse("--policy", "oracle", "--n_actions", "14", *flags.split())
     task = data.Settings(args.length, args.index_from)
     examples = data.draw(task, "train", 200)
-    distances = building.imposer(args)(ops.array(examples.inputs), None)
-    distances = ops.convert_to_numpy(distances)
-    assert distances.shape == examples.inputs.shape
-    assert np.all(distances[:, :-1] == 1)
-    at = args.length - distances[:, -1]
-    found = np.take_along_axis(examples.inputs, at[:, None], 1)[:, 0]
-    np.testing.assert_array_equal(found, examples.labels)
+    shortest = examples.shortened(task.pointers)
+    for shown in (examples, shortest):
+        distances = building.imposer(args)(ops.array(shown.inputs), None)
+        distances = ops.convert_to_numpy(distances)
+        assert distances.shape == shown.inputs.shape
+        assert np.all(distances[:, :-1] == 1)
+        at = shown.settings.length - distances[:, -1]
+        found = np.take_along_axis(shown.inputs, at[:, None], 1)[:, 0]
+        np.testing.assert_array_equal(found, examples.labels)
 
 
 def test_the_uniform_policy_takes_each_distance_alike():
@@ -422,12 +432,15 @@ def test_models_beyond_the_memory_are_refused(here, capsys):
         "",
         "--recipe published_code --baseline value --epoch 2 --patience 1",
         "--policy uniform --lamda 0.5",
+        "--symbols 3 --first_length 3 --length_step 2 --mark_pointer",
     ],
 )
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     flags, here, capsys, monkeypatch
 ):
     tiny = [*TINY, "--eval_samples", "2", *flags.split()]
+    symbols = parse(*tiny).symbols
+    write(Path("data/number_prediction"), data.Settings(5, symbols=symbols))
     assert here(*tiny, "--name", "unbroken") == 0
     train = classifier_trainer.ClassifierTrainer.train_on_batch
     count, stops = [0], {3: signal.SIGTERM, 6: signal.SIGINT}
@@ -503,32 +516,45 @@ def test_every_choice_trains(flags, tmp_path):
     trainer.jit_compile = False
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
     examples = data.draw(task, "train", 20)
-    batches = experiment.epoch_data(args, examples)(1)
-    for n in range(2):
-        assert np.isfinite(trainer.train_on_batch(*batches[n]))
+    for epoch in range(1, 1 + (args.epoch if args.first_length else 1)):
+        batches = experiment.epoch_data(args, examples)(epoch)
+        for n in range(2):
+            assert np.isfinite(trainer.train_on_batch(*batches[n]))
     learns = models.learns(args)
     for variable in trainer.trainable_variables:
         changed = np.any(np.array(variable) != before[variable.path])
         assert changed == (learns or "policy" not in variable.path)
     with uncompiled():
         args.jit = False
-        measured = experiment.measure(args, classifier, examples)
+        measured = measuring.measure(args, classifier, examples)
     drawn = learns or args.policy == "uniform" and args.model != "lstm"
     assert ("sampled_n" in measured) == drawn
     assert ("policy" in measured) == learns
 
 
 @pytest.mark.parametrize("index_from", ["last10", "start"])
-def test_the_oracle_goes_back_to_the_digit_pointed_to(index_from):
+def test_the_route_of_the_oracle_is_one_hop(index_from):
     flags = f"--policy oracle --length 20 --index_from {index_from} "
-    args = parse(*f"{flags} --n_actions 20".split())
-    examples = data.draw(data.Settings(20, index_from), "train", 50)
-    for shown in (examples, examples.shortened(13)):
-        inputs = shown.inputs
-        found = np.array(building.imposer(args)(ops.array(inputs), None))
-        assert np.all(found[:, :-1] == 1)
-        read = inputs.shape[1] - 1 - found[:, -1]
-        np.testing.assert_array_equal(inputs[np.arange(50), read], shown.labels)
+    args = parse(*f"{flags} --n_actions 21".split())
+    examples = data.draw(data.Settings(20, index_from), "test", 300)
+    look_back = np.array(building.imposer(args)(ops.array(examples.inputs), 0))
+    found = measuring.route(args, examples, look_back)
+    assert (found["digit_reached"], found["hops"]) == (1.0, 1.0)
+    steps = np.array(found["policy_by_step"])
+    assert steps.shape == (21, 21)
+    np.testing.assert_array_equal(steps[:20, 0], 1.0)
+    assert steps[20].max() < 0.2
+    # One step too far it misses all but those behind it.
+    look_back[:, -1] += 1
+    found = measuring.route(args, examples, look_back)
+    assert (found["digit_reached"], found["hops"]) == (0.0, None)
+    # One step less, and the previous state is what was asked for.
+    look_back[:, -1] -= 2
+    near = look_back[:, -1] == 0  # The last state itself.
+    look_back[near, -1] = 1
+    found = measuring.route(args, examples, look_back)
+    assert found["digit_reached"] == 1.0
+    assert found["hops"] == pytest.approx(2.0 - near.mean())
 
 
 @pytest.mark.parametrize("policy", ["oracle", "uniform"])
@@ -547,7 +573,7 @@ def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
         return {key: np.ones((1, 20)) for key in ("nll", "correct")}
 
     monkeypatch.setattr(ClassifierScorer, "score", spy)
-    experiment.measure(args, classifier, examples)
+    measuring.measure(args, classifier, examples)
     seed = keras.random.SeedGenerator(1)
     trained = np.array(trainer.impose(ops.array(examples.inputs), seed))
     if policy == "oracle":
@@ -575,6 +601,12 @@ def test_training_goes_from_short_sequences_to_long_ones():
     assert lengths == [12, 12, 14, 14, 15, 15]
 
 
+def test_a_step_of_one_digit_is_the_default():
+    flags = "--length 12 --first_length 10".split()
+    one = settings.of_run(parse(*flags, "--length_step", "1"))
+    assert one == settings.of_run(parse(*flags))
+
+
 def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
     args = parse(*TINY, "--mark_pointer", "--policy", "oracle", "--no-jit")
     examples = data.draw(data.Settings(5), "train", 20)
@@ -583,7 +615,7 @@ def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
     read, _ = experiment.epoch_data(args, examples)(1)[0]
     assert set(map(tuple, read)) <= set(map(tuple, marked))
     np.testing.assert_array_equal(
-        experiment.symbols_read(args, examples), marked
+        measuring.symbols_read(args, examples), marked
     )
     assert examples.inputs.max() < 10
     imposed = building.imposer(args)
@@ -601,7 +633,7 @@ def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
         return {key: np.ones((1, 20)) for key in ("nll", "correct")}
 
     monkeypatch.setattr(ClassifierScorer, "score", spy)
-    experiment.measure(args, classifier, examples)
+    measuring.measure(args, classifier, examples)
     np.testing.assert_array_equal(seen, [marked])
 
 
@@ -652,6 +684,7 @@ def test_six_numbers_are_learned(tmp_path, monkeypatch):
     assert record["test"]["accuracy"] == 1.0
     assert record["test"]["accuracy_sampled_mean"] > 0.98
     policy = np.array(record["test"]["policy"])
+    assert record["test"]["digit_reached"] == record["test"]["hops"] == 1.0
     # Digit b of five is 5 - b steps back.
     assert np.all(policy[:5].argmax(axis=1) == np.arange(5)[::-1])
     assert seconds < 60.0

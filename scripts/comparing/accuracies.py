@@ -8,7 +8,7 @@ TASKS = ("number_prediction",)
 
 
 def best_valid(run):
-    """The best accuracy on the validation examples so far, in per cent."""
+    """The best accuracy on the validation examples so far, in percent."""
     found = [
         entry["valid_accuracy"]
         for entry in run["epochs"]
