@@ -1,6 +1,7 @@
 """Flags of the number-prediction task."""
 
 import argparse
+import math
 
 from dsl import choices
 from number_prediction import recipes
@@ -27,6 +28,7 @@ def make_parser(prog, length):
     _add_run_flags(parser.add_argument_group("run"))
     _add_model_flags(parser.add_argument_group("model"))
     _add_training_flags(parser.add_argument_group("training"))
+    _add_curriculum_flags(parser.add_argument_group("curriculum"))
     _add_agent_flags(
         parser.add_argument_group("agent, with --model dynamic_skip")
     )
@@ -170,12 +172,23 @@ def _add_training_flags(group):
         help="another order each epoch (published code: no)",
     )
     add(
+        "--task_weight",
+        type=command_line.positive,
+        default=1.0,
+        metavar="W",
+        help="weight of the task's loss (published code: 0.1, by mistake)",
+    )
+
+
+def _add_curriculum_flags(group):
+    add = group.add_argument
+    add(
         "--first_length",
         type=command_line.number(int, 1, choices.MOST_LENGTH),
         metavar="N",
-        help="curriculum: free digits at first, with which training goes up to "
-        "--length; left out are those that nothing points to (default: all "
-        "from the start)",
+        help="free digits at first, with which training goes up to --length; "
+        "left out are those that nothing points to (default: all from the "
+        "start)",
     )
     add(
         "--length_epochs",
@@ -189,13 +202,6 @@ def _add_training_flags(group):
         type=command_line.count,
         metavar="N",
         help="digits that it takes in at once (default: 1)",
-    )
-    add(
-        "--task_weight",
-        type=command_line.positive,
-        default=1.0,
-        metavar="W",
-        help="weight of the task's loss (published code: 0.1, by mistake)",
     )
 
 
@@ -257,43 +263,10 @@ def check_together(parser, args):
     whole = args.index_from == "start"
     pointers = min(args.symbols, args.length)
     farthest = args.length if whole else pointers
-    grown_after = 1
-    if args.first_length is not None:
-        missing = args.length - args.first_length
-        growths = -(-missing // (args.length_step or 1))
-        grown_after += growths * args.length_epochs
     shared_flags.check_together(parser, args)
+    _check_curriculum(parser, args, pointers)
     shared_flags.check(
         parser,
-        (
-            args.first_length is not None
-            and not pointers <= args.first_length <= args.length,
-            "argument --first_length: must lie between what can be pointed to "
-            f"and --length, {pointers} and {args.length}. Received: "
-            f"{args.first_length}",
-        ),
-        (
-            args.epoch < grown_after,
-            f"argument --epoch: must be at least {grown_after}, so that "
-            f"--first_length {args.first_length} grows to --length "
-            f"{args.length}. Received: {args.epoch}",
-        ),
-        (
-            args.patience is not None and args.patience < grown_after,
-            "argument --patience: must be at least the epochs until "
-            f"--first_length has grown to --length, {grown_after}. "
-            f"Received: {args.patience}",
-        ),
-        (
-            args.first_length is None and args.length_epochs != 1,
-            "argument --length_epochs: must go with --first_length. Received: "
-            f"{args.length_epochs}",
-        ),
-        (
-            args.first_length is None and args.length_step is not None,
-            "argument --length_step: must go with --first_length. Received: "
-            f"{args.length_step}",
-        ),
         (
             args.policy == "oracle" and farthest > args.n_actions,
             "argument --policy: oracle needs --n_actions that reach every "
@@ -303,5 +276,46 @@ def check_together(parser, args):
             args.seeds is not None and len(set(args.seeds)) < len(args.seeds),
             "argument --seeds: must be different seeds. Received: "
             f"{' '.join(map(str, args.seeds or []))}",
+        ),
+    )
+
+
+def _check_curriculum(parser, args, pointers):
+    first = args.first_length
+    if first is None:
+        shared_flags.check(
+            parser,
+            (
+                args.length_epochs != 1,
+                "argument --length_epochs: must go with --first_length. "
+                f"Received: {args.length_epochs}",
+            ),
+            (
+                args.length_step is not None,
+                "argument --length_step: must go with --first_length. "
+                f"Received: {args.length_step}",
+            ),
+        )
+        return
+    growths = math.ceil((args.length - first) / (args.length_step or 1))
+    grown_after = 1 + growths * args.length_epochs
+    shared_flags.check(
+        parser,
+        (
+            not pointers <= first <= args.length,
+            "argument --first_length: must lie between what can be pointed to "
+            f"and --length, {pointers} and {args.length}. Received: {first}",
+        ),
+        (
+            args.epoch < grown_after,
+            f"argument --epoch: must be at least {grown_after}, so that "
+            f"--first_length {first} grows to --length {args.length}. "
+            f"Received: {args.epoch}",
+        ),
+        (
+            args.patience is not None and args.patience < grown_after,
+            "argument --patience: must be at least the epochs until "
+            f"--first_length has grown to --length, {grown_after}. "
+            f"Received: {args.patience}",
         ),
     )

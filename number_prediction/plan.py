@@ -73,7 +73,9 @@ TABLES = {
         BEYOND,
         {
             "lstm": "--model lstm",
-            "dynamic-1": "--lamda 1 --n_actions 50",
+            # Fifty pointers to tell apart, and to try fifty distances for.
+            "dynamic-1": "--lamda 1 --n_actions 50 --policy_units 100 "
+            "--final_entropy_weight 0.01 --entropy_steps 8000",
         },
     ),
     "T101": (

@@ -15,11 +15,14 @@ INGREDIENTS = (
     "reward",
     "baseline",
     "credit",
+    "final_entropy_weight",
+    "entropy_steps",
     "task_weight",
     "probability_offset",
     "observation",
     "empty_slots",
     "policy_positions",
+    "policy_units",
 )
 
 
