@@ -25,6 +25,7 @@ _CHARACTERS = (
 # Flags, seeds and models of each table.
 TABLES = {
     "quick": ("--preset quick", (1,), (*_PAPER, "straight_through")),
+    "quick_char": (f"--preset quick {_CHARACTERS}", (1,), _PAPER),
     "small_4_epochs": (_FOUR_EPOCHS, (1, 2, 3), tuple(MODELS)),
     "char_4_epochs": (f"{_FOUR_EPOCHS} {_CHARACTERS}", (1, 2), _PAPER),
     **{
@@ -54,7 +55,7 @@ TABLES = {
 # What can be had in minutes, and in hours, on a few cores; and the paper's
 # own sizes and schedules, which take days there.
 BUDGETS = {
-    "minutes": ("quick",),
+    "minutes": ("quick", "quick_char"),
     "hours": (
         "small_4_epochs",
         "char_4_epochs",
