@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import benchmark
 import render
-from benchmarking import operations, plan, report, timing
+from benchmarking import operations, plan, report, text, timing
 
 TINY = plan.Size(
     "tiny",
@@ -20,6 +20,7 @@ TINY = plan.Size(
     batch=3,
     vocabulary=11,
     policy_units=4,
+    encoder=plan.Encoder((1, 2), (3, 2), 1, 9, 4, 5),
 )
 TINY_NUMBERS = plan.NumberSize(
     "tiny numbers", units=6, steps=7, batch=3, symbols=5, policy_units=4
@@ -70,6 +71,34 @@ def test_flops_of_other_readers():
 
 
 @pytest.mark.backend
+def test_flops_of_characters():
+    plain = operations.step_flops(NAMED["ours plain"], TINY)
+    found = operations.step_flops(NAMED["ours plain, characters"], TINY)
+    words, _ = text.batch(TINY, text.integers())
+    n = len(set(words.ravel().tolist()))
+    assert 1 < n <= 11
+    windows = n * 6 * (1 * 4 * 3 + 2 * 4 * 2)
+    # Five outputs, one fewer than what words have.
+    added = windows + n * 2 * 5 * 5 - 21 * 1 * 24
+    assert found == plain + 2 * 3 * added
+
+
+@pytest.mark.backend
+def test_words_are_those_of_a_text():
+    size = dataclasses.replace(TINY, batch=100, steps=1000, vocabulary=50)
+    words, following = text.batch(size, text.integers())
+    assert words.dtype == following.dtype == np.int32
+    assert words.shape == (100, 1000) and np.any(words != following)
+    shares = np.bincount(words.ravel(), minlength=50) / words.size
+    first = np.arange(1, 51)
+    law = np.log((first + 1) / first) / np.log(51)
+    np.testing.assert_allclose(shares, law, atol=0.005)
+    listed = text.listed(words)
+    assert len(set(listed["words"].tolist())) == len(listed["words"])
+    np.testing.assert_array_equal(listed["words"][listed["tokens"]], words)
+
+
+@pytest.mark.backend
 def test_flops_of_the_classifier():
     # One-hot symbols have no gradient; the readout is of the last step alone.
     layer = 21 * (2 * 5 * 24 + 3 * 6 * 24)
@@ -79,6 +108,11 @@ def test_flops_of_the_classifier():
     agent = 21 * (2 * 5 * 4 + 3 * 6 * 4 + 4 * 4 * 10) + 3 * 7 * 7
     dynamic = operations.step_flops(NUMBERS["ours dynamic"], TINY_NUMBERS)
     assert dynamic == plain + 2 * agent
+
+
+def convolution(outputs, kernel):
+    """Of a convolution, or of one of its gradients."""
+    return 2 * int(np.prod(outputs)) * int(np.prod(kernel[:-1]))
 
 
 def graph_flops(graph, steps):
@@ -95,6 +129,12 @@ def graph_flops(graph, steps):
             left = op.inputs[0].shape
             inner = left[0 if op.get_attr("transpose_a") else 1]
             flops += 2 * inner * int(np.prod(op.outputs[0].shape))
+        if op.type == "Conv2D":
+            flops += convolution(op.outputs[0].shape, op.inputs[1].shape)
+        if op.type == "Conv2DBackpropInput":
+            flops += convolution(op.inputs[2].shape, op.inputs[1].shape)
+        if op.type == "Conv2DBackpropFilter":
+            flops += convolution(op.inputs[2].shape, op.outputs[0].shape)
         for key, times in (("f", 1), ("body", steps)):
             if key in op.node_def.attr and op.node_def.attr[key].func.name:
                 name = op.get_attr(key).name
@@ -112,6 +152,7 @@ def graph_flops(graph, steps):
         (TINY, "ours fixed skip"),
         (TINY, "ours attention"),
         (TINY, "ours plain"),
+        (TINY, "ours plain, characters"),
         (TINY, "keras plain"),
         (TINY_NUMBERS, "ours dynamic"),
         (TINY_NUMBERS, "ours plain"),
@@ -127,7 +168,7 @@ def test_flops_are_those_of_the_graph_that_runs(size, name):
     if not trainer.built:
         trainer.build((size.batch, size.steps))
         trainer.optimizer.build(trainer.trainable_variables)
-    x, y = (tf.constant(each) for each in contenders.batch(size))
+    x, y = tf.nest.map_structure(tf.constant, contenders.batch(contender, size))
     traced = tf.function(trainer.train_step, autograph=False)
     graph = traced.get_concrete_function((x, y)).graph
     counted = graph_flops(graph, size.steps)
@@ -138,13 +179,16 @@ def test_flops_are_those_of_the_graph_that_runs(size, name):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("kind", ["dynamic", "keras", "torch"])
-def test_a_step_trains(kind):
-    if kind == "torch":
+@pytest.mark.parametrize(
+    "name",
+    ["ours dynamic", "ours plain, characters", "keras plain", "torch plain"],
+)
+def test_a_step_trains(name):
+    if name == "torch plain":
         pytest.importorskip("torch")
     from benchmarking import contenders
 
-    contender = next(c for c in NAMED.values() if c.kind == kind)
+    contender = NAMED[name]
     step = contenders.build(contender, TINY, cores=1)
     losses = [step() for _ in range(20)]
     assert losses[0] == pytest.approx(7 * np.log(11), rel=0.1)
@@ -155,8 +199,9 @@ def test_a_step_trains(kind):
 def test_a_step_of_number_prediction_trains():
     from benchmarking import contenders
 
-    trainer = contenders.keras_trainer(NUMBERS["ours dynamic"], TINY_NUMBERS)
-    batch = contenders.batch(TINY_NUMBERS)
+    contender = NUMBERS["ours dynamic"]
+    trainer = contenders.keras_trainer(contender, TINY_NUMBERS)
+    batch = contenders.batch(contender, TINY_NUMBERS)
 
     def train(count):
         trainer.begin_epoch()
@@ -257,7 +302,7 @@ def test_jobs():
     assert {job.rounds for job in jobs} == {9}
     kinds = [contender.kind for contender in jobs[0].contenders]
     readers = ["fixed_skip", "attention"]
-    assert kinds == [*["dynamic"] * 3, *readers, "plain", "keras"]
+    assert kinds == [*["dynamic"] * 3, *readers, "plain", "plain", "keras"]
     grown = [
         (c.num_actions, c.resized(jobs[2].size).steps)
         for c in jobs[2].contenders

@@ -2,11 +2,15 @@
 
 import keras
 import numpy as np
-from benchmarking import classifiers, language_models
+from benchmarking import classifiers, language_models, text
 
-BUILDERS = {
-    "language_model": language_models,
-    "number_prediction": classifiers,
+TRAINERS = {
+    "language_model": language_models.trainer,
+    "number_prediction": classifiers.trainer,
+}
+BATCHES = {
+    "language_model": text.batch,
+    "number_prediction": classifiers.batch,
 }
 
 
@@ -23,21 +27,17 @@ def build(contender, size, cores):
         returns the loss: of a language model the mean over streams of the
         summed nats, of a classifier the mean over sequences; and the agent's.
     """
-    x, y = batch(size)
+    x, y = batch(contender, size)
     if contender.kind == "torch":
         return language_models.torch_step(size, x, y, cores)
     trainer = keras_trainer(contender, size)
     return lambda: float(trainer.train_on_batch(x, y))
 
 
-def batch(size):
+def batch(contender, size):
     """What a step trains on: inputs and targets, drawn at random."""
-    draw = np.random.default_rng(0)
-
-    def integers(high, shape, dtype):
-        return draw.integers(high, size=shape, dtype=dtype)
-
-    return BUILDERS[size.model].batch(size, integers)
+    x, y = BATCHES[size.model](size, text.integers())
+    return text.listed(x) if contender.characters else x, y
 
 
 def keras_trainer(contender, size):
@@ -51,7 +51,7 @@ def keras_trainer(contender, size):
         A Keras model with `train_on_batch`.
     """
     keras.utils.set_random_seed(0)
-    return BUILDERS[size.model].trainer(contender, size)
+    return TRAINERS[size.model](contender, size)
 
 
 def matmul(shape):

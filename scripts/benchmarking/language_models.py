@@ -5,6 +5,7 @@ SGD; the agent's by Adam.
 """
 
 import keras
+import numpy as np
 
 import dsl
 from dsl import stream_trainer
@@ -16,15 +17,23 @@ RATE = 1.0
 SPREAD = 0.1
 
 
-def batch(size, draw):
-    """Words and the words after them, each int32 `(batch, steps)`.
-
-    Args:
-        size: A `plan.Size`.
-        draw: Function `(high, shape, dtype)` that draws integers.
-    """
-    shape = (size.batch, size.steps)
-    return tuple(draw(size.vocabulary, shape, "int32") for _ in "xy")
+def embedding(size):
+    """What reads words as characters, of words that are spelled at random."""
+    encoder = size.encoder
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(3, encoder.longest + 1, size.vocabulary)
+    lengths[0] = encoder.longest
+    return dsl.CharacterEmbedding(
+        [draw.integers(1, encoder.characters, n) for n in lengths],
+        dsl.CharacterEncoder(
+            encoder.characters,
+            encoder.embedding_units,
+            widths=encoder.widths,
+            feature_maps=encoder.feature_maps,
+            highway_layers=encoder.highway_layers,
+            initializer=uniform(),
+        ),
+    )
 
 
 def trainer(contender, size):
@@ -40,7 +49,8 @@ def trainer(contender, size):
     model = dsl.LanguageModel(
         size.vocabulary,
         [bottom_layer(contender, size), top_layer(contender, size)],
-        embedding_units=size.units,
+        embedding_units=None if contender.characters else size.units,
+        embedding=embedding(size) if contender.characters else None,
         dropout=size.dropout,
         initializer=uniform(),
         seed=0,

@@ -1,5 +1,7 @@
 """How much arithmetic a training step needs, counted by hand."""
 
+from benchmarking import text
+
 
 def product(rows, inner, columns):
     """Floating-point operations of one matrix product, `2 m k n`."""
@@ -13,8 +15,8 @@ def step_flops(contender, size):
     of its input and the gradient of its kernel, all three equally large; what
     has no gradient is said below. The gradient of the state before the first
     step is counted: every loop computes it, though nobody reads it. Not
-    counted: word vectors (a look-up), elementwise work, the norm and the
-    update.
+    counted: look-ups of words and characters, elementwise work, the norm and
+    the update.
 
     Args:
         contender: A `plan.Contender`.
@@ -32,6 +34,8 @@ def step_flops(contender, size):
         flops += agent_flops(contender, size)
     if contender.kind == "attention":
         flops += attention_flops(contender, size)
+    if contender.characters:
+        flops += encoder_flops(size)
     return flops
 
 
@@ -59,6 +63,37 @@ def language_model_flops(contender, size):
     forward += product(rows, units, 4 * units)
     forward += product(rolled, units, 4 * units)
     forward += product(rolled, units, size.vocabulary)
+    return 3 * forward
+
+
+def encoder_flops(size):
+    """What reading words as characters adds to `step_flops`.
+
+    The n different words of a batch are encoded once, each in L characters and
+    padding as wide as the widest convolution, of which w see a window each:
+
+        convolutions    3 * (n (L + 1), w E, maps)      each width w
+        highway layers  3 * 2 * (n, C, C)               each
+        layer 1         3 * (N, C - H, 4H)              C in the place of H
+
+    Args:
+        size: A `plan.Size` with an encoder.
+
+    Returns:
+        Integer.
+    """
+    encoder, words = size.encoder, text.distinct(size)
+    windows = words * (encoder.longest + 1)
+    forward = sum(
+        product(windows, width * encoder.embedding_units, maps)
+        for width, maps in zip(
+            encoder.widths, encoder.feature_maps, strict=True
+        )
+    )
+    highway = 2 * product(words, encoder.units, encoder.units)
+    forward += encoder.highway_layers * highway
+    wider = encoder.units - size.units
+    forward += product(size.steps * size.batch, wider, 4 * size.units)
     return 3 * forward
 
 

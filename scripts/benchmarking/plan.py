@@ -5,6 +5,32 @@ from typing import ClassVar
 
 
 @dataclasses.dataclass(frozen=True)
+class Encoder:
+    """What makes the vector of a word from its characters.
+
+    Attributes:
+        widths: w, of each convolution.
+        feature_maps: Outputs of each.
+        highway_layers: How many follow.
+        characters: Size of the alphabet, with what pads a word.
+        embedding_units: E, width of a character's vector.
+        longest: Characters of the longest word, with its start and end.
+    """
+
+    widths: tuple
+    feature_maps: tuple
+    highway_layers: int
+    characters: int = 51
+    embedding_units: int = 15
+    longest: int = 21
+
+    @property
+    def units(self):
+        """C, width of a word's vector."""
+        return sum(self.feature_maps)
+
+
+@dataclasses.dataclass(frozen=True)
 class Size:
     """A language model and one batch of text.
 
@@ -16,6 +42,7 @@ class Size:
         batch: B, number of streams.
         vocabulary: V, number of words.
         policy_units: P, hidden units of the agent.
+        encoder: The `Encoder` of those models that read characters.
     """
 
     model: ClassVar[str] = "language_model"
@@ -27,6 +54,7 @@ class Size:
     batch: int = 20
     vocabulary: int = 10_000
     policy_units: int = 50
+    encoder: Encoder | None = None
 
     @property
     def features(self):
@@ -80,6 +108,7 @@ class Contender:
         steps: T if it differs from the size's, or None.
         compiled: Whether XLA compiles the step; None leaves it to the
             backend: JAX does, TensorFlow does not.
+        characters: Whether words are read as characters.
     """
 
     name: str
@@ -89,6 +118,7 @@ class Contender:
     rollouts: int = 1
     steps: int | None = None
     compiled: bool | None = None
+    characters: bool = False
 
     def resized(self, size):
         """The size that this contender runs at."""
@@ -120,9 +150,24 @@ class Job:
 
 
 SIZES = {
-    # Zaremba et al. 2014, arXiv:1409.2329: their small and medium models.
-    "small": Size("small", units=200, steps=20, dropout=0.0),
-    "medium": Size("medium", units=650, steps=35, dropout=0.5),
+    # Zaremba et al. 2014, arXiv:1409.2329: their small and medium models; with
+    # the small and the large encoder of Kim et al. 2016, arXiv:1508.06615.
+    "small": Size(
+        "small",
+        units=200,
+        steps=20,
+        dropout=0.0,
+        encoder=Encoder((1, 2, 3, 4, 5, 6), (25, 50, 75, 100, 125, 150), 1),
+    ),
+    "medium": Size(
+        "medium",
+        units=650,
+        steps=35,
+        dropout=0.5,
+        encoder=Encoder(
+            (1, 2, 3, 4, 5, 6, 7), (50, 100, 150, 200, 200, 200, 200), 2
+        ),
+    ),
     # Gui et al. 2019, and the agent of their published code.
     "numbers": NumberSize("number prediction"),
 }
@@ -152,6 +197,7 @@ STEP = {
         Contender("ours fixed skip", "fixed_skip"),
         Contender("ours attention", "attention"),
         Contender("ours plain", "plain"),
+        Contender("ours plain, characters", "plain", characters=True),
         Contender(REFERENCE, "keras"),
         Contender("torch plain", "torch"),
     ),
