@@ -1,5 +1,6 @@
 """How the accuracy of a classifier is measured, and how it got there."""
 
+import math
 import time
 
 import keras
@@ -57,8 +58,10 @@ def evaluate(args, scorer, examples, copies=1, draw=0):
     if chooses(args) and args.policy != "learned":
         first = spread(args.seed, 6)[5]
         seed = keras.random.SeedGenerator(spread(first, draw + 1)[draw])
-        imposed = imposer(args)(ops.convert_to_tensor(symbols), seed)
-        look_back = ops.convert_to_numpy(imposed)
+        # In parts: a uniform policy draws n x time x K numbers.
+        parts = np.array_split(symbols, math.ceil(len(symbols) / 100))
+        imposed = [imposer(args)(ops.array(part), seed) for part in parts]
+        look_back = np.concatenate([*map(ops.convert_to_numpy, imposed)])
     return scorer.score(
         symbols,
         examples.labels,

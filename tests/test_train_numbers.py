@@ -561,7 +561,7 @@ def test_the_route_of_the_oracle_is_one_hop(index_from):
 def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
     args = parse(*TINY, "--policy", policy, "--no-jit")
     classifier = building.build_model(args)
-    examples = data.draw(data.Settings(5), "train", 20)
+    examples = data.draw(data.Settings(5), "train", 250)
     imposed = building.imposer(args)
     if policy == "oracle":
         expected = np.array(imposed(ops.array(examples.inputs), None))
@@ -586,6 +586,8 @@ def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
         for distances in (trained, *(distances for distances, _ in seen)):
             assert set(distances.flat) == set(range(1, 11))
         assert np.any(seen[0][0] != seen[1][0])
+        # No part repeats another.
+        assert len(np.unique(seen[0][0], axis=0)) > 240
 
 
 def test_training_goes_from_short_sequences_to_long_ones():
