@@ -96,3 +96,42 @@ def test_a_step_sees_what_the_last_steps_gave(count, way):
     np.testing.assert_allclose(last, expected[:STEPS], atol=1e-5)
     first = cases.to_numpy(outputs["first"])
     np.testing.assert_allclose(first, expected[count - 1 : -1], atol=1e-5)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("given", [1, 3])
+def test_a_step_gives_to_the_steps_before_it(given, way):
+    """Of two sums, one takes from all K steps, the other from fewer."""
+    count = 3
+    rng = np.random.default_rng(0)
+    like = np.zeros(ROWS, "float32")
+    inputs = rng.normal(size=(STEPS, ROWS)).astype("float32")
+    scale = 1.0 + np.arange(count)
+
+    def gives(x, dx, dy, sin=np.sin):
+        return [sin(k * x) + dx for k in scale], [
+            sin(k * x) - dy for k in scale[:given]
+        ]
+
+    def step(sums, x):
+        return {"sums": sums}, list(gives(x, *sums, sin=ops.sin))
+
+    def run(like, inputs):
+        return loops.scan_back(step, [like, like], count, inputs)
+
+    before, outputs = as_run(run, way, like)(ops.array(like), ops.array(inputs))
+    expected = np.zeros((2, count + STEPS, ROWS), "float32")
+    for t in reversed(range(count, count + STEPS)):
+        for sums, new in zip(
+            expected, gives(inputs[t - count], *expected[:, t]), strict=True
+        ):
+            for k, x in enumerate(new, start=1):
+                sums[t - k] += x
+    for found, sums, of_steps in zip(
+        before, expected, outputs["sums"], strict=True
+    ):
+        found = np.stack([cases.to_numpy(x) for x in found])
+        np.testing.assert_allclose(found, sums[count - 1 :: -1], atol=1e-4)
+        found = cases.to_numpy(of_steps)
+        np.testing.assert_allclose(found, sums[count:], atol=1e-4)

@@ -3,7 +3,7 @@
 from dsl.loops.attention_lstm import attend
 from dsl.loops.dynamic_skip_lstm import choose, connect, follow
 from dsl.loops.lstm import lstm
-from dsl.loops.scan import scan, scan_recent
+from dsl.loops.scan import scan, scan_back, scan_recent
 
 __all__ = [
     "attend",
@@ -12,5 +12,6 @@ __all__ = [
     "follow",
     "lstm",
     "scan",
+    "scan_back",
     "scan_recent",
 ]

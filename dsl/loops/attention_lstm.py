@@ -11,7 +11,6 @@ from dsl import steps
 from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
     advance,
-    move_back,
     past,
     read_gradient,
     read_slots,
@@ -20,7 +19,7 @@ from dsl.loops.past_states import (
     slot_gradients,
     spread,
 )
-from dsl.loops.scan import scan, scan_recent
+from dsl.loops.scan import scan_back, scan_recent
 
 
 def attend(inputs, weights, slots, skip_weight):
@@ -130,11 +129,11 @@ def _backward(given, run, upstream, skip_weight):
         "attention": run["attention"],
         "slots": past(run["states"], len(slots)),
     }
-    (pending, d_keys), found = scan(
+    (d_slots, d_keys), found = scan_back(
         _reverse_step(weights, skip_weight),
-        tree.map_structure(ops.zeros_like, (slots, keys)),
+        [slots[0], keys[0]],
+        len(slots),
         inputs,
-        reverse=True,
     )
     d_inputs = {
         "gates": found["z"],
@@ -149,22 +148,23 @@ def _backward(given, run, upstream, skip_weight):
             run["hidden"], found["scores"]
         ),
     }
-    return d_inputs, d_weights, slot_gradients(pending, upstream[1]), d_keys
+    d_slots = slot_gradients(d_slots, upstream[1])
+    return d_inputs, d_weights, d_slots, d_keys[: len(keys)]
 
 
 def _reverse_step(weights, skip_weight):
-    """Step of the reverse loop over the pending gradients of s and of r.
+    """Step of the reverse loop, from the gradients of s_t and of its r.
 
     Its inputs are those that `_backward` gathers, at one step.
     """
     transposed = {name: ops.transpose(x) for name, x in weights.items()}
     width = transposed["attention_output_kernel"].shape[0]
 
-    def step(carried, inputs):
-        pending, d_keys = carried
-        d_h = ops.matmul(d_keys[0], transposed["attention_kernel"])
+    def step(given, inputs):
+        d_state, d_key = given
+        d_h = ops.matmul(d_key, transposed["attention_kernel"])
         dz, d_mixed = retreat(
-            pending[0],
+            d_state,
             {**inputs, "d_h": inputs["d_h"] + d_h},
             transposed["recurrent_kernel"],
         )
@@ -179,16 +179,14 @@ def _reverse_step(weights, skip_weight):
         )
         d_hidden = _product(d_scores, transposed["attention_output_kernel"])
         d_hidden = d_hidden - d_hidden * hidden * hidden
-        return (
-            spread(pending, inputs, d_mixed),
-            move_back(d_keys, ops.unstack(d_hidden, axis=1)),
-        ), {
+        given = [spread(inputs, d_mixed), ops.unstack(d_hidden, axis=1)]
+        return {
             "z": dz,
             "logits": d_logits,
             "scores": d_scores,
             "hidden": d_hidden,
-            "key": d_keys[0],
-        }
+            "key": d_key,
+        }, given
 
     return step
 

@@ -22,7 +22,7 @@ from dsl.loops.past_states import (
     slot_gradients,
     spread,
 )
-from dsl.loops.scan import scan, scan_recent
+from dsl.loops.scan import scan_back, scan_recent
 
 
 def choose(inputs, weights, slots, skip_weight, observe_mean=False):
@@ -119,8 +119,7 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight):
         dU     = sum_t h~_t^T dz_t
 
     where w_tk is the weight with which step t read the state k steps back. A
-    state gathers gradient for K steps; the reverse loop carries the sums that
-    are pending.
+    state gathers gradient from the K steps that may have read it.
 
     Args:
         gates: x_t W + b, float `(time, batch, 4 * units)`.
@@ -206,15 +205,15 @@ def _backward(run, recurrent_kernel, read, upstream, skip_weight):
     """Gradients of z, of s~, both of all steps, and of the K slots."""
     transposed = ops.transpose(recurrent_kernel)
 
-    def step(pending, inputs):
-        dz, d_mixed = retreat(pending[0], inputs, transposed)
-        return spread(pending, inputs, d_mixed), (dz, d_mixed)
+    def step(d_state, inputs):
+        dz, d_mixed = retreat(*d_state, inputs, transposed)
+        return (dz, d_mixed), [spread(inputs, d_mixed)]
 
     d_states = upstream[1]
-    pending, (dz, d_mixed) = scan(
+    (d_slots,), (dz, d_mixed) = scan_back(
         step,
-        [ops.zeros_like(d_states[0])] * read.shape[-1],
+        [d_states[0]],
+        read.shape[-1],
         reverse_inputs(run, read, upstream, skip_weight),
-        reverse=True,
     )
-    return dz, d_mixed, slot_gradients(pending, d_states)
+    return dz, d_mixed, slot_gradients(d_slots, d_states)

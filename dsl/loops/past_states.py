@@ -6,8 +6,8 @@ recent ones is moved. A loop leaves a run, a dict of what it computed. Its
 `states`, `(K + time, batch, 2 * units)`, are the K slots before the first
 step, farthest first, and the state after each step.
 
-The reverse loop carries gradients: a state gathers its own for K steps, so
-those of K states are pending at each.
+In the reverse loop a state gathers its gradient from the K steps that may have
+read it.
 
 These loops know no masks: `dsl.layers.past_states` moves masked steps out of
 their way.
@@ -108,53 +108,34 @@ def retreat(d_state, inputs, transposed):
     return dz, ops.concatenate([ops.matmul(dz, transposed), dc_mixed], axis=-1)
 
 
-def spread(pending, inputs, d_mixed):
-    """Pending gradients before a step: ds_{t-k} += share_k * ds~_t.
+def spread(inputs, d_mixed):
+    """What a step adds to the gradients of its K past states.
+
+        ds_{t-k} += share_k * ds~_t
 
     Args:
-        pending: Gradients of the K states before the next step.
         inputs: What `reverse_inputs` gives, at one step.
         d_mixed: ds~_t, `(batch, 2 * units)`.
 
     Returns:
-        Gradients of the K states before this step.
+        List of K tensors, nearest first.
     """
     shares = inputs["shares"]
-    return move_back(
-        pending,
-        [shares[:, k : k + 1] * d_mixed for k in range(len(pending))],
-    )
+    return [shares[:, k : k + 1] * d_mixed for k in range(shares.shape[-1])]
 
 
-def move_back(pending, added):
-    """Adds a step's gradients of the past to those that later steps left.
-
-    What was computed at the step leaves; the farthest enters, all others move
-    one step back in time.
+def slot_gradients(d_slots, d_states):
+    """Gradients of the K slots: what the steps give, and what reaches them.
 
     Args:
-        pending: List of gradients of the past of the next step.
-        added: List of as many, of the past of this step.
-
-    Returns:
-        List of as many, of the past of this step.
-    """
-    moved = zip(pending[1:], added[:-1], strict=True)
-    return [*(later + new for later, new in moved), added[-1]]
-
-
-def slot_gradients(pending, d_states):
-    """Gradients of the K slots: what is pending, and what reaches them.
-
-    Args:
-        pending: List of K gradients, nearest first.
+        d_slots: List of K gradients, nearest first.
         d_states: Upstream gradient of `states`, farthest slot first.
 
     Returns:
         List of K gradients, nearest first.
     """
-    direct = [d_states[k] for k in reversed(range(len(pending)))]
-    return [a + b for a, b in zip(pending, direct, strict=True)]
+    direct = [d_states[k] for k in reversed(range(len(d_slots)))]
+    return [a + b for a, b in zip(d_slots, direct, strict=True)]
 
 
 def read_gradient(slots, d_mixed, skip_weight):

@@ -72,6 +72,54 @@ def scan_recent(step, recent, inputs):
     return array.stack(written), outputs
 
 
+def scan_back(step, likes, count, inputs):
+    """A scan from the last step to the first that adds to the K before it.
+
+        outputs_t, [given_1, ..., given_K] = step(dx_t, inputs_t)
+        dx_{t-k} += given_k
+
+    The reverse of `scan_recent`, as its derivative needs it: dx_t is the sum
+    of what the K steps after t have given. It is added up where it stands:
+    K sums that are carried from step to step would each be copied.
+
+    Args:
+        step: As for `scan`, but `(list of dx_t, inputs_t) -> (outputs_t, list
+            of what is given to each, at most K tensors, nearest first)`.
+        likes: List of tensors, one for each dx_t, of its shape and dtype.
+        count: K.
+        inputs: As for `scan`.
+
+    Returns:
+        List of dx of the K steps before the first, each a list of K tensors,
+        nearest first; and the tree of outputs, each `(time, ...)`.
+    """
+    length = ops.shape(tree.flatten(inputs)[0])[0]
+    arrays = [_Array(count + length, like) for like in likes]
+
+    def retreat(sums, inputs):
+        at, inputs = inputs
+        dx = [a.read(one, at) for a, one in zip(arrays, sums, strict=True)]
+        outputs, given = step(dx, inputs)
+        added = zip(arrays, sums, given, strict=True)
+        return [_add(*one, at) for one in added], outputs
+
+    places = count + ops.arange(length, dtype="int32")
+    sums = [array.zeros() for array in arrays]
+    sums, outputs = scan(retreat, sums, (places, inputs), reverse=True)
+    before = [
+        [array.read(one, at) for at in reversed(range(count))]
+        for array, one in zip(arrays, sums, strict=True)
+    ]
+    return before, outputs
+
+
+def _add(array, sums, given, at):
+    """Adds to the places before `at`, nearest first."""
+    for k, x in enumerate(given, start=1):
+        sums = array.write(sums, at - k, array.read(sums, at - k) + x)
+    return sums
+
+
 class _Array:
     """Tensors of one shape, written one at a time.
 
@@ -84,6 +132,8 @@ class _Array:
 
     def __init__(self, size, like):
         self.backend = _loop_backend()
+        self.size = size
+        self.zero = ops.zeros_like(like)
         if self.backend == "tensorflow":
             import tensorflow as tf
 
@@ -94,6 +144,15 @@ class _Array:
             self.empty = ops.zeros((size, *like.shape), like.dtype)
         else:
             self.empty = [None] * size
+
+    def zeros(self):
+        """As if zeros had been written to all places."""
+        if self.backend == "tensorflow":
+            import tensorflow as tf
+
+            shape = tf.concat([[self.size], tf.shape(self.zero)], axis=0)
+            return self.empty.unstack(tf.zeros(shape, self.zero.dtype))
+        return self.empty if self.backend == "jax" else [self.zero] * self.size
 
     def read(self, written, at):
         if self.backend == "tensorflow":
