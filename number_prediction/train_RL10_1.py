@@ -158,6 +158,7 @@ def train_in(training, run, args, splits, sha256):
 
     if program.show_finished(run, "epoch", print_record):
         return 0
+    startup.keep_freed_memory()
     startup.import_keras().utils.set_random_seed(args.seed)
     from number_prediction import building, experiment, measuring
 

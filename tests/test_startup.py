@@ -1,0 +1,42 @@
+"""How a program starts."""
+
+import subprocess
+import sys
+
+import pytest
+
+BUFFERS = """
+import resource
+import numpy as np
+from dsl import startup
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(2**24)  # 128 MiB, or 32,768 pages
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+{call}
+faults()
+print(faults())
+"""
+
+
+def page_faults(call):
+    """Pages that the system has to give for the second of two buffers."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUFFERS.format(call=call)],
+        check=True,
+        capture_output=True,
+        text=True,
+        # Huge pages would be few.
+        env={"NUMPY_MADVISE_HUGEPAGE": "0"},
+    )
+    return int(done.stdout)
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc has the switch")
+def test_freed_memory_is_used_again():
+    if page_faults("") < 16_384:
+        pytest.skip("this C library keeps large buffers by itself")
+    assert page_faults("startup.keep_freed_memory()") < 1_000
