@@ -128,7 +128,8 @@ def fit(
         max_epochs: Epochs in all.
         max_steps: Steps in all, or None.
         patience: Epochs in a row without a new best value after which
-            training ends, or None.
+            training ends, or None. A value of 0, which nothing can better,
+            ends it at once.
         checkpoint_every: Steps between two checkpoints; there is one after
             each epoch anyway.
         on_step: Called as `on_step(progress, steps, loss)` after each step of
@@ -183,11 +184,15 @@ def _unfinished(progress, max_epochs, max_steps):
 
 
 def _is_stale(entries, monitor, patience):
-    """Whether the best of the entries lies `patience` epochs back."""
+    """Whether the best of the entries lies `patience` epochs back, or is 0.
+
+    What is monitored, an error or a perplexity, is never below 0.
+    """
     if patience is None or not entries:
         return False
     values = [entry[monitor] for entry in entries]
-    return len(values) - 1 - values.index(min(values)) >= patience
+    best = min(values)
+    return best == 0.0 or len(values) - 1 - values.index(best) >= patience
 
 
 def _count_steps(data, progress, max_steps):

@@ -162,8 +162,8 @@ def _add_training_flags(group):
         "--patience",
         type=command_line.count,
         metavar="N",
-        help="stop after N epochs without a better validation (published "
-        "code: says so after 4, and goes on)",
+        help="stop after N epochs without a better validation, or when nothing "
+        "is left to better (published code: says so after 4, and goes on)",
     )
     add(
         "--shuffle",

@@ -295,10 +295,14 @@ def test_a_stop_in_the_validation_or_after_it_loses_nothing(run, unbroken):
 
 @pytest.mark.parametrize(
     ("values", "epochs"),
-    [([4.0, 5.0, 3.0, 3.0, 3.5, 1.0], 5), ([4.0, 3.0, 2.0, 1.0], 4)],
+    [
+        ([4.0, 5.0, 3.0, 3.0, 3.5, 1.0], 5),
+        ([4.0, 3.0, 2.0, 1.0], 4),
+        ([4.0, 3.0, 2.0, 0.0, 0.0], 4),
+    ],
 )
 def test_training_ends_when_nothing_gets_better(values, epochs, run):
-    """After two epochs in a row, a stop between them or not."""
+    """After two epochs in a row, a stop between them or not; at 0 at once."""
     left = iter(values)
 
     def on_epoch(entry):
