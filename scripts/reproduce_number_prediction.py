@@ -32,7 +32,7 @@ def make_parser():
         type=command_line.seed,
         nargs="+",
         metavar="N",
-        help="some of the table's seeds (default: all)",
+        help="some of the table's seeds (default: all that a row has)",
     )
     parser.add_argument(
         "--data_dir",
@@ -54,7 +54,8 @@ def make_parser():
 def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
-    _, seeds, rows = plan.TABLES[args.table]
+    _, rows = plan.TABLES[args.table]
+    seeds = plan.seeds(args.table)
     names = [plan.run_name(row, seed) for row, seed, _ in plan.runs(args.table)]
     reproduction.check_names(parser, "--only", args.only, [*rows, *names])
     reproduction.check_names(parser, "--seeds", args.seeds, seeds)
