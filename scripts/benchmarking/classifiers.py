@@ -48,8 +48,6 @@ def flags(contender, size):
         "--symbols": size.symbols,
         "--batch_size": size.batch,
     }
-    if contender.kind == "attention":
-        given |= {"--model": "attention", "--n_actions": contender.num_actions}
     if contender.kind == "dynamic":
         given |= {
             "--model": "dynamic_skip",
