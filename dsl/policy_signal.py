@@ -101,6 +101,12 @@ class PolicySignal(keras.layers.Layer):
             ("probability_offset", probability_offset),
         ):
             check_number(name_of, weight, "not negative", 0, 1e30)
+        if final_entropy_weight is not None and entropy_steps < 1:
+            raise ValueError(
+                "`entropy_steps` is the number of updates until the entropy "
+                "weight is `final_entropy_weight` and must be at least 1. "
+                f"Received: entropy_steps={entropy_steps!r}"
+            )
         if baseline == "leave_one_out" and num_rollouts < 2:
             raise ValueError(
                 "the leave-one-out baseline needs at least 2 rollouts. "

@@ -33,8 +33,9 @@ def keep_freed_memory():
 
     A compiled training step frees what it worked with, and the next one asks
     for as much again. Of large buffers, glibc gives the pages back to the
-    system each time, which then clears them again. The peak is about the same;
-    what is freed serves no other process. Without glibc nothing happens.
+    system each time, which then clears them again. What is kept serves no
+    other process. Threads beside the main one keep no buffer of more than 64
+    MiB; without glibc nothing happens.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -123,8 +123,8 @@ def fit(
         schedule: The `dsl.schedules.Schedule`, told each validation.
         run: The `dsl.runs.RunFolder` for checkpoints and metrics.
         progress: What `resume` returned; moves on.
-        monitor: Key of `finish_epoch`'s dict whose smallest value tells the
-            best weights.
+        monitor: Key of `finish_epoch`'s dict whose smallest value, never below
+            0, tells the best weights.
         max_epochs: Epochs in all.
         max_steps: Steps in all, or None.
         patience: Epochs in a row without a new best value after which
@@ -184,10 +184,7 @@ def _unfinished(progress, max_epochs, max_steps):
 
 
 def _is_stale(entries, monitor, patience):
-    """Whether the best of the entries lies `patience` epochs back, or is 0.
-
-    What is monitored, an error or a perplexity, is never below 0.
-    """
+    """Whether the best of the entries lies `patience` epochs back, or is 0."""
     if patience is None or not entries:
         return False
     values = [entry[monitor] for entry in entries]

@@ -12,7 +12,6 @@ DPI = 200
 _COLORS = {
     "lstm": "#000000",
     "attention": "#E69F00",
-    "fixed_skip": "#56B4E9",
     "reinforce": "#0072B2",
     "straight_through": "#009E73",
     "paper": "#CC79A7",

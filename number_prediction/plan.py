@@ -133,8 +133,8 @@ def flags(table, row, seed):
     """The list of flags of one run, on data that only its seed shares."""
     common, rows = TABLES[table]
     own, _ = rows[row]
-    seeds = f"--produce --data_seed {seed} --seed {seed}"
-    return f"{common} {own} {seeds}".split()
+    seeded = f"--produce --data_seed {seed} --seed {seed}"
+    return f"{common} {own} {seeded}".split()
 
 
 def run_name(row, seed):

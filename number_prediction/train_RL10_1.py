@@ -98,17 +98,17 @@ def load(args):
     }
     for split, examples in splits.items():
         found = examples.settings.seed
+        path = folder / number_prediction.file_name(wanted, split)
         if args.produce and len(examples) != recipes.COUNTS[split]:
             raise DataError(
-                f"{folder / number_prediction.file_name(wanted, split)} is "
-                f"there and must hold {recipes.COUNTS[split]:,} examples with "
-                f"--produce. Received: {len(examples):,}"
+                f"{path} is there and must hold {recipes.COUNTS[split]:,} "
+                f"examples with --produce. Received: {len(examples):,}; "
+                "others can be made in another --data_dir"
             )
         if args.data_seed not in (None, found):
             raise DataError(
-                f"{folder / number_prediction.file_name(wanted, split)} must "
-                f"hold examples of --data_seed {args.data_seed}. "
-                f"Received: {found}"
+                f"{path} must hold examples of --data_seed {args.data_seed}. "
+                f"Received: {found}; others can be made in another --data_dir"
             )
     if len(splits["train"]) < args.batch_size:
         raise DataError(

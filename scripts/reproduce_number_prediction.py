@@ -59,6 +59,12 @@ def parse_args(arguments=None):
     names = [plan.run_name(row, seed) for row, seed, _ in plan.runs(args.table)]
     reproduction.check_names(parser, "--only", args.only, [*rows, *names])
     reproduction.check_names(parser, "--seeds", args.seeds, seeds)
+    runs = plan.runs(args.table)
+    if not any(wanted(args, row, seed) for row, seed, _ in runs):
+        parser.error(
+            "argument --seeds: must be among those of a row of --only "
+            f"{' '.join(args.only)}. Received: {args.seeds[0]!r}"
+        )
     if args.figures:
         command_line.need_package(parser, "--figures", "matplotlib", "plots")
     return args

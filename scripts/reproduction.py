@@ -53,7 +53,7 @@ class Task:
         parser = command_line.Parser(
             prog=self.program,
             description=description,
-            epilog="Exit codes: 0 all runs of the table are kept, 1 a run "
+            epilog="Exit codes: 0 all runs asked for are kept, 1 a run "
             "cannot be kept, or one that is kept is wrong, 2 usage; else that "
             "of the run that failed or was interrupted.",
             allow_abbrev=False,

@@ -416,6 +416,7 @@ def test_the_entropy_weight_is_annealed_by_training_steps():
         ({"policy_weight": -1.0}, "`policy_weight`.*policy_weight=-1.0"),
         ({"sequence_entropy_weight": float("nan")}, "weight=nan"),
         ({"probability_offset": -1}, "`probability_offset`.*offset=-1"),
+        ({"final_entropy_weight": 0.1}, "`entropy_steps`.*entropy_steps=0"),
     ],
 )
 def test_bad_arguments(arguments, message):

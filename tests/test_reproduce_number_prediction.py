@@ -33,7 +33,7 @@ def finish(run, args):
     return make_number_run(run, settings.of_run(args), (0.9,))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def three_seeds(monkeypatch):
     """T51 with three seeds of each of its two rows."""
     common, rows = plan.TABLES["T51"]
@@ -42,7 +42,7 @@ def three_seeds(monkeypatch):
 
 
 @pytest.fixture
-def trainings(monkeypatch):
+def trainings(monkeypatch, three_seeds):
     """Calls of the program, which leave a finished run or an exit code."""
     calls, codes = [], {}
 
@@ -102,6 +102,26 @@ def test_the_runs_of_a_table_have_names_and_settings_of_their_own(table):
         tasks.add(data.Settings(args.length, args.index_from, args.symbols))
     assert len(found) == len(runs)
     assert len(tasks) == 1
+
+
+def test_rows_have_seeds_of_their_own(monkeypatch):
+    rows = {"a": ("--lamda 1", (1,)), "b": ("--lamda 0.5", (1, 3))}
+    monkeypatch.setitem(plan.TABLES, "T51", ("--length 5", rows))
+    found = [(row, seed) for row, seed, _ in plan.runs("T51")]
+    assert found == [("a", 1), ("b", 1), ("b", 3)]
+    assert plan.seeds("T51") == [1, 3]
+    assert [row.seeds for row in kept.load("none", "T51")] == [(1,), (1, 3)]
+    with pytest.raises(SystemExit):
+        reproduce.parse_args(["T51", "--only", "a", "--seeds", "3"])
+    args = reproduce.parse_args(["T51", "--seeds", "3"])
+    assert reproduce.wanted(args, "b", 3)
+
+
+def test_what_stands_beside_the_papers_rows_has_one_seed():
+    for table in ("T11", "T21"):
+        for row in plan.CONTROLS:
+            assert plan.TABLES[table][1][row][1] == (1,)
+    assert plan.TABLES["T21_start"][1]["dynamic-1-grown"][1] == (1, 2, 3)
 
 
 def test_every_figure_of_the_paper_has_its_row():
@@ -172,7 +192,6 @@ def test_each_run_is_made_once_and_kept(tmp_path, trainings, run, capsys):
         (["--only", "lstm-3", "dynamic-1-2"], ["dynamic-1-2", "lstm-3"]),
         (["--seeds", "3", "1"], [*T51[:2], *T51[4:]]),
         (["--only", "lstm", "--seeds", "2"], ["lstm-2"]),
-        (["--only", "lstm-1", "--seeds", "2"], []),
     ],
 )
 def test_only_what_is_asked_for_is_run(trainings, run, arguments, wanted):
@@ -238,10 +257,16 @@ def test_a_run_of_other_settings_is_refused(
         (["T51", "--only", "lstm-4"], "dynamic-1-3. Received: 'lstm-4'"),
         (["T51", "--seeds", "4"], "must be among 1, 2, 3. Received: 4"),
         (["T51", "--seeds", "x"], "--seeds: must be an integer"),
+        (
+            ["T51", "--only", "lstm-1", "--seeds", "2"],
+            "must be among those of a row of --only lstm-1. Received: 2",
+        ),
         (["T12"], "invalid choice: 'T12'"),
     ],
 )
-def test_an_unknown_name_is_a_usage_error(capsys, arguments, message):
+def test_an_unknown_name_is_a_usage_error(
+    capsys, three_seeds, arguments, message
+):
     with pytest.raises(SystemExit) as stop:
         reproduce.parse_args(arguments)
     assert stop.value.code == 2
@@ -300,7 +325,7 @@ def keep_row(folder, row, seeds, **options):
         make_number_run(run, settings.of_run(args), (0.5,), **options)
 
 
-def test_rows_come_from_the_plan(tmp_path):
+def test_rows_come_from_the_plan(tmp_path, three_seeds):
     keep_row(tmp_path, "dynamic-1", (1, 3))
     found = kept.load(tmp_path, "T51")
     assert [row.name for row in found] == ["lstm", "dynamic-1"]
@@ -315,7 +340,7 @@ def test_rows_come_from_the_plan(tmp_path):
     assert [row.name for row in rows] == list(plan.TABLES["T11"][1])
 
 
-def test_a_kept_run_of_another_row_is_refused(tmp_path):
+def test_a_kept_run_of_another_row_is_refused(tmp_path, three_seeds):
     keep_row(tmp_path, "dynamic-1", (1,))
     (tmp_path / "dynamic-1-1").rename(tmp_path / "dynamic-1-2")
     with pytest.raises(results.ResultError, match="--seed 1, here 2"):

@@ -14,7 +14,7 @@ import pytest
 from keras import ops
 from test_broken_inputs import uncompiled
 
-from dsl import classifier_trainer, results
+from dsl import classifier_trainer, results, startup
 from dsl.classifier_evaluation import ClassifierScorer
 from dsl.datasets import number_prediction as data
 from number_prediction import (
@@ -45,6 +45,9 @@ def here(tmp_path, monkeypatch):
     folder = tmp_path / "data" / "number_prediction"
     folder.mkdir(parents=True)
     write(folder, data.Settings(5, seed=1))
+
+    # Of the process, not of a test.
+    monkeypatch.setattr(startup, "keep_freed_memory", lambda: None)
 
     def main(*arguments):
         monkeypatch.setattr(sys, "argv", ["train_RL10_1.py", *arguments])
@@ -276,13 +279,21 @@ def test_data_of_something_else(here, capsys):
     assert here(*TINY, "--symbols", "9") == 3
     assert "Received: " in one_line(capsys)
     assert here(*TINY, "--data_seed", "2") == 3
-    assert "of --data_seed 2. Received: 1" in one_line(capsys)
+    line = one_line(capsys)
+    assert "of --data_seed 2. Received: 1; others can be made in ano" in line
     os.rename(
         "data/number_prediction/num_train5_1.npz",
         "data/number_prediction/num_train6_1.npz",
     )
     assert here("--length", "6") == 3
     assert "length" in one_line(capsys)
+
+
+def test_memory_is_kept_from_step_to_step(here, monkeypatch):
+    calls = []
+    monkeypatch.setattr(startup, "keep_freed_memory", lambda: calls.append(1))
+    assert here(*TINY, "--max_steps", "1", "--name", "a") == 0
+    assert calls == [1]
 
 
 def test_fewer_examples_than_a_batch(here, capsys):
@@ -670,6 +681,7 @@ def test_parameters_of_the_published_sizes():
 def test_six_numbers_are_learned(tmp_path, monkeypatch):
     """T = 6, as a user trains it; under 20 seconds where nothing else runs."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(startup, "keep_freed_memory", lambda: None)
     write(
         tmp_path, data.Settings(5), {"train": 30_000, "valid": 500, "test": 500}
     )

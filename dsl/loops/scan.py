@@ -133,7 +133,7 @@ class _Array:
     def __init__(self, size, like):
         self.backend = _loop_backend()
         self.size = size
-        self.zero = ops.zeros_like(like)
+        self.like = like
         if self.backend == "tensorflow":
             import tensorflow as tf
 
@@ -147,12 +147,13 @@ class _Array:
 
     def zeros(self):
         """As if zeros had been written to all places."""
+        zero = ops.zeros_like(self.like)
         if self.backend == "tensorflow":
             import tensorflow as tf
 
-            shape = tf.concat([[self.size], tf.shape(self.zero)], axis=0)
-            return self.empty.unstack(tf.zeros(shape, self.zero.dtype))
-        return self.empty if self.backend == "jax" else [self.zero] * self.size
+            shape = tf.concat([[self.size], tf.shape(zero)], axis=0)
+            return self.empty.unstack(tf.broadcast_to(zero, shape))
+        return self.empty if self.backend == "jax" else [zero] * self.size
 
     def read(self, written, at):
         if self.backend == "tensorflow":
