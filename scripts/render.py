@@ -22,15 +22,25 @@ PAGES = (
 # The task whose tables stand in blocks of a kind.
 TASKS = {"results": "language_modeling", "numbers": "number_prediction"}
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
-# Blocks of the benchmark: which tables stand in them.
+# Blocks of the benchmark: the record of each, and which of its tables stand in
+# the block. Either task may have been timed again, and on another machine.
 BENCHMARKS = {
-    "benchmark": lambda model, kind, size: model == "language_model",
-    "benchmark_medium": lambda model, kind, size: (
-        model == "language_model"
-        and kind == "step"
-        and size["name"] == "medium"
+    "benchmark": (
+        "benchmark.json",
+        lambda model, kind, size: model == "language_model",
     ),
-    "benchmark_numbers": lambda model, kind, size: model == "number_prediction",
+    "benchmark_medium": (
+        "benchmark.json",
+        lambda model, kind, size: (
+            model == "language_model"
+            and kind == "step"
+            and size["name"] == "medium"
+        ),
+    ),
+    "benchmark_numbers": (
+        "benchmark_numbers.json",
+        lambda model, kind, size: model == "number_prediction",
+    ),
 }
 BLOCK = re.compile(
     r"(<!-- (?P<kind>results|numbers): (?P<name>[\w/-]+) -->\n)"
@@ -98,7 +108,7 @@ def refresh(page, check, render):
 def render(kind, name):
     """The tables of one name: of the benchmark, or of a task's plan."""
     if name in BENCHMARKS:
-        return benchmark(BENCHMARKS[name])
+        return benchmark(*BENCHMARKS[name])
     if (kind, name) == ("numbers", "summary"):
         return summary_of_numbers()
     task = TASKS[kind]
@@ -125,15 +135,16 @@ def summary_of_numbers():
     )
 
 
-def benchmark(wanted):
+def benchmark(file, wanted):
     """The benchmark's tables that are wanted, below a second heading.
 
     Args:
+        file: Name of the record that they stand in.
         wanted: Function of a table's model, kind and size that tells.
     """
     from benchmarking import report
 
-    path = ROOT / "results" / "benchmark.json"
+    path = ROOT / "results" / file
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         tables = [

@@ -516,9 +516,11 @@ def block(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
 
     def rendered(name, *tables):
-        path = tmp_path / "results" / "benchmark.json"
+        path = tmp_path / "results" / render.BENCHMARKS[name][0]
         path.write_text(json.dumps(make_record(*tables)), "utf-8")
-        return render.render("results", name)
+        text = render.render("results", name)
+        path.unlink()
+        return text
 
     return rendered
 

@@ -266,21 +266,21 @@ def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
     page.write_text(text, "utf-8")
     assert render.main(render.parse_args([])) == 0
     assert page.read_text("utf-8").count("| not run |") == 2
-    flags = plan.flags("T51", "lstm", 2)
+    flags = plan.flags("T51", "lstm", 1)
     folder = page.parent / "results/number_prediction/T51"
     run = make_number_run(
-        folder / "lstm-2", settings.of_run(settings.parse_args(flags)), (0.9,)
+        folder / "lstm-1", settings.of_run(settings.parse_args(flags)), (0.9,)
     )
     assert render.main(render.parse_args(["--check"])) == 1
     assert render.main(render.parse_args([])) == 0
     _, lstm, dynamic = cells(page.read_text("utf-8").split("<!-- ")[1])[1:]
     assert lstm[3] == "90.00" and dynamic[3] == "not run"
     # A run of another row.
-    run.rename(folder / "dynamic-1-2")
+    run.rename(folder / "dynamic-1-1")
     capsys.readouterr()
     assert render.main(render.parse_args([])) == 1
     error = capsys.readouterr().err
-    assert "dynamic-1-2: was made with other settings: --model" in error
+    assert "dynamic-1-1: was made with other settings: --model" in error
     assert error.count("\n") == 1
 
 
