@@ -201,7 +201,9 @@ def straight_through(logits, noise, actions, temperature):
 
     Args:
         logits: Float `(..., K)`.
-        noise: The Gumbel noise G with which the action was drawn, `(..., K)`.
+        noise: The Gumbel noise G with which the action was drawn, `(..., K)`;
+            one that forces an action is larger than any draw, and leaves no
+            gradient.
         actions: Integer `(...)`, argmax(logits + G).
         temperature: tau > 0.
 
@@ -209,5 +211,8 @@ def straight_through(logits, noise, actions, temperature):
         Float `(..., K)`, exactly one-hot in value.
     """
     relaxed = ops.softmax((logits + noise) / temperature, axis=-1)
+    # By rounding, a softmax may end just below 1.
+    largest = ops.max(noise, axis=-1, keepdims=True)
+    free = ops.cast(largest < -0.25 * UNREACHABLE, relaxed.dtype)
     chosen = one_hot(logits, noise, actions)
-    return chosen + (relaxed - ops.stop_gradient(relaxed))
+    return chosen + free * (relaxed - ops.stop_gradient(relaxed))
