@@ -440,7 +440,6 @@ def test_models_beyond_the_memory_are_refused(here, capsys):
 @pytest.mark.parametrize(
     "flags",
     [
-        "",
         "--recipe published_code --baseline value --epoch 2 --patience 1",
         "--policy uniform --lamda 0.5",
         "--symbols 3 --first_length 3 --length_step 2 --mark_pointer",

@@ -213,10 +213,12 @@ def _loop_backend():
 
 
 def _python_scan(step, states, inputs, reverse):
-    length = tree.flatten(inputs)[0].shape[0]
+    # Unstacked at once: an eager slice of TensorFlow is slow.
+    unstacked = [ops.unstack(x) for x in tree.flatten(inputs)]
+    length = len(unstacked[0])
     outputs = [None] * length
     for t in reversed(range(length)) if reverse else range(length):
-        inputs_t = tree.map_structure(lambda x, t=t: x[t], inputs)
+        inputs_t = tree.pack_sequence_as(inputs, [x[t] for x in unstacked])
         states, outputs[t] = step(states, inputs_t)
     return states, tree.map_structure(lambda *x: ops.stack(x), *outputs)
 
