@@ -173,7 +173,7 @@ def add_signal_flags(add):
     )
     add(
         "--entropy_weight",
-        type=command_line.number(float),
+        type=command_line.number(float, 0),
         default=0.0,
         metavar="W",
         help="weight of the entropy of each decision; if given, it stays, "
@@ -181,7 +181,7 @@ def add_signal_flags(add):
     )
     add(
         "--final_entropy_weight",
-        type=command_line.number(float),
+        type=command_line.number(float, 0),
         metavar="W",
         help="value that the entropy weight goes to, linearly",
     )

@@ -196,6 +196,8 @@ WRONG = [
     ("--recipe paper --entropy_steps 5", "needs --final_entropy_weight"),
     ("--recipe paper --final_entropy_weight 0.1", "needs --entropy_steps"),
     ("--eval_samples 1", "argument --eval_samples: must be an integer"),
+    ("--entropy_weight -1", "argument --entropy_weight: must be a number at"),
+    ("--final_entropy_weight -1", "weight: must be a number at least 0"),
 ]
 
 
@@ -273,6 +275,15 @@ def test_data_that_is_not_there(here, capsys):
     assert "num_train7_1.npz must be there" in message
     assert "python number_prediction/produce_data.py --length 7" in message
     assert not os.path.exists("runs")
+
+
+def test_a_file_in_the_place_of_the_folder(here, capsys):
+    Path("file").write_text("data")
+    assert here(*TINY, "--data_dir", "file") == 3
+    assert one_line(capsys) == (
+        "train_RL10_1.py: file must be a folder, with num_train5_1.npz in it. "
+        "Received: a file\n"
+    )
 
 
 def test_data_of_something_else(here, capsys):
@@ -428,6 +439,53 @@ def test_what_a_run_leaves_behind(here, capsys):
     again = capsys.readouterr().out
     assert "finished already" in again
     assert again.splitlines()[-1] == said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("shares", "best"), [((1.0, 0.5), 1), ((0.5, 0.5), 1), ((0.5, 1.0), 2)]
+)
+def test_the_best_weights_are_measured_and_not_the_last(
+    shares, best, here, monkeypatch
+):
+    """Of equally good ones the first."""
+    flags = [*TINY, "--model", "lstm", "--name"]
+    assert here(*flags, "one", "--epoch", str(best)) == 0
+    as_found, of_epochs = measuring.evaluate, iter(shares)
+
+    def evaluate(args, scorer, examples, *options):
+        found = as_found(args, scorer, examples, *options)
+        if len(examples) == COUNTS["valid"]:
+            share = next(of_epochs)
+            found["correct"] = np.full(found["correct"].shape, share)
+        return found
+
+    monkeypatch.setattr(measuring, "evaluate", evaluate)
+    assert here(*flags, "two") == 0
+    one, two = outcome("one"), outcome("two")
+    assert two["valid"] == {"accuracy": shares[best - 1], "epoch": best}
+    assert two["best"] == one["last"]
+    assert (two["last"] == two["best"]) == (best == 2)
+    if best == 1:  # Of two epochs, `one` may have measured the first.
+        assert two["test"] == one["test"]
+
+
+@pytest.mark.parametrize("actions", ["greedy", "sampled"])
+def test_the_dev_set_is_scored_by_the_actions_asked_for(
+    actions, here, monkeypatch
+):
+    score, seen = ClassifierScorer.score, []
+
+    def spy(scorer, inputs, *options, **named):
+        seen.append((len(inputs), scorer.action_selection))
+        return score(scorer, inputs, *options, **named)
+
+    monkeypatch.setattr(ClassifierScorer, "score", spy)
+    assert here(*TINY, "--eval_actions", actions) == 0
+    assert seen == [
+        *[(COUNTS["valid"], actions)] * 2,
+        (COUNTS["test"], "greedy"),
+        (COUNTS["test"], "sampled"),
+    ]
 
 
 def test_models_beyond_the_memory_are_refused(here, capsys):
@@ -649,6 +707,17 @@ def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
     np.testing.assert_array_equal(seen, [marked])
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_reaches_signal_and_layer(name):
+    args = parse("--recipe", name)
+    trainer = building.build_trainer(args, building.build_model(args))
+    (layer,) = trainer.classifier.recurrent_layers
+    built = {**layer.get_config(), **trainer.signal.get_config()}
+    expected = {key: x for key, x in RECIPES[name].items() if key in built}
+    assert {"sequence_entropy_weight", "entropy_weight"} <= expected.keys()
+    assert {key: built[key] for key in expected} == expected
+
+
 def test_flags_reach_the_signal():
     args = parse("--recipe", "published_code")
     trainer = building.build_trainer(args, building.build_model(args))
@@ -665,6 +734,19 @@ def test_flags_reach_the_signal():
     assert float(trainer.optimizer.policy_optimizer.learning_rate) == 0.5
     assert trainer.classifier.recurrent_layers[0].skip_weight == 0.25
     assert trainer.signal.entropy_weight == 0.03
+    flags = "--rollouts 3 --baseline leave_one_out --temperature 0.5 "
+    flags += "--policy_units 7 --policy_positions 11"
+    args = parse(*flags.split())
+    trainer = building.build_trainer(args, building.build_model(args))
+    signal = trainer.signal
+    assert (signal.num_rollouts, signal.baseline) == (3, "leave_one_out")
+    (layer,) = trainer.classifier.recurrent_layers
+    assert (layer.policy_units, layer.policy_positions) == (7, 11)
+    assert layer.temperature == 0.5
+    args = parse("--estimator", "straight_through")
+    assert building.build_model(args).recurrent_layers[0].estimator == (
+        "straight_through"
+    )
 
 
 def test_parameters_of_the_published_sizes():

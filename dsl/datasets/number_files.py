@@ -105,6 +105,11 @@ def load(path: str | os.PathLike, split: str, expected: Settings) -> Examples:
     path = Path(path)
     if path.suffix != ".npz" or path.is_dir():
         path = path / file_name(expected, split)
+        if os.path.lexists(path.parent) and not path.parent.is_dir():
+            raise DataError(
+                f"{path.parent} must be a folder, with {path.name} in it. "
+                "Received: a file"
+            )
     if not os.path.lexists(path):
         raise DataError(
             f"{path} must be there. Received: no such file; this makes it: "
