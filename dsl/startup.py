@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import sys
 import tempfile
@@ -17,7 +18,8 @@ def import_keras():
     TensorFlow writes lines about processors and missing GPUs to stderr
     before any log level is heard. They are held back while it is imported,
     and shown after all if the import fails. `TF_CPP_MIN_LOG_LEVEL`, if set,
-    is respected afterwards.
+    is respected afterwards. Its warnings that a function is compiled again are
+    not shown.
 
     Returns:
         The module `keras`.
@@ -25,7 +27,16 @@ def import_keras():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _held_back_stderr():
         import keras
+    logging.getLogger("tensorflow").addFilter(_is_of_one_model)
     return keras
+
+
+def _is_of_one_model(record):
+    """Not TensorFlow's advice to the owner of one model, compiled again.
+
+    A program that trains or scores several models compiles for each of them.
+    """
+    return "triggered tf.function retracing" not in record.getMessage()
 
 
 def keep_freed_memory():

@@ -1,12 +1,15 @@
 """How a program starts."""
 
 import ctypes
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from dsl import startup
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,3 +51,15 @@ def test_freed_memory_is_used_again():
     if page_faults("") < 16_384:
         pytest.skip("this C library keeps large buffers by itself")
     assert page_faults("startup.keep_freed_memory()") < 1_000
+
+
+def test_several_models_are_no_reason_for_a_warning():
+    startup.import_keras()
+    logger = logging.getLogger("tensorflow")
+
+    def shown(message):
+        record = logger.makeRecord("", 30, "", 0, message, ("f",), None)
+        return bool(logger.filter(record))
+
+    assert not shown("5 of 9 calls to %s triggered tf.function retracing.")
+    assert shown("%s is slow.")
