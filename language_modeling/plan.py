@@ -12,7 +12,6 @@ MODELS = {
     "reinforce": "",
     "straight_through": "--estimator straight_through",
     "random": f"--policy random --look_back_shares {SHARES}",
-    "previous": "--policy random --look_back_shares 1",
 }
 # The rows of the paper's table.
 _PAPER = ("lstm", "fixed_skip_3", "fixed_skip_5", "attention", "reinforce")
@@ -22,35 +21,41 @@ _CHARACTERS = (
     "--char --kernels 1,2,3,4,5,6 --kernel_features 25,50,75,100,125,150 "
     "--highway_layers 1"
 )
-# Flags, seeds and models of each table.
+# The models whose difference is measured over several seeds.
+_REPEATED = ("lstm", "reinforce", "straight_through", "random")
+
+
+def _rows(models, seeds=1, repeated=_REPEATED):
+    """Seeds by model: as many of the repeated ones, one of all others."""
+    return {
+        model: tuple(range(1, (seeds if model in repeated else 1) + 1))
+        for model in models
+    }
+
+
+# Flags of all rows of each table, and the seeds of each of its models.
 TABLES = {
-    "quick": ("--preset quick", (1,), (*_PAPER, "straight_through")),
-    "quick_char": (f"--preset quick {_CHARACTERS}", (1,), _PAPER),
-    "small_4_epochs": (_FOUR_EPOCHS, (1, 2, 3), tuple(MODELS)),
-    "char_4_epochs": (f"{_FOUR_EPOCHS} {_CHARACTERS}", (1, 2), _PAPER),
+    "quick": ("--preset quick", _rows((*_PAPER, "straight_through"))),
+    "quick_char": (f"--preset quick {_CHARACTERS}", _rows(_PAPER)),
+    "small_4_epochs": (_FOUR_EPOCHS, _rows(MODELS, 3)),
+    "char_4_epochs": (f"{_FOUR_EPOCHS} {_CHARACTERS}", _rows(_PAPER, 2)),
     **{
-        name: (_FOUR_EPOCHS, (1,), tuple(sweep.rows.values()))
+        name: (_FOUR_EPOCHS, _rows(sweep.rows.values()))
         for name, sweep in sweeps.SWEEPS.items()
     },
-    "small": (
-        "--preset small",
-        (1,),
-        ("lstm", "reinforce", "straight_through", "random"),
-    ),
+    "small": ("--preset small", _rows(_REPEATED)),
     # Its true perplexity is known, and which word each word hangs on.
     "generated": (
         "--preset small --corpus generated",
-        (1, 2),
-        (*_PAPER, "straight_through", "random"),
+        _rows(MODELS, 2, ("lstm", "reinforce")),
     ),
-    "medium": ("--preset medium", (1,), _PAPER),
+    "medium": ("--preset medium", _rows(_PAPER)),
     # As far as it has come. With more epochs its runs go on.
     "medium_start": (
         "--preset medium --max_epochs 1",
-        (1,),
-        ("lstm", "reinforce"),
+        _rows(("lstm", "reinforce")),
     ),
-    "char_large": ("--preset char_large", (1,), _PAPER),
+    "char_large": ("--preset char_large", _rows(_PAPER)),
 }
 # What can be had in minutes, and in hours, on a few cores; and the paper's
 # own sizes and schedules, which take days there.
@@ -72,23 +77,23 @@ def runs(table, seeds=None):
 
     Args:
         table: Its name.
-        seeds: Those in place of its own.
+        seeds: Those of each model, in place of its own.
 
     Returns:
         List of pairs of the name, MODEL-SEED, and the list of flags, in which
         `SHARES` may stand for those that `learned_runs` have learned.
     """
-    flags, usual, models = TABLES[table]
+    flags, models = TABLES[table]
     known = MODELS
     if table in sweeps.SWEEPS:
         known = {**MODELS, **sweeps.SWEEPS[table].flags}
     return [
         (f"{model}-{seed}", f"{flags} {known[model]} --seed {seed}".split())
-        for model in models
+        for model, usual in models.items()
         for seed in seeds or usual
     ]
 
 
 def learned_runs(table):
     """The runs of a table whose distances its control has."""
-    return [f"reinforce-{seed}" for seed in TABLES[table][1]]
+    return [f"reinforce-{seed}" for seed in TABLES[table][1]["reinforce"]]

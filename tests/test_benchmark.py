@@ -568,7 +568,6 @@ def test_an_unknown_backend_is_one_line(monkeypatch, capsys):
     assert "Received: 'torch'" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.backend
 def test_a_whole_run_leaves_a_record(tmp_path, capsys):
     out = tmp_path / "new" / "benchmark.json"
     args = benchmark.parse_args(["--out", str(out), "--rounds", "2"])

@@ -72,7 +72,6 @@ def test_it_is_the_oracle():
     np.testing.assert_allclose(again["logits"], right["logits"], atol=1e-4)
 
 
-@pytest.mark.backend
 def test_each_word_of_a_segment_is_encoded_once():
     """To the same training as with each word where it stands."""
     plain, once = distinct()
@@ -139,7 +138,6 @@ def test_scores_are_those_of_the_oracle():
     np.testing.assert_array_equal(found["look_back"][0], right["look_back"])
 
 
-@pytest.mark.backend
 def test_scores_in_another_precision():
     """The encoded words are kept in float32, whatever they come in."""
     before = keras.config.dtype_policy()

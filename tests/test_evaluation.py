@@ -131,10 +131,7 @@ def test_distances_can_be_drawn_in_place_of_the_agents():
     np.testing.assert_allclose(previous["nll"][0], right, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "shares",
-    [pytest.param(None, marks=pytest.mark.backend), [1.0, 1.0, 1.0]],
-)
+@pytest.mark.parametrize("shares", [None, [1.0, 1.0, 1.0]])
 def test_scores_depend_on_their_seed_alone(shares):
     """Not on what was drawn before, from the model or anywhere else."""
     model = small_models.build(dropout=0.3)

@@ -1172,7 +1172,6 @@ def test_flags_reach_the_model():
     np.testing.assert_allclose(bias - bias[1], [2.0, 0.0, 0.0, 0.0])
 
 
-@pytest.mark.backend
 def test_mixed_precision_leaves_loss_and_agent_in_float32():
     flags = "--rnn_layers 1 --empty_slots previous"
     wide, of_wide = build(flags)
