@@ -1,5 +1,7 @@
 """Cross-entropy of words, with its gradient derived by hand."""
 
+import math
+
 from keras import ops, tree
 
 from dsl.loops.scan import after
@@ -32,6 +34,20 @@ def token_nll(logits, targets):
         ops.reshape(targets, (-1,)),
     )
     return ops.reshape(flat, ops.shape(targets))
+
+
+def in_blocks(shape, words, most=MOST_LOGITS):
+    """Whether there are more logits than are kept at a time.
+
+    Args:
+        shape: Of the positions; a size that is not known yet is None.
+        words: Size of the vocabulary.
+        most: Number of logits that are.
+
+    Returns:
+        Bool; False where a size is not known.
+    """
+    return None not in shape and math.prod(shape) * words > most
 
 
 def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):

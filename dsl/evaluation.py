@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from dsl.carried_states import CarriedStates
-from dsl.cross_entropy import token_nll
+from dsl.cross_entropy import MOST_LOGITS, blocked_nll, in_blocks, token_nll
 from dsl.datasets import streams
 from dsl.seeds import spread
 
@@ -23,6 +23,8 @@ class StreamScorer(keras.Model):
         batch_size: Number of streams; equal streams give several samples.
         action_selection: "greedy" or "sampled".
         keep_buffer: As for `StreamTrainer`.
+        most_logits: How many logits of a call are kept at once; where there
+            are more, blocks of its positions take turns.
 
     Call arguments:
         words: Dict of `tokens`, `targets` and, if the distances are not the
@@ -41,37 +43,43 @@ class StreamScorer(keras.Model):
         batch_size,
         action_selection="greedy",
         keep_buffer=True,
+        most_logits=MOST_LOGITS,
     ):
         super().__init__(name="stream_scorer")
         self.language_model = language_model
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.action_selection = action_selection
-        self.vectors = None
-        vectors = language_model.encode_words()
-        if vectors is not None:
-            # A weight: a constant would be compiled into the program.
-            self.vectors = self.add_weight(
-                shape=vectors.shape,
-                name="vectors",
-                initializer=lambda shape, dtype: ops.cast(vectors, dtype),
-                trainable=False,
-            )
+        self.most_logits = most_logits
+        self.vectors = encoded_words(self, language_model)
 
     def build(self, shapes):
         self.carried.build()
 
     def call(self, words, training=False):
-        vectors = self.vectors
-        outputs = self.language_model(
+        model = self.language_model
+        blocked = in_blocks(
+            words["tokens"].shape, model.vocabulary_size, self.most_logits
+        )
+        outputs = model(
             words["tokens"],
             states=self.carried.read(),
             training=False,
             action_selection=self.action_selection,
             look_back=words.get("look_back"),
-            vectors=None if vectors is None else ops.copy(vectors),
+            vectors=None if self.vectors is None else ops.copy(self.vectors),
+            predict=not blocked,
         )
         self.carried.write(outputs["states"])
-        found = {"nll": token_nll(outputs["logits"], words["targets"])}
+        if blocked:
+            nll, _ = blocked_nll(
+                outputs["hidden"],
+                *model.softmax_weights(),
+                words["targets"],
+                most=self.most_logits,
+            )
+        else:
+            nll = token_nll(outputs["logits"], words["targets"])
+        found = {"nll": nll}
         attention = outputs.get("attention")
         if attention is not None:
             found["look_back"] = 1 + ops.argmax(attention, axis=-1)
@@ -81,6 +89,30 @@ class StreamScorer(keras.Model):
                 "look_back", ops.zeros_like(words["tokens"])
             )
         return found
+
+
+def encoded_words(layer, language_model):
+    """The vectors of all words as a weight of a layer, so that none is remade.
+
+    Args:
+        layer: Any Keras layer; a constant would be compiled into its program.
+        language_model: A built `dsl.LanguageModel`.
+
+    Returns:
+        Variable `(words, features)`, not trainable; None unless words are made
+        of their characters.
+    """
+    vectors = language_model.encode_words()
+    return (
+        vectors
+        if vectors is None
+        else layer.add_weight(
+            shape=vectors.shape,
+            name="vectors",
+            initializer=lambda shape, dtype: ops.cast(vectors, dtype),
+            trainable=False,
+        )
+    )
 
 
 def score(

@@ -14,7 +14,7 @@ from dsl.cells.lstm import dense
 from dsl.cells.past_states import wide_dtype
 from dsl.cross_entropy import token_nll
 from dsl.datasets import streams
-from dsl.evaluation import drawing_from, drawn_look_back
+from dsl.evaluation import drawing_from, drawn_look_back, encoded_words
 from dsl.loops.scan import scan
 
 
@@ -25,6 +25,7 @@ def hidden_gradients(
     states=None,
     look_back=None,
     action_selection="greedy",
+    vectors=None,
 ):
     """Computes the gradient of the last step's loss by each hidden state.
 
@@ -44,6 +45,7 @@ def hidden_gradients(
         look_back: Distances to take, int32 `(batch, time)`; 0, or None for
             all, leaves the choice to the model.
         action_selection: "greedy" or "sampled", how it chooses.
+        vectors: Those of all words, if they have been made.
 
     Returns:
         Dict of `gradients`, float `(batch, time, units)`; `nll`, that of the
@@ -63,6 +65,7 @@ def hidden_gradients(
         states=states,
         action_selection=action_selection,
         look_back=look_back,
+        vectors=vectors,
     )
     taken = outputs["policy"].get("look_back")
     layer = language_model.recurrent_layers[-1]
@@ -118,6 +121,7 @@ class GradientMeter(keras.Model):
         self.language_model = language_model
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.action_selection = action_selection
+        self.vectors = encoded_words(self, language_model)
 
     def build(self, shapes):
         self.carried.build()
@@ -130,6 +134,7 @@ class GradientMeter(keras.Model):
             self.carried.read(),
             words.get("look_back"),
             self.action_selection,
+            None if self.vectors is None else ops.copy(self.vectors),
         )
         self.carried.write(found["states"])
         return found["gradients"]
@@ -214,7 +219,31 @@ def normalized(norms):
         ValueError: If no loss depends on its last state, or a gradient of
             one is not finite.
     """
-    return np.mean(np.asarray(norms, np.float64), axis=0) / _last_mean(norms)
+    return np.mean(scaled(norms), axis=0)
+
+
+def scaled(norms):
+    """Each norm over the mean one of the last step.
+
+        ||g_bt|| / mean_b ||g_bT||
+
+    Args:
+        norms: ||g_bt||, float `(segments, time)`.
+
+    Returns:
+        Float64 of the same shape, whose columns have the means n_t.
+
+    Raises:
+        ValueError: As `normalized`.
+    """
+    norms = np.asarray(norms, np.float64)
+    last = norms[:, -1].mean()
+    if not 0.0 < last < np.inf:
+        raise ValueError(
+            "`norms` must be above 0 at the last step, and finite. "
+            f"Received: a mean of {last}"
+        )
+    return norms / last
 
 
 def pooled(runs):
@@ -224,16 +253,12 @@ def pooled(runs):
         runs: List of arrays ||g_bt||, each `(segments, time)`.
 
     Returns:
-        Float64 `(segments, time)`: the mean over the runs, each of them
-        scaled so that its n_t are the columns' means.
+        Float64 `(segments, time)`: the mean over the runs, each `scaled`.
 
     Raises:
         ValueError: As `normalized`.
     """
-    scaled = [
-        np.asarray(norms, np.float64) / _last_mean(norms) for norms in runs
-    ]
-    return np.mean(scaled, axis=0)
+    return np.mean([scaled(norms) for norms in runs], axis=0)
 
 
 def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
@@ -254,10 +279,11 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
 
     Returns:
         Dict of floats: `factor`, and `low` and `high`, the ends of its
-        interval.
+        interval. None if a draw leaves nothing of n_t of a, or of the last
+        step of b.
 
     Raises:
-        ValueError: If the shapes differ, or a draw leaves nothing of a.
+        ValueError: If the shapes differ.
     """
     norms_a, norms_b = np.asarray(norms_a), np.asarray(norms_b)
     if norms_a.shape != norms_b.shape:
@@ -270,26 +296,10 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
     draws = metrics.resampled_sums(sums, samples, seed)
     a, last_a, b, last_b = np.vstack([sums.sum(0), draws]).T
     if not (np.all(a > 0.0) and np.all(last_b > 0.0)):
-        raise ValueError(
-            "`norms_a` must be above 0 often enough to be drawn, and so must "
-            "the last step of `norms_b`. "
-            f"Received: means of {a[0] / len(norms_a)} and "
-            f"{last_b[0] / len(norms_b)}"
-        )
+        return None
     ratios = (b / last_b) / (a / last_a)
     low, high = np.quantile(ratios[1:], [0.5 - level / 2, 0.5 + level / 2])
     return {"factor": ratios[0], "low": low, "high": high}
-
-
-def _last_mean(norms):
-    """mean_b ||g_bT||; raises a ValueError unless there is such a gradient."""
-    mean = np.mean(np.asarray(norms, np.float64), axis=0)[-1]
-    if not 0.0 < mean < np.inf:
-        raise ValueError(
-            "`norms` must be above 0 at the last step, and finite. "
-            f"Received: a mean of {mean}"
-        )
-    return mean
 
 
 def _check_precision(language_model):

@@ -6,7 +6,7 @@ from keras import ops
 from dsl import metrics, policy
 from dsl.carried_states import CarriedStates
 from dsl.choices import check_count, check_number
-from dsl.cross_entropy import MOST_LOGITS, blocked_nll, token_nll
+from dsl.cross_entropy import MOST_LOGITS, blocked_nll, in_blocks, token_nll
 
 
 class StreamTrainer(keras.Model):
@@ -151,10 +151,11 @@ class StreamTrainer(keras.Model):
         """Whether a segment has more logits than are kept at once."""
         if self.signal is not None and self.signal.reward == "correct":
             return False
-        if None in shape:
-            return False
-        rows = self.num_rollouts * shape[0] * shape[1]
-        return rows * self.language_model.vocabulary_size > self.most_logits
+        return in_blocks(
+            (self.num_rollouts, *shape),
+            self.language_model.vocabulary_size,
+            self.most_logits,
+        )
 
     def _imposed(self, shape):
         """Distances not the agent's to choose, 0 where they are, or None."""
@@ -210,11 +211,7 @@ class StreamTrainer(keras.Model):
         return token_nll(logits, _repeat(targets, logits))
 
     def _blocked_loss(self, y_pred, targets, training):
-        model = self.language_model
-        weights = [
-            ops.cast(weight, model.compute_dtype)
-            for weight in (model.softmax_kernel, model.softmax_bias)
-        ]
+        weights = self.language_model.softmax_weights()
         rows = self.task_rollouts * targets.shape[0]
         nll_t, loss = blocked_nll(
             y_pred["hidden"],

@@ -151,8 +151,8 @@ def inspect(args):
     if args.figure is not None and not models.connects(loaded):
         record = {"model": loaded.model, "settings": vars(loaded)}
         raise runs.RunError(
-            "argument --figure: draws which past states a model with some to "
-            "choose from or attend to went on from. Received: --load_model "
+            "argument --figure: needs a model that chooses among past states, "
+            "or attends to some. Received: --load_model "
             f"{args.load_model}, {tables.model_in_words(record)}"
         )
     texts = inspection.texts_to_show(loaded, corpus, log_line)

@@ -15,6 +15,9 @@ from scripts.models import chooses
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
     """Scores a text by the protocol that was asked for.
 
+    A single stream is read as it stands, in calls of any length; where past
+    states are not carried from one to the next, in those of training.
+
     Args:
         args: The settings.
         model: The language model.
@@ -27,13 +30,14 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         See `dsl.evaluation.score`.
     """
     batched = args.eval_protocol == "batched"
+    as_trained = batched or not args.keep_buffer
     if shares is None:
         shares = imposed_shares(args, actions)
     return evaluation.score(
         model,
         tokens,
         num_streams=args.batch_size if batched else 1,
-        segment=args.num_unroll_steps if batched else 100,
+        segment=args.num_unroll_steps if as_trained else 100,
         whole_segments=batched,
         copies=copies,
         action_selection=actions,
@@ -148,7 +152,8 @@ def summary(args, trained, valid_perplexity):
         "tokens_per_second": tokens / trained["seconds"],
     }
     if chooses(args):
-        found["entropy"] = trained["entropy"]
+        if args.policy != "random":  # Otherwise it is not the agent's choice.
+            found["entropy"] = trained["entropy"]
         found["look_back"] = metrics.mean_look_back(trained["histogram"])
         found["look_back_histogram"] = trained["histogram"]
     return found
@@ -179,11 +184,10 @@ def describe(entry):
     if "valid_bits_per_character" in entry:
         line += f"  {entry['valid_bits_per_character']:.3f} bits a character"
     if "entropy" in entry:
+        line += f"  entropy {entry['entropy']:.3f}"
+    if "look_back" in entry:
         shares = " ".join(f"{p:.2f}" for p in entry["look_back_histogram"])
-        line += (
-            f"  entropy {entry['entropy']:.3f}  "
-            f"look-back {entry['look_back']:.2f} [{shares}]"
-        )
+        line += f"  look-back {entry['look_back']:.2f} [{shares}]"
     return line
 
 
@@ -196,13 +200,14 @@ def measure(args, model, tokens):
         tokens: Word ids of the text.
 
     Returns:
-        A dict: `perplexity` (greedy actions) and, where there is a choice,
-        `perplexity_<way>_mean` and `_std` over `<way>_n` passes, for the ways
-        "sampled" and "random" (distances of the same shares that depend on
-        nothing), `perplexity_previous` (always the previous state) and the
-        `look_back_histogram` of the sampled passes; where the model attends,
-        the mean `attention` to each distance; how many `tokens` were
-        predicted; and what `evaluate` returned for the greedy one.
+        A pair. A dict: `perplexity` (greedy actions) and, where there is a
+        choice, `perplexity_<way>_mean` and `_std` over `<way>_n` passes, for
+        the ways "sampled" and "random" (distances of the same shares that
+        depend on nothing), `perplexity_previous` (always the previous state)
+        and the `look_back_histogram` of the sampled passes; where the model
+        attends, the mean `attention` to each distance; how many `tokens` were
+        predicted; and `seconds`. And what `evaluate` returned for greedy
+        actions.
     """
     started = time.perf_counter()
     greedy = evaluate(args, model, tokens)

@@ -267,11 +267,6 @@ def check_together(parser, args):
             "give one of them.",
         ),
         (
-            args.load_model is None
-            and (args.text is not None or args.figure is not None),
-            "argument --text, --figure: need --load_model, the run to show.",
-        ),
-        (
             args.figure is not None and args.sentences == 0,
             "argument --figure: needs --sentences of at least 1. Received: 0",
         ),

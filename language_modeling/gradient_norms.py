@@ -42,7 +42,12 @@ def make_parser():
         metavar="FILE",
         help="draw the norms: .png, .pdf or .svg",
     )
-    add("--split", choices=("train", "valid", "test"), default="test")
+    add(
+        "--split",
+        choices=("train", "valid", "test"),
+        default="test",
+        help="text to measure on (default: %(default)s)",
+    )
     add(
         "--steps",
         type=command_line.number(int, 2),
@@ -76,8 +81,18 @@ def make_parser():
         metavar="N",
         help="draws of an interval (default: %(default)s)",
     )
-    add("--data_dir", type=command_line.name, metavar="DIR")
-    add("--no-download", dest="download", action="store_false")
+    add(
+        "--data_dir",
+        type=command_line.name,
+        metavar="DIR",
+        help="folder of the text (default: that of the runs)",
+    )
+    add(
+        "--no-download",
+        dest="download",
+        action="store_false",
+        help="read only what is at hand",
+    )
     return parser
 
 
@@ -223,7 +238,7 @@ def show(args, groups):
         norms = gradient_norms.pooled(group["norms"])
         for n in [*back, args.steps - 1]:
             step = args.steps - 1 - n
-            row = {**describe(group, norms, step), "back": n}
+            row = {**describe(group, step), "back": n}
             if group is not groups[0]:
                 row |= compare(args, reference, norms, step)
             rows.append(row)
@@ -235,25 +250,23 @@ def compare(args, reference, norms, step):
     from dsl import gradient_norms
 
     options = {"samples": args.samples, "level": args.level}
-    try:
-        return gradient_norms.factor(reference, norms, step, **options)
-    except ValueError:
-        return {}
+    return gradient_norms.factor(reference, norms, step, **options) or {}
 
 
-def describe(group, norms, step):
-    """One row: what there is of a step, over segments and runs."""
+def describe(group, step):
+    """One row: what there is of a step, over the segments of all runs."""
     import numpy as np
 
     from dsl import gradient_norms
 
-    each = [gradient_norms.normalized(one)[step] for one in group["norms"]]
+    found = [gradient_norms.scaled(one)[:, step] for one in group["norms"]]
+    each = np.mean(found, axis=1)
     return {
         "name": group["name"],
-        "norm": norms[:, step].mean(),
-        "quartiles": np.quantile(norms[:, step], (0.25, 0.5, 0.75)),
-        "reached": np.mean([one[:, step] > 0.0 for one in group["norms"]]),
-        "runs": (min(each), max(each), len(each)),
+        "norm": each.mean(),
+        "quartiles": np.quantile(found, (0.25, 0.5, 0.75)),
+        "reached": np.mean(np.array(found) > 0.0),
+        "runs": (each.min(), each.max(), len(each)),
     }
 
 

@@ -25,7 +25,8 @@ def texts_to_show(args, corpus, log):
         log: Function that takes a line.
 
     Returns:
-        Dict from a name to word ids, and how many words were replaced.
+        Dict from the name of a text to a pair: its word ids, and how many of
+        its words were replaced by "<unk>".
 
     Raises:
         DataError: If a text of the user's cannot be used.
@@ -75,10 +76,35 @@ def show(args, model, texts, corpus, log):
         name, tokens, measured, scores = shown
         words = [corpus.vocabulary[token] for token in tokens[:-1]]
         look_back = scores["look_back"].ravel()
+        held = held_states(args, len(look_back))
+        # Further back there was nothing: a start from zeros, no connection.
+        look_back = np.where(look_back <= held, look_back, 0)
         show_connections(args, words, look_back, measured, log)
+        # Words that could not choose freely tell nothing of a preference.
+        look_back = np.where(held == args.n_actions, look_back, 0)
         findings.significant(words, look_back, args.n_actions, log)
         if of_corpus:
             findings.of_grammar(corpus, name, look_back, args.n_actions, log)
+
+
+def held_states(args, count):
+    """How many past states there are for each word of a text, at most K.
+
+    K where the buffer is carried through the text; the first words, which
+    connect to what is before it, included. Otherwise it is emptied but for
+    the previous state after each segment of training.
+
+    Args:
+        args: The settings of the run.
+        count: Number of words.
+
+    Returns:
+        Integer array `(count,)`.
+    """
+    if args.keep_buffer:
+        return np.full(count, args.n_actions)
+    place = np.arange(count) % args.num_unroll_steps
+    return np.minimum(place + 1, args.n_actions)
 
 
 def protocols(args, tokens):

@@ -62,6 +62,7 @@ TABLES = {
 BUDGETS = {
     "minutes": ("quick", "quick_char"),
     "hours": (
+        "small",
         "small_4_epochs",
         "char_4_epochs",
         "generated",

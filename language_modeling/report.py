@@ -25,7 +25,8 @@ def table(rows, samples=10_000, level=0.95):
         A `dsl.tables.table` without the columns that no row fills, then the
         command of a seed of each row that is kept. Mean and standard deviation
         are over the seeds that are kept; "not run" stands where there are
-        none. Intervals are those of `comparing.tables.interval`.
+        none. A row is held to those runs of the first one whose seeds it has;
+        intervals are those of `comparing.tables.interval`.
 
     Raises:
         ResultError: If a figure is not a number, or the runs were scored on
@@ -53,14 +54,15 @@ def table(rows, samples=10_000, level=0.95):
             for words in ("the word read", "the next word")
         ),
         ("test, sampled actions ± sd over draws", _of_runs(_sampled)),
-        (f"difference to {rows[0].name}", beside(compared.difference)),
-        (f"{100 * level:g} % interval", beside(compared.ends)),
+        (f"difference to {rows[0].name}", beside(_difference)),
+        (f"{100 * level:g} % interval over sentences", beside(compared.ends)),
         ("excludes 0", beside(compared.excludes)),
         ("always the previous state", _of_runs(_mean("perplexity_previous"))),
         ("random, same shares", _of_runs(_mean("perplexity_random_mean"))),
+        ("bits per character", _of_runs(_bits)),
         ("seeds", lambda row: f"{len(row.runs)}/{len(row.names)}"),
         ("epochs run/recipe", _of_runs(_epochs)),
-        ("wall time a run", _of_runs(_minutes)),
+        ("wall time a run (cores)", _of_runs(_minutes)),
     ]
     rendered = tables.table(rows, tables.filled(rows, columns))
     commands = [
@@ -72,21 +74,38 @@ def table(rows, samples=10_000, level=0.95):
 
 
 def _intervals(rows, samples, level):
-    """By the name of a row, how far it is from the first one."""
+    """By the name of a row, how far it is from the first one.
+
+    What `comparing.tables.interval` returns, with `each`: the differences of
+    the seeds that both rows have. Rows without such a seed are left out.
+    """
     first, *others = rows
-    if not first.runs:
-        return {}
-    reference, found = reading.together(first.runs), {}
+    references, found = _by_seed(first), {}
     for row in others:
-        if not row.runs:
+        runs = _by_seed(row)
+        seeds = [seed for seed in runs if seed in references]
+        if not seeds:
             continue
+        reference = reading.together([references[seed] for seed in seeds])
+        measured = reading.together([runs[seed] for seed in seeds])
         try:
-            found[row.name] = compared.interval(
-                reference, reading.together(row.runs), samples, level
-            )
+            interval = compared.interval(reference, measured, samples, level)
         except ValueError as error:
             raise ResultError(f"{row.name}: {error}") from error
+        pairs = zip(measured["each"], reference["each"], strict=True)
+        found[row.name] = {**interval, "each": [a - b for a, b in pairs]}
     return found
+
+
+def _by_seed(row):
+    return {run["config"]["settings"]["seed"]: run for run in row.runs}
+
+
+def _difference(found):
+    each, difference = found["each"], compared.difference(found)
+    if len(each) == 1:
+        return difference
+    return f"{difference} ± {statistics.stdev(each):.2f}"
 
 
 def _model(row):
@@ -186,6 +205,13 @@ def _sampled(records):
     return f"{mean} ± {pooled:.2f}"
 
 
+def _bits(records):
+    """Of a text of characters, where they are what is predicted."""
+    if not all(map(tables.is_of_characters, records)):
+        return "-"
+    return tables.over_seeds(records, "test", "bits_per_character")
+
+
 def _epochs(records):
     run = statistics.fmean(len(one.get("epochs") or []) for one in records)
     usual = records[0]["settings"].get("max_epochs")
@@ -194,4 +220,5 @@ def _epochs(records):
 
 def _minutes(records):
     seconds = statistics.fmean(record["seconds"] for record in records)
-    return f"{seconds / 60:.0f} min"
+    cores = sorted({record["cores"] for record in records})
+    return f"{seconds / 60:.0f} min ({' or '.join(map(str, cores))})"

@@ -16,8 +16,10 @@ FREE = (
     "checkpoint_every",
     "tensorboard",
 )
+# What is shown of a trained model.
+OF_SHOWING = ("split", "text", "sentences", "figure")
 # What is done with a run, which is no setting of it.
-OF_A_CALL = ("resume", "load_model", "split", "text", "sentences", "figure")
+OF_A_CALL = ("resume", "load_model", *OF_SHOWING)
 # How a run is measured, which may be asked anew of an old one.
 OF_MEASURING = ("eval_protocol", "eval_samples", "jit")
 
@@ -56,11 +58,37 @@ def parse_args(arguments=None, source=None):
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)
     character_flags.set_defaults(args)
+    given = command_line.given(parser, arguments, args)
     if args.load_model is None:
-        # Otherwise the model is that of the run.
-        models.check_read(parser, arguments, args)
+        models.check_read(parser, given, args.model)
     flags.check_together(parser, args)
+    if args.load_model is not None:
+        check_of_a_run(parser, given)
+    else:
+        for name in sorted(given.intersection(OF_SHOWING)):
+            parser.error(
+                f"argument --{name}: needs --load_model, the run to show."
+            )
     return args
+
+
+def check_of_a_run(parser, given):
+    """Ends with an error if a flag is given that --load_model does not read.
+
+    Args:
+        parser: The parser, which says it.
+        given: The names of the flags that are given.
+    """
+    read = {"data_dir", "download", *OF_A_CALL, *OF_MEASURING}
+    for name in sorted(given - read):
+        parser.error(
+            f"argument --{name}: must be left out with --load_model, which "
+            "goes by the settings of its run."
+        )
+    if {"text", "split"} <= given:
+        parser.error(
+            "argument --text: takes the place of --split; give one of them."
+        )
 
 
 def of_run(args):

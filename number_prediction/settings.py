@@ -48,7 +48,8 @@ def parse_args(arguments=None, prog="train_RL10_1.py", length=10):
     args = parser.parse_args(arguments)
     if args.length_step == 1:
         args.length_step = None  # As if it were not given.
-    models.check_read(parser, arguments, args)
+    given = command_line.given(parser, arguments, args)
+    models.check_read(parser, given, args.model)
     flags.check_together(parser, args)
     if args.seeds is not None and known.seed is not None:
         parser.error(

@@ -37,6 +37,21 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
+def given(parser, arguments, args):
+    """The names of the flags that are given, whatever their values.
+
+    Args:
+        parser: The parser.
+        arguments: The arguments that were parsed; those of the command line
+            if None.
+        args: What they gave.
+    """
+    # What is there already is no default to argparse.
+    blank = argparse.Namespace(**dict.fromkeys(vars(args), ...))
+    found = vars(parser.parse_args(arguments, blank))
+    return {name for name in vars(args) if found[name] is not ...}
+
+
 def number(kind, low=None, high=None, open_low=False, open_high=False):
     """An argparse type: a number within bounds that a computer can hold."""
     largest = 2**31 - 1 if kind is int else 1e30

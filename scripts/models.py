@@ -5,8 +5,6 @@ number of steps back (fixed_skip), from a weighted sum of the last K
 (attention), or from one of these that an agent chooses (dynamic_skip).
 """
 
-import argparse
-
 import dsl
 
 MODELS = ("lstm", "fixed_skip", "attention", "dynamic_skip")
@@ -54,24 +52,19 @@ def effective(saved):
     return {key: value for key, value in saved.items() if key not in ignored}
 
 
-def check_read(parser, arguments, args):
+def check_read(parser, given, model):
     """Ends with an error if a flag is given that the model does not read.
 
     Args:
         parser: The parser, which says it.
-        arguments: The arguments that were parsed; those of the command line
-            if None.
-        args: What they gave, with the `model`.
+        given: The names of the flags that are given.
+        model: One of `MODELS`.
     """
-    # What is there already is no default to argparse.
-    blank = argparse.Namespace(**dict.fromkeys(vars(args), ...))
-    given = vars(parser.parse_args(arguments, blank))
-    for name in sorted(unread(args.model)):
-        if given.get(name, ...) is not ...:
-            parser.error(
-                f"argument --{name}: must go with a model that reads it "
-                f"({', '.join(READERS[name])}). Received: --model {args.model}"
-            )
+    for name in sorted(unread(model) & given):
+        parser.error(
+            f"argument --{name}: must go with a model that reads it "
+            f"({', '.join(READERS[name])}). Received: --model {model}"
+        )
 
 
 def num_states(args):

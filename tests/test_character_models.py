@@ -13,7 +13,7 @@ from small_models import BATCH, EMBEDDING, STEPS, WORDS
 from test_broken_inputs import uncompiled
 
 import dsl
-from dsl import evaluation, runs
+from dsl import evaluation, gradient_norms, runs
 from dsl.datasets import characters, streams
 from dsl.optimizers import GroupedOptimizer
 from language_modeling import building, settings
@@ -136,6 +136,32 @@ def test_scores_are_those_of_the_oracle():
     nll = small_models.nll(right["logits"], text[None, 1:])
     np.testing.assert_allclose(found["nll"][0], nll, atol=1e-4)
     np.testing.assert_array_equal(found["look_back"][0], right["look_back"])
+
+
+def test_gradient_norms_encode_the_vocabulary_once():
+    model, text = build(action_selection="greedy"), small_models.text(13)
+    tokens, targets = text[None, :-1], text[None, 1:]
+    expected = [
+        gradient_norms.hidden_gradients(model, tokens[:, :6], targets[:, :6])
+    ]
+    expected.append(
+        gradient_norms.hidden_gradients(
+            model, tokens[:, 6:], targets[:, 6:], expected[0]["states"]
+        )
+    )
+    encoded = []
+    encode = model.embedding.encoder.call
+
+    def counted(spelled):
+        encoded.append(len(spelled))
+        return encode(spelled)
+
+    model.embedding.encoder.call = counted
+    with uncompiled():
+        found = gradient_norms.text_norms(model, text, length=6, num_streams=1)
+    assert encoded == [WORDS]
+    right = np.concatenate([one["gradients"] for one in expected])
+    np.testing.assert_allclose(found, np.linalg.norm(right, axis=-1), atol=1e-6)
 
 
 def test_scores_in_another_precision():

@@ -169,6 +169,41 @@ def test_only_a_block_of_logits_is_ever_there():
     assert sizes(blocked) == B * T * FEATURES
 
 
+def test_a_block_waits_for_the_one_before_it():
+    """Side by side, both would need their memory at once."""
+    tf = pytest.importorskip("tensorflow")
+    arrays, targets = hidden_case()
+
+    @tf.function
+    def loss(*tensors):
+        return cross_entropy.blocked_nll(*tensors, targets, 1.0, 8 * V)[1]
+
+    tensors = [tf.constant(array, "float32") for array in arrays]
+    graph = loss.get_concrete_function(*tensors).graph
+    logits, softmaxes = (
+        [
+            operation
+            for operation in graph.get_operations()
+            if operation.type == kind
+            and operation.outputs[0].shape.as_list() in ([7, V], [8, V])
+        ]
+        for kind in ("MatMul", "Softmax")
+    )
+    assert len(logits) == len(softmaxes) == 2
+    assert softmaxes[0] in _needed(logits[1])
+
+
+def _needed(operation):
+    """All operations of a graph that one waits for."""
+    found, left = set(), [operation]
+    while left:
+        one = left.pop()
+        earlier = [tensor.op for tensor in one.inputs] + one.control_inputs
+        left += [other for other in earlier if other not in found]
+        found.update(earlier)
+    return found
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_stays_so(value):
     logits, targets = random_case(1.0)

@@ -116,6 +116,15 @@ def test_a_limit_that_limits_nothing_changes_nothing():
         limited(whole, 1)
 
 
+def test_a_text_may_have_the_word_of_the_unknown_ones_already():
+    """Which train need not have, and nothing needs to be replaced."""
+    texts = {"train": "a b\n", "valid": "a <unk>\n", "test": "b\n"}
+    corpus = from_texts("tiny", texts, replace_unknown=True)
+    assert corpus.vocabulary == ("<eos>", "a", "b", "<unk>")
+    assert " ".join(words(corpus, "valid")) == "a <unk> <eos>"
+    assert corpus.unknown == {"train": 0, "valid": 0, "test": 0}
+
+
 def test_characters_of_a_text():
     """Letters, a blank between two words, and a line feed a line."""
     lines = ["ab c", "", "<unk> def", ""]

@@ -29,6 +29,27 @@ def test_score_does_not_depend_on_the_segment(segment):
     np.testing.assert_array_equal(found["look_back"][0], record["look_back"])
 
 
+@pytest.mark.parametrize("most", [1, 40, 10_000])
+def test_scores_of_logits_in_blocks_are_the_same(most, monkeypatch):
+    """One position at a time, three, and all of them."""
+    model, predicted = small_models.build(), []
+    call = model.call
+
+    def watched(*args, predict=True, **options):
+        predicted.append(predict)
+        return call(*args, predict=predict, **options)
+
+    monkeypatch.setattr(model, "call", watched)
+    scorer = evaluation.StreamScorer(model, 1, most_logits=most)
+    scorer.compile(run_eagerly=True)
+    text = {"tokens": TEXT[None, :-1], "targets": TEXT[None, 1:]}
+    found = scorer.predict_on_batch(text)
+    right, record = single_pass(TEXT[None])
+    assert {*predicted} == {most == 10_000}
+    np.testing.assert_allclose(found["nll"], right, atol=1e-4)
+    np.testing.assert_array_equal(found["look_back"], record["look_back"])
+
+
 def test_score_of_several_streams_with_whole_segments():
     # 24 tokens are 3 streams of 8: 7 targets each, 2 segments of 3.
     found = evaluation.score(

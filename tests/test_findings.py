@@ -8,8 +8,8 @@ import pytest
 from run_folders import cells
 
 from dsl.datasets import EOS, generated
-from dsl.datasets.corpus import from_texts
-from language_modeling import findings, inspection
+from dsl.datasets.corpus import SPLITS, from_texts
+from language_modeling import findings, inspection, settings
 
 pytestmark = pytest.mark.backend
 
@@ -139,3 +139,34 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
     assert lines[0].endswith(
         "12 words with ends of sentences, 1 of them unknown to the model"
     )
+
+
+def test_what_was_emptied_is_no_connection(monkeypatch):
+    """Segments of three words, of which the first has one past state."""
+    shown, tested = [], []
+    scores = {"look_back": np.array([[[1, 2, 3, 2, 2, 3, 1, 1]]])}
+    monkeypatch.setattr(
+        inspection.experiment, "measure", lambda *_: ({}, scores)
+    )
+    monkeypatch.setattr(inspection.experiment, "bits", lambda *_: {})
+    monkeypatch.setattr(inspection.experiment, "perplexities", str)
+    monkeypatch.setattr(
+        inspection,
+        "show_connections",
+        lambda _, words, look_back, *more: shown.append(look_back.tolist()),
+    )
+    monkeypatch.setattr(
+        findings,
+        "significant",
+        lambda words, look_back, *more: tested.append(look_back.tolist()),
+    )
+    corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a b c d\n" * 2))
+    for flags in ("--no-keep_buffer", "--keep_buffer"):
+        args = settings.parse_args(
+            [flags, "--n_actions", "3", "--num_unroll_steps", "3"]
+        )
+        texts = {"test": (corpus.test[:9], 0)}
+        inspection.show(args, None, texts, corpus, lambda line: None)
+    every = scores["look_back"].ravel().tolist()
+    assert shown == [[1, 2, 3, 0, 2, 3, 1, 1], every]
+    assert tested == [[0, 0, 3, 0, 0, 3, 0, 0], every]

@@ -92,6 +92,18 @@ def test_norms_and_factors(show, capsys, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_quartiles_are_over_the_segments_of_all_runs():
+    norms = [
+        np.array([[0.0, 2.0], [4.0, 2.0]]),
+        np.array([[1.0, 1.0], [3.0, 1.0]]),
+    ]
+    row = gradient_norms.describe({"name": "a", "norms": norms}, 0)
+    # 0 and 2 of the first, 1 and 3 of the second.
+    np.testing.assert_allclose(row["quartiles"], [0.75, 1.5, 2.25])
+    assert row["norm"] == 1.5 and row["reached"] == 0.75
+    assert row["runs"] == (1.0, 2.0, 2)
+
+
 def test_sampled_distances_reach_other_states(show, capsys):
     rows = []
     for actions in ("greedy", "sampled"):

@@ -1,6 +1,7 @@
 """Tables of language models: every row of the plan, from what is kept."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ def keep(folder, table, name, tokens, *flags, factor=1.0, record=(), **test):
         "settings": {"seed": args.seed},
         "command": f"RL_train.py --name {name}",
         "seconds": 60.0,
+        "cores": 2,
         "epochs": [{"epoch": 1}],
         "valid": {"perplexity": 8.0 * factor, "epoch": 1},
         "test": {"perplexity": perplexity, **test},
@@ -84,12 +86,12 @@ def test_the_seeds_of_a_row_together(seeds):
         "test": f"{1.25 * a:.2f} ± {spread * a:.2f}",
         "test, sampled actions ± sd over draws": "-",
         "difference to lstm": "-",
-        "95 % interval": "-",
+        "95 % interval over sentences": "-",
         "excludes 0": "-",
         "always the previous state": "-",
         "seeds": "2/3",
         "epochs run/recipe": "1/13",
-        "wall time a run": "4 min",
+        "wall time a run (cores)": "4 min (2)",
     }
     assert found["reinforce"] == {
         **found["lstm"],
@@ -98,8 +100,9 @@ def test_the_seeds_of_a_row_together(seeds):
         "test": f"{1.25 * b:.2f} ± {spread * b:.2f}",
         # The root of the mean of 16 and 25.
         "test, sampled actions ± sd over draws": "11.50 ± 4.53",
-        "difference to lstm": f"{b - a:+.2f}",
-        "95 % interval": "[+1.00, +3.00]",
+        # Twice and half of what lies between the two.
+        "difference to lstm": f"{b - a:+.2f} ± {1.5 * (b - a) / 2**0.5:.2f}",
+        "95 % interval over sentences": "[+1.00, +3.00]",
         "excludes 0": "yes",
         "always the previous state": "10.50",
     }
@@ -109,12 +112,36 @@ def test_the_seeds_of_a_row_together(seeds):
     ]
 
 
+def test_a_row_is_held_to_the_runs_of_its_seeds(seeds):
+    keep(seeds, "small_4_epochs", "straight_through-2", SKIP)
+    found, _ = shown(seeds, "small_4_epochs")
+    a, b = (np.exp(np.log(tokens).mean()) for tokens in (LSTM, SKIP))
+    one = found["straight_through"]
+    assert one["difference to lstm"] == f"{b - a / 2:+.2f}"
+    # Of the sentences, (5 to 1), and (4 to 1.5) three times.
+    assert one["95 % interval over sentences"] == "[+2.50, +4.00]"
+    shutil.rmtree(seeds / "small_4_epochs/lstm-2")
+    found, _ = shown(seeds, "small_4_epochs")
+    assert found["straight_through"]["difference to lstm"] == "-"
+
+
+def test_bits_of_a_text_of_characters(tmp_path):
+    record = {"data": {"of_characters": True}}
+    options = {"record": record, "bits_per_character": 1.25}
+    keep(tmp_path, "small", "lstm-1", LSTM, **options)
+    found, _ = shown(tmp_path, "small")
+    assert found["lstm"]["bits per character"] == "1.25"
+    options["record"] = {"data": {"of_characters": False}}
+    keep(tmp_path, "medium", "lstm-1", LSTM, **options)
+    assert "bits per character" not in shown(tmp_path, "medium")[0]["lstm"]
+
+
 def test_the_level_is_that_of_the_interval(seeds):
     rows = kept.load(seeds / "small_4_epochs", "small_4_epochs")
     text = report.table(rows, samples=500, level=0.3)
     # Half of the draws hold both sentences, and only those count here.
     a, b = (np.exp(np.log(tokens).mean()) for tokens in (LSTM, SKIP))
-    assert "| 30 % interval  |" in text
+    assert "| 30 % interval over sentences |" in text
     assert f"[{b - a:+.2f}, {b - a:+.2f}]" in text
 
 
@@ -122,7 +149,8 @@ def test_an_interval_may_hold_0(tmp_path):
     keep(tmp_path, "small", "lstm-1", LSTM)
     keep(tmp_path, "small", "straight_through-1", (1.0, 4.0, 4.0, 4.0))
     row = shown(tmp_path, "small")[0]["straight_through"]
-    assert (row["95 % interval"], row["excludes 0"]) == ("[-1.00, +1.00]", "no")
+    interval = row["95 % interval over sentences"]
+    assert (interval, row["excludes 0"]) == ("[-1.00, +1.00]", "no")
 
 
 def test_every_row_of_the_plan_is_shown(tmp_path):
@@ -189,7 +217,7 @@ def test_rows_that_two_tables_share_are_read_from_the_first(tmp_path):
     found, _ = shown(tmp_path, "sweep_k")
     run = [name for name, row in found.items() if row["test"] != "not run"]
     assert run == ["lstm", "k3"]
-    assert found["k3"]["95 % interval"] == "[+1.00, +3.00]"
+    assert found["k3"]["95 % interval over sentences"] == "[+1.00, +3.00]"
 
 
 def test_other_seeds_and_some_of_the_runs(seeds):

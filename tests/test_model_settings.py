@@ -84,9 +84,14 @@ def test_what_a_preset_or_recipe_sets_is_no_flag_given():
         assert args.reward == "correct"
 
 
-def test_the_flags_of_an_inspection_are_not_those_of_its_model():
-    args = language.parse_args("--load_model a --skip 3 --jit".split())
-    assert args.skip == 3
+def test_a_run_keeps_its_own_settings(capsys):
+    args = language.parse_args("--load_model a --jit --data_dir b".split())
+    assert args.jit and args.data_dir == "b"
+    with pytest.raises(SystemExit) as stop:
+        language.parse_args("--load_model a --skip 3".split())
+    assert stop.value.code == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --skip: must be left out with --load_model" in message
 
 
 def kept_commands():

@@ -203,7 +203,7 @@ def test_saved_settings_are_read_as_if_typed():
     typed = settings.parse_args(flags)
     saved = json.loads(json.dumps(settings.of_run(typed)))
     now = settings.parse_args(
-        "--eval_protocol batched --seed 9 --load_model runs/a --sentences 2 "
+        "--eval_protocol batched --jit --load_model runs/a --sentences 2 "
         "--data_dir here".split()
     )
     read = vars(settings.from_saved(saved, now, "config.json"))
@@ -1361,3 +1361,34 @@ def test_every_choice_trains(flags, tmp_path):
     assert np.all(np.isfinite(valid["nll"]))
     batched = args.eval_protocol == "batched"
     assert valid["nll"].size == (90 if batched else 99)
+
+
+@pytest.mark.parametrize(
+    ("flags", "segment"),
+    [
+        ("", 100),
+        ("--no-keep_buffer", 7),
+        ("--eval_protocol batched", 7),
+    ],
+)
+def test_segments_that_a_text_is_scored_in(monkeypatch, flags, segment):
+    """Where they empty the buffer, those of training, by any protocol."""
+    found = []
+    monkeypatch.setattr(
+        experiment.evaluation, "score", lambda *_, **more: found.append(more)
+    )
+    args = settings.parse_args(["--num_unroll_steps", "7", *flags.split()])
+    experiment.evaluate(args, None, None)
+    assert [one["segment"] for one in found] == [segment]
+
+
+@pytest.mark.parametrize("policy", ["learned", "frozen", "random"])
+def test_only_who_acts_has_an_entropy(policy):
+    args = settings.parse_args(["--policy", policy])
+    trained = {"perplexity": 9.0, "steps": 2, "seconds": 1.0}
+    trained |= {"entropy": 0.5, "histogram": [0.75, 0.25]}
+    entry = experiment.summary(args, trained, 8.0)
+    line = experiment.describe({"epoch": 1, "learning_rate": 1.0, **entry})
+    acts = policy != "random"
+    assert ("entropy" in entry) == ("entropy 0.500" in line) == acts
+    assert line.endswith("  look-back 1.25 [0.75 0.25]")

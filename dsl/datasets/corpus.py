@@ -203,8 +203,9 @@ def from_texts(
             words[split] = replaced
         if any(unknown.values()):
             sha256["vocabulary"] = _sha256("\n".join(vocabulary))
-            if UNKNOWN not in known:
-                vocabulary = (*vocabulary, UNKNOWN)
+        # A text of the user's may have it already.
+        if UNKNOWN not in known and any(UNKNOWN in w for w in words.values()):
+            vocabulary = (*vocabulary, UNKNOWN)
     return Corpus(
         name=name,
         vocabulary=vocabulary,

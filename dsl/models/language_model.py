@@ -199,6 +199,13 @@ class LanguageModel(keras.Model):
         logits = {f"{key}logits": self._logits(x) for key, x in hidden.items()}
         return {**logits, **found}
 
+    def softmax_weights(self):
+        """Kernel `(units, words)` and bias of the softmax, as they compute."""
+        return [
+            ops.cast(weight, self.compute_dtype)
+            for weight in (self.softmax_kernel, self.softmax_bias)
+        ]
+
     def _logits(self, hidden):
         return dense(hidden, self.softmax_kernel) + self.softmax_bias
 
