@@ -223,10 +223,15 @@ def test_save_and_load(tmp_path):
         np.testing.assert_array_equal(same[name], value)
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("empty_slots", ["mask", "zeros"])
 @pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.backend),
+    ],
+)
 def test_mixed_precision(dtype, masked, empty_slots):
     layer = cases.dynamic(3, dtype=dtype, empty_slots=empty_slots)
     x, state = cases.random_inputs(), cases.random_state(3)

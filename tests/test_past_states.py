@@ -140,8 +140,13 @@ def all_gradients(built, loss, inputs, state):
     return dict(zip(names, by_variable + by_tensor[:-1], strict=True))
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("skip_weight, mask", [(0.3, "holes"), (1.0, "none")])
+@pytest.mark.parametrize(
+    "skip_weight, mask",
+    [
+        pytest.param(0.3, "holes", marks=pytest.mark.backend),
+        (1.0, "none"),
+    ],
+)
 @pytest.mark.parametrize("kind, autodiff", WAYS)
 def test_gradient_equals_difference_quotients(
     kind, autodiff, skip_weight, mask
@@ -475,9 +480,14 @@ def test_save_and_load(kind, tmp_path):
     )
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize("mask", ["none", "holes"])
-@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.backend),
+    ],
+)
 @each_kind
 def test_mixed_precision(kind, dtype, mask):
     built = readers.layer(kind, dtype=dtype)
