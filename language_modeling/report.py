@@ -220,5 +220,5 @@ def _epochs(records):
 
 def _minutes(records):
     seconds = statistics.fmean(record["seconds"] for record in records)
-    cores = sorted({record["cores"] for record in records})
-    return f"{seconds / 60:.0f} min ({' or '.join(map(str, cores))})"
+    cores = {str(record.get("cores", "-")) for record in records}
+    return f"{seconds / 60:.0f} min ({' or '.join(sorted(cores))})"

@@ -15,6 +15,7 @@ from test_broken_inputs import uncompiled
 import dsl
 from dsl import evaluation, gradient_norms, runs
 from dsl.datasets import characters, streams
+from dsl.hidden_gradients import hidden_gradients
 from dsl.optimizers import GroupedOptimizer
 from language_modeling import building, settings
 
@@ -141,11 +142,9 @@ def test_scores_are_those_of_the_oracle():
 def test_gradient_norms_encode_the_vocabulary_once():
     model, text = build(action_selection="greedy"), small_models.text(13)
     tokens, targets = text[None, :-1], text[None, 1:]
-    expected = [
-        gradient_norms.hidden_gradients(model, tokens[:, :6], targets[:, :6])
-    ]
+    expected = [hidden_gradients(model, tokens[:, :6], targets[:, :6])]
     expected.append(
-        gradient_norms.hidden_gradients(
+        hidden_gradients(
             model, tokens[:, 6:], targets[:, 6:], expected[0]["states"]
         )
     )

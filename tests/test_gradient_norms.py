@@ -14,6 +14,7 @@ from test_broken_inputs import uncompiled
 
 import dsl
 from dsl import credit, gradient_norms
+from dsl import hidden_gradients as derivatives
 from dsl.datasets import streams
 
 pytestmark = pytest.mark.backend
@@ -46,7 +47,7 @@ def hidden_gradients(model, tokens=TOKENS, targets=TARGETS, **options):
     """What the library finds, in NumPy."""
     if options.get("states") is not None:
         options["states"] = cases.cast(options["states"], "float32")
-    found = gradient_norms.hidden_gradients(model, tokens, targets, **options)
+    found = derivatives.hidden_gradients(model, tokens, targets, **options)
     return keras.tree.map_structure(
         lambda x: None if x is None else cases.to_numpy(x), found
     )
