@@ -195,7 +195,6 @@ def test_a_step_trains(name):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.backend
 def test_a_step_of_number_prediction_trains():
     from benchmarking import contenders
 
@@ -310,7 +309,6 @@ def test_jobs():
     assert grown == [(5, 35), (10, 35), (50, 35), (5, 70), (5, 140)]
 
 
-@pytest.mark.backend
 def test_number_prediction_is_measured():
     job = plan.Job(
         table="step",
@@ -594,7 +592,6 @@ def test_a_whole_run_leaves_a_record(tmp_path, capsys):
         assert row["first_seconds"] > row["median"]
 
 
-@pytest.mark.backend
 def test_a_process_that_fails_is_one_line(tmp_path, capfd):
     args = benchmark.parse_args(["--out", str(tmp_path / "benchmark.json")])
     # Without a contender there is nothing to build.

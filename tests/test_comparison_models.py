@@ -110,7 +110,6 @@ def test_states_are_carried_from_segment_to_segment(kind, keep_buffer):
     assert not any(cases.to_numpy(x).any() for x in trainer.carried.states)
 
 
-@pytest.mark.backend
 @each_kind
 def test_a_score_tells_what_was_attended_to(kind):
     with uncompiled():
