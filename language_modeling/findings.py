@@ -89,6 +89,11 @@ def _per_cent(share):
     return "-" if share is None else f"{100 * share:.1f}"
 
 
+def _small(value):
+    """Below 1e-300, floats soon hold nothing but 0."""
+    return "<1e-300" if value < 1e-300 else f"{value:.1g}"
+
+
 def _distances(row):
     first, *rest = row[1].distances
     return f"{first} to {rest[-1]}" if rest else str(first)
@@ -99,7 +104,7 @@ _TIMES = (
     ("by chance", lambda one: f"{one.chance:.2g}"),
     ("ratio", lambda one: f"{one.ratio:.1f}"),
     ("times", lambda one: str(one.times)),
-    ("q", lambda one: f"{one.q_value:.1g}"),
+    ("q", lambda one: _small(one.q_value)),
 )
 _DISTANCE = ("distance", lambda one: str(one.distance))
 _WORD = ("word", lambda one: one.words[0])

@@ -36,6 +36,12 @@ def test_words_and_pairs_that_are_significant():
     assert cells(pairs)[2][:7] == ["2", "c", "a", "1", "0.5", "2.0", "30"]
 
 
+def test_no_chance_is_none_at_all():
+    cell = dict(findings._TIMES)["q"]
+    found = [cell(types.SimpleNamespace(q_value=q)) for q in (0.0, 1e-299)]
+    assert found == ["<1e-300", "1e-299"]
+
+
 def test_where_nothing_was_tested_nothing_is_said():
     assert said(findings.significant, WORDS[:9], LOOK_BACK[:9], 2) == ""
 
