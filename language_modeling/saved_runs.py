@@ -17,13 +17,19 @@ def load(path, args, log=say):
         The `dsl.runs.RunFolder`, its settings and its corpus.
 
     Raises:
-        RunError: If there is no such run, or it has other data.
+        RunError: If there is no such run, it has other data, or a flag of this
+            call says otherwise than its settings.
         DataError: If its corpus is not at hand.
     """
     run = runs.RunFolder(path)
     model = run.config()["settings"].get("model")
     saved = run.settings(settings.of_run(args), settings.optional(model))
     loaded = settings.from_saved(saved, args, run.path / "config.json")
+    if changed := settings.contradicted(loaded, args):
+        raise runs.RunError(
+            f"{run.path}: was trained with other settings: "
+            f"{'; '.join(changed)}. Leave these flags out."
+        )
     corpus = read_corpus(loaded, log)
     run.check_data(corpus.sha256)
     return run, loaded, corpus

@@ -3,6 +3,7 @@
 import argparse
 import os
 
+from dsl.messages import short
 from language_modeling import character_flags, flags, presets
 from scripts import command_line, models, shared_flags
 
@@ -19,7 +20,7 @@ FREE = (
 # What is shown of a trained model.
 OF_SHOWING = ("split", "text", "sentences", "figure")
 # What is done with a run, which is no setting of it.
-OF_A_CALL = ("resume", "load_model", *OF_SHOWING)
+OF_A_CALL = ("resume", "load_model", "given", *OF_SHOWING)
 # How a run is measured, which may be asked anew of an old one.
 OF_MEASURING = ("eval_protocol", "eval_samples", "jit")
 
@@ -32,7 +33,8 @@ def parse_args(arguments=None, source=None):
         source: What to name in an error, if not the command line.
 
     Returns:
-        The settings, an `argparse.Namespace`.
+        The settings, an `argparse.Namespace`, with the names of the flags that
+        were `given`.
     """
     parser = flags.make_parser(source)
     first = command_line.Parser(
@@ -58,37 +60,40 @@ def parse_args(arguments=None, source=None):
         parser.set_defaults(rollouts=1, baseline="none")
     args = parser.parse_args(arguments)
     character_flags.set_defaults(args)
-    given = command_line.given(parser, arguments, args)
+    args.given = command_line.given(parser, arguments, args)
     if args.load_model is None:
-        models.check_read(parser, given, args.model)
+        # Otherwise the model is that of the run.
+        models.check_read(parser, args.given, args.model)
     flags.check_together(parser, args)
-    if args.load_model is not None:
-        check_of_a_run(parser, given)
-    else:
-        for name in sorted(given.intersection(OF_SHOWING)):
+    for name in sorted(args.given.intersection(OF_SHOWING)):
+        if args.load_model is None:
             parser.error(
                 f"argument --{name}: needs --load_model, the run to show."
             )
-    return args
-
-
-def check_of_a_run(parser, given):
-    """Ends with an error if a flag is given that --load_model does not read.
-
-    Args:
-        parser: The parser, which says it.
-        given: The names of the flags that are given.
-    """
-    read = {"data_dir", "download", *OF_A_CALL, *OF_MEASURING}
-    for name in sorted(given - read):
-        parser.error(
-            f"argument --{name}: must be left out with --load_model, which "
-            "goes by the settings of its run."
-        )
-    if {"text", "split"} <= given:
+    if {"text", "split"} <= args.given:
         parser.error(
             "argument --text: takes the place of --split; give one of them."
         )
+    return args
+
+
+def contradicted(loaded, args):
+    """What flags of this call say otherwise than the run that it loads.
+
+    Args:
+        loaded: The settings of the run, see `from_saved`.
+        args: Those of this call.
+
+    Returns:
+        List of texts, one a flag, with both values.
+    """
+    free = {*FREE, *OF_A_CALL, *OF_MEASURING}
+    return [
+        f"--{name} {short(getattr(loaded, name))}, now "
+        f"{short(getattr(args, name))}"
+        for name in sorted(args.given - free)
+        if getattr(loaded, name) != getattr(args, name)
+    ]
 
 
 def of_run(args):

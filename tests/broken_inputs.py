@@ -31,10 +31,8 @@ TINY = [
 NEW = [*TINY, "--name", "new"]
 RESUME = [*TINY, "--name", "open", "--resume"]
 LOAD = ["--no-download", "--load_model", "runs/run"]
-PLAIN = [
-    "--no-download",
-    *"--load_model runs/plain --split valid --eval_samples 2".split(),
-]
+MEASURE = "--no-download --load_model runs/plain --eval_samples 2".split()
+PLAIN = [*MEASURE, "--split", "valid"]
 COMPARE = ["runs/run", "runs/other", "--samples", "20"]
 RED = "\x1b[31mred"
 LONG = "n" * 300
@@ -496,9 +494,6 @@ def together():
         ("--split test", "--split", "--load_model"),
         ("--sentences 3", "--sentences", "--load_model"),
         ("--load_model x --text t --split test", "--text", "--split"),
-        ("--load_model x --n_actions 3", "--n_actions", "--load_model"),
-        ("--load_model x --preset small", "--preset", "--load_model"),
-        ("--load_model x --name y", "--name", "--load_model"),
         ("--figure x.png", "--figure", "--load_model"),
         ("--resume --load_model runs/run", "--resume", "--load_model"),
         ("--model lstm --lamda 1", "--lamda", "fixed_skip, attention, dynamic"),
@@ -910,6 +905,14 @@ def run_folders():
         yield Case(
             "run folder", f"load, {name}", arguments, 2, says, damage=damage
         )
+    for flags, says in (
+        ("--n_actions 3", "--n_actions 5, now 3"),
+        ("--preset small", "--preset 'quick', now 'small'"),
+        ("--model lstm --rnn_size 7", "--rnn_size 8, now 7"),
+    ):
+        arguments = [*LOAD, *flags.split()]
+        says = ("runs/run", says)
+        yield Case("run folder", f"load, {flags}", arguments, 2, says)
     lock = "runs/open/lock"
     for name, damage in (
         ("lock a folder", make_folder(lock)),
@@ -984,7 +987,7 @@ def odd_names():
             yield Case(
                 "odd name",
                 f"{flag} {name!a}",
-                [*(PLAIN if target else new), flag, name],
+                [*(MEASURE if target else new), flag, name],
                 (0, 2, 3),
                 (flag[2:],),
                 damage=link(name, target) if target else None,
@@ -1166,7 +1169,7 @@ def checkpoints():
 
 def texts():
     def case(name, code, damage, *says, path="text.txt"):
-        arguments = [*PLAIN, "--text", path]
+        arguments = [*MEASURE, "--text", path]
         return Case("text", name, arguments, code, says, damage=damage)
 
     for name, path, damage in (

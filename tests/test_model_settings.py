@@ -84,14 +84,12 @@ def test_what_a_preset_or_recipe_sets_is_no_flag_given():
         assert args.reward == "correct"
 
 
-def test_a_run_keeps_its_own_settings(capsys):
-    args = language.parse_args("--load_model a --jit --data_dir b".split())
-    assert args.jit and args.data_dir == "b"
-    with pytest.raises(SystemExit) as stop:
-        language.parse_args("--load_model a --skip 3".split())
-    assert stop.value.code == 2
-    message = capsys.readouterr().err.splitlines()[-1]
-    assert "argument --skip: must be left out with --load_model" in message
+def test_the_flags_of_an_inspection_are_held_to_the_run_itself():
+    args = language.parse_args("--load_model a --skip 3 --jit".split())
+    loaded = language.parse_args(["--model", "fixed_skip"])
+    assert language.contradicted(loaded, args) == ["--skip 5, now 3"]
+    args = language.parse_args("--load_model a --skip 5 --jit".split())
+    assert language.contradicted(loaded, args) == []
 
 
 def kept_commands():
