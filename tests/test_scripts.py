@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -61,11 +62,15 @@ def test_shell_script_is_well_formed(script):
 
 @pytest.mark.parametrize("script", PYTHON, ids=name)
 def test_help_is_fast_and_quiet(script, tmp_path):
+    """In less than half a second of the processor, whatever else runs."""
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = call(sys.executable, script, "--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - start)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(
+            end.ru_utime - start.ru_utime + end.ru_stime - start.ru_stime
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("usage: ")
     assert min(seconds) < 0.5
