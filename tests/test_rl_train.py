@@ -87,6 +87,7 @@ def test_explicit_flags_override_the_preset(preset):
     wanted = presets.PRESETS[preset]
     args = vars(settings.parse_args(["--preset", preset]))
     assert wanted.items() <= args.items()
+    assert args.pop("given") == {"preset"}
     flags = ["--dropout=0.25", "--policy_units", "7", "--discount", "0.5"]
     for arguments in (
         ["--preset", preset, *flags],
@@ -94,6 +95,7 @@ def test_explicit_flags_override_the_preset(preset):
     ):
         changed = vars(settings.parse_args(arguments))
         explicit = {"dropout": 0.25, "policy_units": 7, "discount": 0.5}
+        assert changed.pop("given") == {"preset", *explicit}
         assert changed == {**args, **explicit}
 
 
