@@ -51,8 +51,8 @@ class StreamScorer(keras.Model):
         self.action_selection = action_selection
         self.most_logits = most_logits
         self.vectors = encoded_words(self, language_model)
-
-    def build(self, shapes):
+        # Weights that the first call makes would be the cause of a second
+        # program.
         self.carried.build()
 
     def call(self, words, training=False):

@@ -44,8 +44,8 @@ class GradientMeter(keras.Model):
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
         self.action_selection = action_selection
         self.vectors = encoded_words(self, language_model)
-
-    def build(self, shapes):
+        # Weights that the first call makes would be the cause of a second
+        # program.
         self.carried.build()
 
     def call(self, words, training=False):

@@ -50,6 +50,19 @@ def test_scores_of_logits_in_blocks_are_the_same(most, monkeypatch):
     np.testing.assert_array_equal(found["look_back"], record["look_back"])
 
 
+def test_segments_of_a_length_share_a_program(monkeypatch):
+    model, programs = small_models.build(), []
+    call = model.call
+
+    def watched(tokens, **options):
+        programs.append(tokens)
+        return call(tokens, **options)
+
+    monkeypatch.setattr(model, "call", watched)
+    evaluation.score(model, TEXT, num_streams=3, segment=2)
+    assert len(programs) == 2  # Of two words, and of the last one.
+
+
 def test_score_of_several_streams_with_whole_segments():
     # 24 tokens are 3 streams of 8: 7 targets each, 2 segments of 3.
     found = evaluation.score(
