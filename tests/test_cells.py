@@ -129,7 +129,6 @@ def test_one_call_is_one_step():
         state = expected["states"]
 
 
-@pytest.mark.backend
 def test_layer_and_cell_agree_in_value_and_gradient():
     inputs, state = cases.random_inputs(), cases.random_state(5)
     # Before the first unmasked step the backends of Keras differ.

@@ -128,7 +128,6 @@ def as_oracle(encoder, values):
     return weights
 
 
-@pytest.mark.backend
 def test_gradient_of_every_weight():
     encoder, rows = build(), ops.array(table())
     rng = np.random.default_rng(5)

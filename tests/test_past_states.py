@@ -215,7 +215,9 @@ def test_training_compiled_equals_the_eager_gradient(kind, masked):
     options = {} if kind == "fixed" else {"return_attention": False}
     built = readers.layer(kind, return_state=False, **options)
     found = {}
-    for way in ("eager", "graph", *(["jit"] if masked else [])):
+    # The others do less of what content attention does, in the same loop.
+    jit = ["jit"] if masked and kind == "content" else []
+    for way in ("eager", "graph", *jit):
         cases.set_weights(built, readers.random_weights(kind))
         inputs = keras.Input((None, cases.FEATURES))
         masks = keras.Input((None,), dtype="bool")

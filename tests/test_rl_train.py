@@ -753,11 +753,12 @@ def outcome(name):
     }
 
 
-# 6 segments an epoch, and one to validate on.
+# 7 segments an epoch, and one to validate on.
 LONG = [
     *TINY,
-    *"--batch_size 14 --eval_protocol batched --dropout 0.3 --seed 3".split(),
-    *"--max_epochs 3 --max_steps 15 --constant_epochs 1".split(),
+    *"--num_unroll_steps 3 --batch_size 25 --eval_protocol batched".split(),
+    *"--dropout 0.3 --seed 3".split(),
+    *"--max_epochs 3 --max_steps 16 --constant_epochs 1".split(),
     *"--checkpoint_every 4 --print_every 3".split(),
 ]
 DYNAMIC = [*LONG, *"--n_actions 3 --eval_samples 2".split()]
@@ -909,12 +910,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     expected = unbroken(few)
     capsys.readouterr()
     # At the end of the first epoch, in the third, and in the last step.
-    stops = {6: signal.SIGINT, 14: signal.SIGTERM, 15: signal.SIGTERM}
+    stops = {7: signal.SIGINT, 15: signal.SIGTERM, 16: signal.SIGTERM}
     stopper = Stopper(monkeypatch, stops)
     for start, (epoch, step) in (
-        ([], (1, 6)),
-        (["--resume"], (3, 2)),
-        (["--resume", "--print_every", "9"], (3, 3)),
+        ([], (1, 7)),
+        (["--resume"], (3, 1)),
+        (["--resume", "--print_every", "9"], (3, 2)),
     ):
         assert few(*DYNAMIC, "--name", "broken", *start) == 130
         assert capsys.readouterr().err == (
@@ -922,12 +923,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
             f"{step}, is kept; --resume goes on from it.\n"
         )
     assert few(*DYNAMIC, "--name", "broken", "--resume") == 0
-    assert "resumed at epoch 3, step 3" in capsys.readouterr().out
-    assert stopper.count == 15
+    assert "resumed at epoch 3, step 2" in capsys.readouterr().out
+    assert stopper.count == 16
     assert outcome("broken") == expected
     record = results.load("runs/broken")
     assert record["command"].endswith("--name broken")
-    assert [epoch["steps"] for epoch in record["epochs"]] == [6, 12, 15]
+    assert [epoch["steps"] for epoch in record["epochs"]] == [7, 14, 16]
 
 
 @pytest.mark.parametrize(
@@ -1307,31 +1308,24 @@ CHOICES = [
     "--model attention --lamda 0.5 --eval_protocol batched",
     "--model attention --n_actions 1 --rnn_layers 1",
     "--n_actions 1",
-    "--estimator straight_through",
     "--estimator straight_through --baseline leave_one_out --rollouts 2",
-    "--baseline none",
-    "--baseline running_mean",
-    "--baseline batch_mean",
-    "--baseline value --agent_optimizer shared",
-    "--reward probability --observation mean",
-    "--reward correct --empty_slots zeros",
+    "--baseline none --final_entropy_weight 0 --entropy_steps 5",
+    "--baseline running_mean --reward probability --observation mean",
+    "--baseline batch_mean --reward correct --empty_slots zeros",
+    "--baseline value --agent_optimizer shared --random_share 0.5",
     "--empty_slots previous --rnn_layers 1",
     "--no-keep_buffer --sequence_entropy_weight 1",
-    "--final_entropy_weight 0 --entropy_steps 5",
     "--eval_protocol batched --eval_actions sampled",
     "--preset published --rnn_size 8 --policy_units 5",
     "--policy random",
     "--policy random --look_back_shares 0,1 --eval_actions sampled",
     "--policy frozen --n_actions 3",
-    "--random_share 0.5",
     "--policy_start 1 --estimator straight_through",
     f"{CHARACTERS} --model lstm",
-    f"{CHARACTERS} --model fixed_skip --skip 2",
     f"{CHARACTERS} --model attention",
     f"{CHARACTERS} --highway_layers 0 --max_word_length 5",
     "--mixed_precision bfloat16",
     "--mixed_precision bfloat16 --estimator straight_through",
-    "--mixed_precision bfloat16 --model lstm",
 ]
 
 

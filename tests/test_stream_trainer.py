@@ -125,7 +125,7 @@ def test_words_are_learned_from_the_task_rollouts_alone(reward):
 @pytest.mark.parametrize(
     ("signal", "options"),
     [
-        pytest.param(None, {}, marks=pytest.mark.backend),
+        (None, {}),
         ({"num_rollouts": 2, "baseline": "leave_one_out"}, {}),
         ({"num_rollouts": 3, "baseline": "batch_mean"}, {"task_rollouts": 2}),
         ({"estimator": "straight_through"}, {}),

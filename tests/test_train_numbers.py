@@ -499,7 +499,6 @@ def test_models_beyond_the_memory_are_refused(here, capsys):
     "flags",
     [
         "--recipe published_code --baseline value --epoch 2 --patience 1",
-        "--policy uniform --lamda 0.5",
         "--symbols 3 --first_length 3 --length_step 2 --mark_pointer",
     ],
 )
@@ -569,8 +568,8 @@ CHOICES = [
     "--rollouts 2 --baseline leave_one_out --credit all",
     "--baseline value --policy_positions 4",
     "--symbols 7 --index_from start --length 6 --lamda 0.5",
-    "--length 12 --first_length 10 --epoch 3",
-    "--length 12 --first_length 10 --length_step 2 --mark_pointer",
+    "--symbols 3 --length 6 --first_length 4 --epoch 3",
+    "--symbols 3 --length 6 --first_length 4 --length_step 2 --mark_pointer",
 ]
 
 

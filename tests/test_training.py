@@ -395,7 +395,7 @@ def spoil_after(step, trainer, value, name="softmax_bias"):
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_diverged_loss_ends_the_run(value, run):
     """NaN; or infinite, where the words to come have probability 0."""
-    trainer, seen = greedy_trainer(), []
+    trainer, seen = greedy_trainer(steps=FEW), []
     spoil = spoil_after(5, trainer, value)
 
     def on_step(progress, *rest):
@@ -406,7 +406,9 @@ def test_a_diverged_loss_ends_the_run(value, run):
         runs.DivergedError,
         match=f"loss={abs(value)} at step 3 of epoch 2",
     ):
-        small_models.fit(trainer, TEXT, run, max_epochs=2, on_step=on_step)
+        small_models.fit(
+            trainer, SHORT, run, FEW, max_epochs=2, on_step=on_step
+        )
     assert seen == [1, 2, 3, 1, 2]
 
 
@@ -414,18 +416,19 @@ def test_a_diverged_loss_ends_the_run(value, run):
 @pytest.mark.parametrize("step", [5, 6])
 def test_weights_that_are_no_numbers_are_not_saved(step, value, run):
     """Within an epoch, and at its end."""
-    trainer = greedy_trainer()
+    trainer = greedy_trainer(steps=FEW)
     on_step = spoil_after(step, trainer, value)
     with pytest.raises(runs.DivergedError, match="softmax_bias with NaN"):
         small_models.fit(
             trainer,
-            TEXT,
+            SHORT,
             run,
+            FEW,
             max_epochs=2,
             on_step=on_step,
             checkpoint_every=1,
         )
-    fresh = greedy_trainer()
+    fresh = greedy_trainer(steps=FEW)
     progress = training.resume(fresh, run, schedules.Schedule(1.0, 1.0, 1))
     assert (progress.epoch, progress.steps) == (2, step - 1)
     for variable in fresh.trainable_variables:
