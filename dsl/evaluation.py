@@ -24,7 +24,9 @@ class StreamScorer(keras.Model):
         action_selection: "greedy" or "sampled".
         keep_buffer: As for `StreamTrainer`.
         most_logits: How many logits of a call are kept at once; where there
-            are more, blocks of its positions take turns.
+            are more, blocks of its positions take turns, unless it has been
+            compiled for any length (as TensorFlow does for a shorter last
+            call).
 
     Call arguments:
         words: Dict of `tokens`, `targets` and, if the distances are not the

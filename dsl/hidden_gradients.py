@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from dsl import policy
-from dsl.cells.lstm import dense
 from dsl.cells.past_states import wide_dtype
 from dsl.cross_entropy import token_nll
 from dsl.loops.scan import scan
@@ -62,6 +61,7 @@ def hidden_gradients(
         action_selection=action_selection,
         look_back=look_back,
         vectors=vectors,
+        predict=False,
     )
     taken = outputs["policy"].get("look_back")
     layer = language_model.recurrent_layers[-1]
@@ -73,9 +73,8 @@ def hidden_gradients(
     )
 
     def last_nll(added):
-        logits = dense(run(added), language_model.softmax_kernel)
-        logits = logits + language_model.softmax_bias
-        return token_nll(logits[:, None], targets[:, -1:])[:, 0]
+        logits = language_model.logits(run(added)[:, None])
+        return token_nll(logits, targets[:, -1:])[:, 0]
 
     batch, length = ops.shape(tokens)
     added = ops.zeros((length, batch, layer.units), layer.compute_dtype)
@@ -111,8 +110,7 @@ def _run_of(cell, inputs, states, look_back):
     steps = {"projected": cell.project(inputs)}
     if look_back is not None:
         wanted = ops.one_hot(look_back - 1, cell.num_actions)
-        # Beats every logit, and loses to what cannot be chosen.
-        steps["noise"] = -0.5 * policy.UNREACHABLE * wanted
+        steps["noise"] = policy.forcing(wanted)
 
     def step(states, inputs):
         given = {key: inputs[key] for key in inputs if key == "noise"}

@@ -16,6 +16,26 @@ UNREACHABLE = -1e9
 """Added to the logit of a slot that may not be chosen (float32 and wider)."""
 
 
+def forcing(wanted):
+    """Noise that takes an action whatever the logits, if it is allowed.
+
+    It beats every logit, and loses to nothing but `UNREACHABLE`.
+
+    Args:
+        wanted: The action, one-hot, float `(..., K)`; zeros force none.
+
+    Returns:
+        Float `(..., K)`, to be added to the logits in place of a draw.
+    """
+    return -0.5 * UNREACHABLE * wanted
+
+
+def is_forced(noise):
+    """Whether noise `(..., K)` is `forcing`: a bool `(..., 1)`."""
+    largest = ops.max(noise, axis=-1, keepdims=True)
+    return largest > -0.25 * UNREACHABLE
+
+
 def filled(count, num_actions):
     """Tells which look-back distances lead to a stored state.
 
@@ -202,8 +222,7 @@ def straight_through(logits, noise, actions, temperature):
     Args:
         logits: Float `(..., K)`.
         noise: The Gumbel noise G with which the action was drawn, `(..., K)`;
-            one that forces an action is larger than any draw, and leaves no
-            gradient.
+            where it is `forcing`, there is no gradient.
         actions: Integer `(...)`, argmax(logits + G).
         temperature: tau > 0.
 
@@ -212,7 +231,6 @@ def straight_through(logits, noise, actions, temperature):
     """
     relaxed = ops.softmax((logits + noise) / temperature, axis=-1)
     # By rounding, a softmax may end just below 1.
-    largest = ops.max(noise, axis=-1, keepdims=True)
-    free = ops.cast(largest < -0.25 * UNREACHABLE, relaxed.dtype)
+    free = ops.cast(ops.logical_not(is_forced(noise)), relaxed.dtype)
     chosen = one_hot(logits, noise, actions)
     return chosen + free * (relaxed - ops.stop_gradient(relaxed))

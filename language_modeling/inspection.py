@@ -91,8 +91,8 @@ def held_states(args, count):
     """How many past states there are for each word of a text, at most K.
 
     K where the buffer is carried through the text; the first words, which
-    connect to what is before it, included. Otherwise it is emptied but for
-    the previous state after each segment of training.
+    connect to what is before it, included. Otherwise each segment of training
+    starts with its previous state alone, which is not kept as a past state.
 
     Args:
         args: The settings of the run.
@@ -103,8 +103,8 @@ def held_states(args, count):
     """
     if args.keep_buffer:
         return np.full(count, args.n_actions)
-    place = np.arange(count) % args.num_unroll_steps
-    return np.minimum(place + 1, args.n_actions)
+    steps_taken = np.arange(count) % args.num_unroll_steps
+    return np.clip(steps_taken, 1, args.n_actions)
 
 
 def protocols(args, tokens):

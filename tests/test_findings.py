@@ -3,10 +3,13 @@
 import math
 import types
 
+import cases
 import numpy as np
 import pytest
+from keras import ops
 from run_folders import cells
 
+from dsl import policy
 from dsl.datasets import EOS, generated
 from dsl.datasets.corpus import SPLITS, from_texts
 from language_modeling import findings, inspection, settings
@@ -148,9 +151,9 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
 
 
 def test_what_was_emptied_is_no_connection(monkeypatch):
-    """Segments of three words, of which the first has one past state."""
+    """Segments of five words: two of them have one past state, one has two."""
     shown, tested = [], []
-    scores = {"look_back": np.array([[[1, 2, 3, 2, 2, 3, 1, 1]]])}
+    scores = {"look_back": np.array([[[1, 2, 2, 3, 1, 2, 1, 3]]])}
     monkeypatch.setattr(
         inspection.experiment, "measure", lambda *_: ({}, scores)
     )
@@ -169,10 +172,23 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a b c d\n" * 2))
     for flags in ("--no-keep_buffer", "--keep_buffer"):
         args = settings.parse_args(
-            [flags, "--n_actions", "3", "--num_unroll_steps", "3"]
+            [flags, "--n_actions", "3", "--num_unroll_steps", "5"]
         )
         texts = {"test": (corpus.test[:9], 0)}
         inspection.show(args, None, texts, corpus, lambda line: None)
     every = scores["look_back"].ravel().tolist()
-    assert shown == [[1, 2, 3, 0, 2, 3, 1, 1], every]
-    assert tested == [[0, 0, 3, 0, 0, 3, 0, 0], every]
+    assert shown == [[1, 0, 2, 3, 1, 0, 1, 0], every]
+    assert tested == [[0, 0, 0, 3, 1, 0, 0, 0], every]
+
+
+def test_held_states_are_those_that_the_agent_may_reach():
+    """Up to the second segment, which starts as the first."""
+    args = settings.parse_args(
+        "--no-keep_buffer --n_actions 3 --num_unroll_steps 6".split()
+    )
+    steps_taken = np.tile(np.arange(6, dtype="float32"), 2)
+    reached = policy.filled(ops.array(steps_taken), 3)
+    np.testing.assert_array_equal(
+        inspection.held_states(args, 12),
+        cases.to_numpy(reached).sum(axis=-1),
+    )

@@ -182,8 +182,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
         possible = ops.cast(allowed, dtype) * wanted
         first = ops.one_hot(0, self.num_actions, dtype=dtype)
         lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
-        # Beats every logit, and loses to nothing but `UNREACHABLE`.
-        force = -0.5 * policy.UNREACHABLE * (possible + lost * first)
+        force = policy.forcing(possible + lost * first)
         return ops.where(ops.equal(forced, 0)[..., None], noise, force)
 
     def _relaxed(self, drawn):

@@ -196,7 +196,7 @@ class LanguageModel(keras.Model):
             hidden = {"": hidden[""][:rows], "probe_": hidden[""][rows:]}
         if not predict:
             return {**{f"{key}hidden": x for key, x in hidden.items()}, **found}
-        logits = {f"{key}logits": self._logits(x) for key, x in hidden.items()}
+        logits = {f"{key}logits": self.logits(x) for key, x in hidden.items()}
         return {**logits, **found}
 
     def softmax_weights(self):
@@ -206,7 +206,8 @@ class LanguageModel(keras.Model):
             for weight in (self.softmax_kernel, self.softmax_bias)
         ]
 
-    def _logits(self, hidden):
+    def logits(self, hidden):
+        """z = h W + b: `(..., words)` of the top layer's `(..., units)`."""
         return dense(hidden, self.softmax_kernel) + self.softmax_bias
 
     def get_config(self):
