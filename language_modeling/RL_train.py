@@ -58,7 +58,7 @@ def train_in(run, args, corpus):
     if program.show_finished(run, "max_epochs", print_record):
         return 0
     startup.import_keras().utils.set_random_seed(args.seed)
-    from language_modeling import building, experiment
+    from language_modeling import building, experiment, measuring
 
     model = building.build_model(
         args, len(corpus.vocabulary), corpus.vocabulary
@@ -69,9 +69,9 @@ def train_in(run, args, corpus):
     last_weights = provenance.weights_sha256(model)
     run.load_best(model)
     log_line("measuring the best weights on the test text")
-    measured, scores = experiment.measure(args, model, corpus.test)
-    measured |= experiment.bits(scores, corpus, corpus.unknown["test"])
-    run.save_scores(**experiment.scores_by_sentence(scores, corpus))
+    measured, scores = measuring.measure(args, model, corpus.test)
+    measured |= measuring.bits(scores, corpus, corpus.unknown["test"])
+    run.save_scores(**measuring.scores_by_sentence(scores, corpus))
     published, recipe_epochs = settings.reference(args, corpus.name)
     context = {
         "command": PROGRAM.command(),
@@ -167,9 +167,9 @@ def inspect(args):
 
 def print_record(record):
     """Prints the test perplexity beside what it is held to."""
-    from language_modeling import experiment
+    from language_modeling import measuring
 
-    print(f"test: {experiment.perplexities(record['test'])}")
+    print(f"test: {measuring.perplexities(record['test'])}")
     published = record.get("published") or {}
     if published.get("test_perplexity") is not None:
         say(

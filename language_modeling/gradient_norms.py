@@ -191,7 +191,7 @@ def measure(args, run):
         RunError: If they cannot be scaled to those of the last step.
     """
     from dsl import gradient_norms, runs
-    from language_modeling import building, experiment
+    from language_modeling import building, measuring
 
     folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
     # Small gradients need all their digits, whatever the run was trained in.
@@ -207,7 +207,7 @@ def measure(args, run):
         length=args.steps,
         num_streams=args.streams,
         action_selection=args.actions,
-        look_back_shares=experiment.imposed_shares(of_run, args.actions),
+        look_back_shares=measuring.imposed_shares(of_run, args.actions),
         keep_buffer=of_run.keep_buffer,
         seed=of_run.seed,
         jit_compile=building.jit_compile(of_run),

@@ -12,7 +12,7 @@ from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
 from dsl.runs import RunError
-from language_modeling import experiment, findings
+from language_modeling import findings, measuring
 from scripts import models
 
 
@@ -56,8 +56,8 @@ def show(args, model, texts, corpus, log):
     for name, (tokens, unknown) in texts.items():
         for protocol in protocols(args, tokens):
             args.eval_protocol = protocol
-            measured, scores = experiment.measure(args, model, tokens)
-            measured |= experiment.bits(scores, corpus, unknown)
+            measured, scores = measuring.measure(args, model, tokens)
+            measured |= measuring.bits(scores, corpus, unknown)
             rows.append(
                 {
                     "text": name,
@@ -66,7 +66,7 @@ def show(args, model, texts, corpus, log):
                     "true": true.get(name),
                 }
             )
-            found = experiment.perplexities(measured)
+            found = measuring.perplexities(measured)
             log(f"{printable(name)}, {protocol}: {found}")
             if protocol == "stream":
                 shown = name, tokens, measured, scores
@@ -155,7 +155,7 @@ def show_connections(args, words, look_back, measured, log):
         args: The settings of the run, with the flags of this call.
         words: The words that were read, in order.
         look_back: k_t of each word, with greedy actions.
-        measured: The first that `experiment.measure` returned of the text.
+        measured: The first that `measuring.measure` returned of the text.
         log: Function that takes a line.
     """
     sentences = connections.split_sentences(words, look_back)

@@ -155,10 +155,10 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     shown, tested = [], []
     scores = {"look_back": np.array([[[1, 2, 2, 3, 1, 2, 1, 3]]])}
     monkeypatch.setattr(
-        inspection.experiment, "measure", lambda *_: ({}, scores)
+        inspection.measuring, "measure", lambda *_: ({}, scores)
     )
-    monkeypatch.setattr(inspection.experiment, "bits", lambda *_: {})
-    monkeypatch.setattr(inspection.experiment, "perplexities", str)
+    monkeypatch.setattr(inspection.measuring, "bits", lambda *_: {})
+    monkeypatch.setattr(inspection.measuring, "perplexities", str)
     monkeypatch.setattr(
         inspection,
         "show_connections",

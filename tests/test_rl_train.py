@@ -25,6 +25,7 @@ from language_modeling import (
     character_flags,
     experiment,
     flags,
+    measuring,
     presets,
     settings,
 )
@@ -851,7 +852,7 @@ def test_a_limited_vocabulary_belongs_to_its_run(own, capsys):
     # The run knows its own.
     shown = ["--load_model", "runs/a", "--split", "test", "--no-download"]
     assert own(*shown) == 0
-    test = experiment.perplexities(record["test"])
+    test = measuring.perplexities(record["test"])
     assert f"test, stream: {test}" in capsys.readouterr().out
     # It is no longer where it was.
     Path("own").rename("moved")
@@ -887,7 +888,7 @@ def test_a_text_of_characters(own, capsys):
     assert "bits_per_character" in record["test"]
     assert "bits a character" not in capsys.readouterr().out
     text = Corpus(*("name", ("a",)), *3 * [None], {}, of_characters=True)
-    assert experiment.bits({}, text, unknown=1) == {}
+    assert measuring.bits({}, text, unknown=1) == {}
 
 
 @pytest.mark.parametrize(
@@ -955,7 +956,7 @@ def test_a_run_can_be_measured_again(model, few, capsys):
     assert few(*again, *samples, "--load_model", "runs/a") == 0
     said = capsys.readouterr().out
     assert "runs/a: best weights, of epoch 1" in said
-    test = experiment.perplexities(record["test"])
+    test = measuring.perplexities(record["test"])
     assert f"test, {protocol}: {test}" in said
     if model == "lstm":
         valid = f"perplexity {record['valid']['perplexity']:.2f}"
@@ -989,7 +990,7 @@ def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
     capsys.readouterr()
     again = "--no-download --split test --load_model runs/broken"
     assert few(*again.split()) == 0
-    test = experiment.perplexities(results.load("runs/broken")["test"])
+    test = measuring.perplexities(results.load("runs/broken")["test"])
     assert f"test, batched: {test}" in capsys.readouterr().out
 
 
@@ -1225,7 +1226,7 @@ def test_mixed_precision_goes_on_to_the_same_bits(tmp_path):
             if n == 2:
                 run.save_last(trainer, {})
             trainer.train_on_batch(*batches[n])
-        score = experiment.evaluate(args, model, text.ravel())
+        score = measuring.evaluate(args, model, text.ravel())
         ended.append([*map(np.array, trainer.variables), score["nll"]])
     run.close()
     assert np.isfinite(ended[0][-1]).all()
@@ -1352,7 +1353,7 @@ def test_every_choice_trains(flags, tmp_path):
     assert bool(agent) == models.chooses(args)
     if "eval" not in flags and "buffer" not in flags:
         return
-    valid = experiment.evaluate(args, model, text.valid, args.eval_actions)
+    valid = measuring.evaluate(args, model, text.valid, args.eval_actions)
     assert np.all(np.isfinite(valid["nll"]))
     batched = args.eval_protocol == "batched"
     assert valid["nll"].size == (90 if batched else 99)
@@ -1370,10 +1371,10 @@ def test_segments_that_a_text_is_scored_in(monkeypatch, flags, segment):
     """Where they empty the buffer, those of training, by any protocol."""
     found = []
     monkeypatch.setattr(
-        experiment.evaluation, "score", lambda *_, **more: found.append(more)
+        measuring.evaluation, "score", lambda *_, **more: found.append(more)
     )
     args = settings.parse_args(["--num_unroll_steps", "7", *flags.split()])
-    experiment.evaluate(args, None, None)
+    measuring.evaluate(args, None, None)
     assert [one["segment"] for one in found] == [segment]
 
 
