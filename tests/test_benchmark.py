@@ -178,7 +178,6 @@ def test_flops_are_those_of_the_graph_that_runs(size, name):
 # What is timed.
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(
     "name",
     ["ours dynamic", "ours plain, characters", "keras plain", "torch plain"],

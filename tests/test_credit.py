@@ -10,8 +10,6 @@ from keras import ops
 from dsl import credit, policy_gradient
 from dsl.policy_signal import PolicySignal
 
-pytestmark = pytest.mark.backend
-
 STEPS, NUM_ACTIONS = 4, 2
 SEQUENCES = reference.all_look_backs(STEPS, NUM_ACTIONS)
 STATE = cases.random_state(NUM_ACTIONS, 81, counts=(9,))
@@ -121,6 +119,7 @@ def test_an_offset_damps_the_score(offset):
     np.testing.assert_allclose(found[0], pi / (pi + offset), rtol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("reward", ["log_likelihood", "correct"])
 @pytest.mark.parametrize("kind", ["all", "path"])
 def test_the_signal_of_an_episode(reward, kind):

@@ -8,8 +8,6 @@ from keras import ops
 
 from dsl import cross_entropy
 
-pytestmark = pytest.mark.backend
-
 B, T, V = 3, 5, 7
 
 
@@ -30,6 +28,7 @@ def random_case(scale):
     return logits, generator.integers(0, V, (B, T)).astype("int32")
 
 
+@pytest.mark.backend
 # 100 lets the probability of nearly every target underflow.
 @pytest.mark.parametrize("scale", [0.0, 1.0, 10.0, 100.0, 1e6])
 def test_equals_the_equation(scale):
@@ -48,6 +47,7 @@ def test_equals_the_equation(scale):
     )
 
 
+@pytest.mark.backend
 def test_half_precision_is_summed_in_float32():
     logits, targets = random_case(1.0)
     logits = logits.astype("float16")
@@ -101,6 +101,7 @@ def test_blocks_take_turns(most):
     assert loss is None
 
 
+@pytest.mark.backend
 def test_blocks_of_half_precision_are_summed_in_float32():
     arrays, targets = hidden_case()
     half = [ops.cast(array, "bfloat16") for array in arrays]
@@ -119,6 +120,7 @@ def test_blocks_of_half_precision_are_summed_in_float32():
         np.testing.assert_allclose(one, right, atol=0.1)
 
 
+@pytest.mark.backend
 def test_the_weight_of_a_word_is_not_rounded():
     """1 / 60 in bfloat16 is 0.28 % too much, for every word alike."""
     arrays, targets = hidden_case()
@@ -136,6 +138,7 @@ def test_the_weight_of_a_word_is_not_rounded():
     assert mean == pytest.approx(1.0, abs=1e-3)
 
 
+@pytest.mark.backend
 def test_only_a_block_of_logits_is_ever_there():
     """No tensor of the graph, backward pass included, has more elements."""
     tf = pytest.importorskip("tensorflow")
@@ -169,6 +172,7 @@ def test_only_a_block_of_logits_is_ever_there():
     assert sizes(blocked) == B * T * FEATURES
 
 
+@pytest.mark.backend
 def test_a_block_waits_for_the_one_before_it():
     """Side by side, both would need their memory at once."""
     tf = pytest.importorskip("tensorflow")
@@ -204,6 +208,7 @@ def _needed(operation):
     return found
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_stays_so(value):
     logits, targets = random_case(1.0)

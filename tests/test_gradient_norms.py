@@ -17,8 +17,6 @@ from dsl import credit, gradient_norms
 from dsl import hidden_gradients as derivatives
 from dsl.datasets import streams
 
-pytestmark = pytest.mark.backend
-
 TOKENS = small_models.text().reshape(BATCH, STEPS)
 TARGETS = small_models.text(seed=5).reshape(BATCH, STEPS)
 STEP = 1e-5
@@ -59,6 +57,7 @@ def some_states():
     return [*lower, *cases.random_state(ACTIONS, counts=(2, 9))]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("num_actions", "skip_weight", "given"),
     [

@@ -227,9 +227,17 @@ QUOTIENT_CASES = {
 
 
 @pytest.mark.parametrize("autodiff", [False, True])
-@pytest.mark.backend
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through"])
-@pytest.mark.parametrize("case", QUOTIENT_CASES)
+@pytest.mark.parametrize(
+    "case",
+    [
+        "lambda 1",
+        "lambda 0.3",
+        pytest.param("mask", marks=pytest.mark.backend),
+        "zeros",
+        "mean",
+    ],
+)
 def test_gradient_equals_difference_quotients(
     case, estimator, autodiff, monkeypatch
 ):

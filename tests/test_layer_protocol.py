@@ -229,7 +229,7 @@ def test_save_and_load(tmp_path):
     "dtype",
     [
         "mixed_float16",
-        pytest.param("mixed_bfloat16", marks=pytest.mark.backend),
+        "mixed_bfloat16",
     ],
 )
 def test_mixed_precision(dtype, masked, empty_slots):

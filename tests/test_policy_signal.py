@@ -16,8 +16,6 @@ from keras import ops
 from dsl import policy_gradient
 from dsl.policy_signal import PolicySignal
 
-pytestmark = pytest.mark.backend
-
 STEPS, NUM_ACTIONS, BETA = 3, 2, 0.7
 TOLERANCE = {"float32": 2e-5, "float64": 2e-6}[cases.EXACT_DTYPE]
 SEQUENCES = reference.all_look_backs(STEPS, NUM_ACTIONS)
@@ -133,6 +131,7 @@ def surrogate(advantage_t):
     return loss
 
 
+@pytest.mark.backend
 def test_the_probabilities_of_all_sequences_sum_to_one():
     assert len(PI) == NUM_ACTIONS**STEPS
     np.testing.assert_allclose(PI.sum(), 1.0, rtol=1e-12)
@@ -149,6 +148,7 @@ def test_the_exact_gradient_by_the_framework_is_the_same():
     assert_policy_gradient(by_layer(loss), exact())
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("reward", ["total", "to go"])
 def test_reinforce_without_a_baseline(reward):
     """Rewards of the past are noise, and nothing but noise."""
@@ -158,6 +158,7 @@ def test_reinforce_without_a_baseline(reward):
     assert_policy_gradient(found, exact())
 
 
+@pytest.mark.backend
 def test_baselines_leave_the_expectation_unchanged():
     observed = ORACLE["observations"]
     baselines = {
@@ -178,6 +179,7 @@ def test_baselines_leave_the_expectation_unchanged():
         assert np.abs(baseline).max() > 0.1, name
 
 
+@pytest.mark.backend
 def test_a_baseline_that_sees_the_action_changes_it():
     """The check of the checks: this must be noticed."""
     found = by_layer(surrogate(G_T - 0.5 * G_T))
@@ -185,6 +187,7 @@ def test_a_baseline_that_sees_the_action_changes_it():
         assert_policy_gradient(found, exact())
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("baseline", ["leave one out", "batch mean"])
 def test_baselines_from_independent_rollouts(baseline):
     """Two rollouts, all pairs enumerated.
@@ -221,6 +224,7 @@ def test_baselines_from_independent_rollouts(baseline):
     assert_policy_gradient(by_layer(loss), exact(), factor)
 
 
+@pytest.mark.backend
 def test_entropy_of_the_sequence_as_part_of_the_reward():
     """The poster's objective, E[R] + beta H(a_1:T), exactly."""
     reward_t = policy_gradient.soft_reward(
@@ -234,6 +238,7 @@ def test_entropy_of_the_sequence_as_part_of_the_reward():
     assert_policy_gradient(found, exact(BETA))
 
 
+@pytest.mark.backend
 def test_entropy_bonus_needs_the_entropies_to_come():
     """Bonus plus entropies of later steps in the reward is exact too.
 
@@ -284,6 +289,7 @@ def expected_signal_gradient(signal, **arguments):
     return total
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("baseline", ["none", "running_mean", "value"])
 def test_the_signal_follows_the_exact_gradient(baseline):
     signal = PolicySignal(
@@ -300,6 +306,7 @@ def test_the_signal_follows_the_exact_gradient(baseline):
         )
 
 
+@pytest.mark.backend
 def test_the_running_mean_used_is_the_one_before_the_action():
     signal = PolicySignal(baseline="running_mean")
     signal.build((1, STEPS))
@@ -319,6 +326,7 @@ def test_the_running_mean_used_is_the_one_before_the_action():
     assert np.all(cases.to_numpy(signal.mean_t) != [0.5, -1.0, 2.0])
 
 
+@pytest.mark.backend
 def test_a_shorter_sequence_has_the_last_of_the_running_means():
     signal = PolicySignal(baseline="running_mean")
     signal.build((1, 3))
@@ -364,6 +372,7 @@ def call_signal(signal, nll_t, log_prob_t, entropy_t, weight_t, **arguments):
     )
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("reward", ["log_likelihood", "probability"])
 def test_the_signal_in_numbers(reward):
     """A step that was not the agent's still pays for the choices before."""
@@ -384,6 +393,7 @@ def test_the_signal_in_numbers(reward):
     assert call_signal(signal, *case) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_straight_through_needs_no_policy_loss():
     case = _, _, entropy_t, weight_t = signal_case()
     signal = PolicySignal(estimator="straight_through", entropy_weight=0.2)
@@ -391,6 +401,7 @@ def test_straight_through_needs_no_policy_loss():
     assert call_signal(signal, *case) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_the_entropy_weight_is_annealed_by_training_steps():
     case = _, _, entropy_t, weight_t = signal_case()
     signal = PolicySignal(
@@ -405,6 +416,7 @@ def test_the_entropy_weight_is_annealed_by_training_steps():
     assert found == pytest.approx([unit, unit / 2.0, 0.0, 0.0], abs=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -933,13 +933,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
 
 
 @pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param("lstm", marks=pytest.mark.backend),
-        "fixed_skip",
-        "attention",
-        "dynamic_skip",
-    ],
+    "model", ["lstm", "fixed_skip", "attention", "dynamic_skip"]
 )
 def test_a_run_can_be_measured_again(model, few, capsys):
     """By both protocols; its own is the one of the record."""

@@ -10,7 +10,6 @@ from dsl import policy_signal
 from dsl.optimizers import GroupedOptimizer
 from language_modeling import settings
 
-pytestmark = pytest.mark.backend
 X = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
 
 
@@ -18,6 +17,7 @@ def to_numpy(x):
     return np.array(ops.convert_to_numpy(x))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("num_actions", [1, 3])
 def test_rollouts_with_every_dropout_have_rows_of_their_own(num_actions):
     layer = dsl.DynamicSkipLSTM(
@@ -72,6 +72,7 @@ def test_symbolic_outputs_are_what_arrives(dtype):
         assert expected.dtype == keras.backend.standardize_dtype(found.dtype)
 
 
+@pytest.mark.backend
 def test_a_backward_run_is_replayed_from_its_reversed_look_back():
     layer = dsl.DynamicSkipLSTM(
         6, num_actions=3, go_backwards=True, return_policy=True, seed=1

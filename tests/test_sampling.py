@@ -9,8 +9,6 @@ from keras import ops
 
 import dsl
 
-pytestmark = pytest.mark.backend
-
 ROWS, STEPS, NUM_ACTIONS = 800, 4, 3
 IMPLEMENTATIONS = pytest.mark.parametrize(
     "implementation", ["layer", "autodiff", "cell"]
@@ -104,6 +102,7 @@ def assert_no_trend(residual, variance, what):
     assert np.abs(z).max() < 4.0, (what, z)
 
 
+@pytest.mark.backend
 @IMPLEMENTATIONS
 def test_frequencies_follow_the_policy_and_draws_are_independent(
     implementation,
@@ -171,6 +170,7 @@ def test_rollouts(mask, autodiff):
             )
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "constructed, called, training, drawn",
     [
@@ -197,6 +197,7 @@ def test_when_actions_are_drawn(constructed, called, training, drawn):
         assert same is not drawn
 
 
+@pytest.mark.backend
 def test_the_cell_is_greedy_unless_training():
     weights = cases.random_weights(3)
     layer = keras.layers.RNN(

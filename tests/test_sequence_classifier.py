@@ -130,7 +130,6 @@ def trainer(model, signal=None, **options):
     return made
 
 
-@pytest.mark.backend
 def test_the_loss_is_that_of_the_task_and_of_the_agent():
     signal = PolicySignal(
         baseline="batch_mean", entropy_weight=0.2, policy_weight=0.5
