@@ -208,6 +208,15 @@ class RunFolder:
             )
         return config["settings"]
 
+    def check_task(self, task):
+        """Raises a RunError unless it is a run of this task."""
+        received = self.config().get("task")
+        if received != task:
+            raise RunError(
+                f"{self.path}: must be a run of {task}. "
+                f"Received: one of {short(received)}"
+            )
+
     def check_data(self, data_sha256):
         """Raises a RunError unless the run was trained on this data.
 
@@ -259,9 +268,17 @@ class RunFolder:
             checkpoint yet.
 
         Raises:
-            RunError: If the checkpoint is damaged or of another run.
+            RunError: If the checkpoint is damaged, of another run, or gone
+                although the run has been further than its first one.
         """
         if not self.last.exists():
+            for later in (self.best, self.path / results.METRICS_NAME):
+                if later.exists():
+                    raise RunError(
+                        f"{self.last}: no such file; the run got as far as "
+                        f"{later.name}, and cannot go on without its last "
+                        "checkpoint."
+                    )
             return None
         if "progress" not in self._state(self.last):
             raise RunError(
@@ -306,12 +323,16 @@ class RunFolder:
             RunError: If there are none, they are damaged, or they belong to
                 another model or run.
         """
+        self.check_best()
+        return self._load(self.best, model.weights).get("found")
+
+    def check_best(self):
+        """Raises a RunError unless there are best weights to load."""
         if not self.best.exists():
             raise RunError(
                 f"{self.best}: no such file; a run writes it after its first "
-                "epoch."
+                "epoch, and one that was kept without its weights has none."
             )
-        return self._load(self.best, model.weights).get("found")
 
     def _load(self, path, variables):
         owner = self._state(path).get("run")

@@ -73,7 +73,7 @@ def resume(trainer, run, schedule):
         The `Progress`; that of the very start if there is no checkpoint.
 
     Raises:
-        RunError: If the checkpoint is damaged or of another run.
+        RunError: If a checkpoint is gone, damaged or of another run.
     """
     saved = run.load_last(trainer)
     if saved is None:
@@ -85,6 +85,9 @@ def resume(trainer, run, schedule):
         raise RunError(
             f"{run.last}: was not written by this program."
         ) from error
+    if progress.best is not None:
+        # Nothing better may come, and these are what is measured at the end.
+        run.check_best()
     run.write_metrics(progress.entries)
     return progress
 

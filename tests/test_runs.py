@@ -423,6 +423,24 @@ def test_a_last_checkpoint_that_does_not_say_where_it_stands(folder):
         folder.load_last(made)
 
 
+@pytest.mark.parametrize("later", ["checkpoints/best.npz", "metrics.jsonl"])
+def test_a_last_checkpoint_that_is_gone(later, folder):
+    """What the run has done since is not thrown away in silence."""
+    assert folder.load_last(trainer()) is None
+    (folder.path / later).touch()
+    with pytest.raises(runs.RunError) as error:
+        folder.load_last(trainer())
+    message = one_line(error)
+    assert message.startswith(f"{folder.last}: no such file; ")
+    assert later.rpartition("/")[-1] in message
+
+
+def test_the_task_of_a_run(folder):
+    folder.check_task("a task")
+    with pytest.raises(runs.RunError, match="of b. Received: one of 'a task'"):
+        folder.check_task("b")
+
+
 def test_a_last_checkpoint_that_is_damaged(folder):
     folder.last.write_bytes(b"PK")
     with pytest.raises(runs.RunError) as error:

@@ -475,6 +475,16 @@ def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
     other.close()
 
 
+def test_the_best_weights_must_be_there_to_go_on(run):
+    """Nothing better may come, and then there is nothing to measure."""
+    small_models.fit(greedy_trainer(), SHORT, run, FEW, max_epochs=1)
+    run.best.unlink()
+    with pytest.raises(runs.RunError, match="best.npz: no such file"):
+        training.resume(
+            greedy_trainer(steps=FEW), run, schedules.Schedule(1.0, 1.0, 1)
+        )
+
+
 def test_a_finished_run_trains_no_more(run):
     entries = small_models.fit(greedy_trainer(), TEXT, run)
     again = small_models.fit(
