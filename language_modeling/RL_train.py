@@ -14,7 +14,7 @@ from language_modeling import character_flags, settings  # noqa: E402
 from scripts import models, program  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
-PROGRAM = program.Program(__file__, "language_modeling")
+PROGRAM = program.Program(__file__, settings.TASK)
 
 
 def main(args):

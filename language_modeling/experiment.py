@@ -147,7 +147,7 @@ def record(args, model, corpus, epochs, measured, context):
     training_seconds = sum(entry["seconds"] for entry in epochs)
     valid_seconds = sum(entry["valid_seconds"] for entry in epochs)
     return {
-        "task": "language_modeling",
+        "task": settings.TASK,
         "model": args.model,
         "corpus": corpus.name,
         "settings": settings.of_run(args),

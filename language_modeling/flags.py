@@ -256,9 +256,6 @@ def _add_inspection_flags(group):
 
 def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
-    shared_flags.check_together(parser, args)
-    character_flags.check_together(parser, args)
-    agent_flags.check_together(parser, args)
     shared_flags.check(
         parser,
         (
@@ -266,6 +263,12 @@ def check_together(parser, args):
             "argument --resume: trains on, and --load_model trains nothing; "
             "give one of them.",
         ),
+    )
+    shared_flags.check_together(parser, args)
+    character_flags.check_together(parser, args)
+    agent_flags.check_together(parser, args)
+    shared_flags.check(
+        parser,
         (
             args.figure is not None and args.sentences == 0,
             "argument --figure: needs --sentences of at least 1. Received: 0",

@@ -14,7 +14,7 @@ from scripts import command_line, models, program  # noqa: E402
 from scripts.comparing import reading  # noqa: E402
 from scripts.program import log_line, say  # noqa: E402
 
-PROGRAM = program.Program(__file__, "language_modeling")
+PROGRAM = program.Program(__file__, settings.TASK)
 # How many steps before the last one the table tells of.
 STEPS_BACK = (1, 2, 5, 10, 20, 50, 100)
 

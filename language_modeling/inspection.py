@@ -48,7 +48,13 @@ def show(args, model, texts, corpus, log):
         texts: What `texts_to_show` returned.
         corpus: The corpus that the model was trained on.
         log: Function that takes a line.
+
+    Raises:
+        RunError: If a picture was asked for, and no sentence can be drawn.
     """
+    if args.figure is not None:
+        *_, (last, _) = texts.values()
+        check_drawable(words_read(last, corpus))
     # A text of the user's may have the name of a split.
     of_corpus = args.text is None
     true = (of_corpus and corpus.true_perplexity) or {}
@@ -74,7 +80,7 @@ def show(args, model, texts, corpus, log):
     log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
     if models.connects(args):
         name, tokens, measured, scores = shown
-        words = [corpus.vocabulary[token] for token in tokens[:-1]]
+        words = words_read(tokens, corpus)
         look_back = scores["look_back"].ravel()
         held = held_states(args, len(look_back))
         # Further back there was nothing: a start from zeros, no connection.
@@ -148,6 +154,26 @@ def read_text(path, vocabulary, log):
     return np.array(known, "int32"), len(unknown)
 
 
+def words_read(tokens, corpus):
+    """The words of a text that a model reads; the last is only predicted."""
+    return [corpus.vocabulary[token] for token in tokens[:-1]]
+
+
+def sentences_to_show(words, look_back):
+    """The sentences in which a word can be connected to another."""
+    sentences = connections.split_sentences(words, look_back)
+    return [sentence for sentence in sentences if len(sentence.words) > 1]
+
+
+def check_drawable(words):
+    """Raises a RunError unless there is a sentence to draw."""
+    if not sentences_to_show(words, np.zeros(len(words), int)):
+        raise RunError(
+            "argument --figure: needs a sentence of two words or more. "
+            "Received: none"
+        )
+
+
 def show_connections(args, words, look_back, measured, log):
     """Which past word each word was connected to, or attends to most.
 
@@ -158,8 +184,7 @@ def show_connections(args, words, look_back, measured, log):
         measured: The first that `measuring.measure` returned of the text.
         log: Function that takes a line.
     """
-    sentences = connections.split_sentences(words, look_back)
-    whole = [s for s in sentences if len(s.words) > 1][: args.sentences]
+    sentences = sentences_to_show(words, look_back)[: args.sentences]
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns
     log("")
@@ -169,16 +194,11 @@ def show_connections(args, words, look_back, measured, log):
         log(f"mean attention to each distance  {weights}")
         log("each word is shown with the past word that it attends to most")
     log(connections.legend(args.n_actions, color))
-    for sentence in whole:
+    for sentence in sentences:
         log("")
         log(connections.as_text(sentence, color, width))
     if args.figure is not None:
-        if not whole:
-            raise RunError(
-                "argument --figure: needs a sentence of two words or more. "
-                "Received: none"
-            )
-        arcs.draw(whole, args.figure, args.n_actions)
+        arcs.draw(sentences, args.figure, args.n_actions)
         log(f"{printable(args.figure)}: written")
 
 

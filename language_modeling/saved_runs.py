@@ -17,11 +17,14 @@ def load(path, args, log=say):
         The `dsl.runs.RunFolder`, its settings and its corpus.
 
     Raises:
-        RunError: If there is no such run, it has other data, or a flag of this
-            call says otherwise than its settings.
+        RunError: If there is no such run, it is of another task, has no
+            weights or other data, or a flag of this call says otherwise than
+            its settings.
         DataError: If its corpus is not at hand.
     """
     run = runs.RunFolder(path)
+    run.check_task(settings.TASK)
+    run.check_best()
     model = run.config()["settings"].get("model")
     saved = run.settings(settings.of_run(args), settings.optional(model))
     loaded = settings.from_saved(saved, args, run.path / "config.json")

@@ -7,6 +7,7 @@ from dsl.messages import short
 from language_modeling import character_flags, flags, presets
 from scripts import command_line, models, shared_flags
 
+TASK = "language_modeling"
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
     "data_dir",

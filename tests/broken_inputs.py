@@ -775,7 +775,7 @@ CONFIG_TEXTS = {
     "settings null": b'{"settings": null}',
     "settings a list": b'{"settings": ["rnn_size"]}',
     "no settings": b'{"setting": {}}',
-    "empty settings": b'{"settings": {}}',
+    "empty settings": b'{"task": "language_modeling", "settings": {}}',
     "deep lists": nested(100_000).encode(),
     "deep objects": nested(100_000, '{"settings":', "}").encode(),
     "escapes": RED.encode(),
@@ -913,6 +913,15 @@ def run_folders():
         arguments = [*LOAD, *flags.split()]
         says = ("runs/run", says)
         yield Case("run folder", f"load, {flags}", arguments, 2, says)
+    config = "runs/run/config.json"
+    yield Case(
+        "run folder",
+        "load, of another task",
+        LOAD,
+        2,
+        ("a run of language_modeling. Received: one of 'number_prediction'",),
+        damage=edit_json(config, task="number_prediction"),
+    )
     lock = "runs/open/lock"
     for name, damage in (
         ("lock a folder", make_folder(lock)),
@@ -1153,6 +1162,15 @@ def checkpoints():
     yield Case(
         "checkpoint", "none", LOAD, 2, ("best.npz",), damage=remove(best)
     )
+    for gone in ("best.npz", "last.npz"):
+        yield Case(
+            "checkpoint",
+            f"no {gone} to go on with",
+            RESUME,
+            2,
+            (gone, "no such file"),
+            damage=remove(f"runs/open/checkpoints/{gone}"),
+        )
     yield Case("checkpoint", "loop", LOAD, 2, ("best.npz",), damage=loop(best))
     yield Case(
         "checkpoint",
@@ -1332,6 +1350,7 @@ SCORES = {
     "a flipped bit": flip(0.3),
     "no nll": _scores(nll=...),
     "other shape": _scores(nll=np.ones((3, 2))),
+    "other lengths": _scores(nll=np.ones(3)),
     "nothing": _scores(nll=np.ones(0)),
     "not finite": lambda data: _scores(nll=np.full(9, np.nan))(data),
     "integers": _scores(look_back=np.ones(9)),

@@ -12,6 +12,7 @@ from run_folders import cells
 from dsl import policy
 from dsl.datasets import EOS, generated
 from dsl.datasets.corpus import SPLITS, from_texts
+from dsl.runs import RunError
 from language_modeling import findings, inspection, settings
 
 pytestmark = pytest.mark.backend
@@ -148,6 +149,16 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
     assert lines[0].endswith(
         "12 words with ends of sentences, 1 of them unknown to the model"
     )
+
+
+def test_a_picture_of_nothing_is_refused_before_measuring(monkeypatch):
+    monkeypatch.setattr(
+        inspection.measuring, "measure", lambda *_: pytest.fail("measured")
+    )
+    corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a\n"))
+    args = settings.parse_args(["--load_model", "x", "--figure", "x.png"])
+    with pytest.raises(RunError, match="a sentence of two words or more"):
+        inspection.show(args, None, {"test": (corpus.test, 0)}, corpus, print)
 
 
 def test_what_was_emptied_is_no_connection(monkeypatch):

@@ -28,6 +28,7 @@ def make_run(name, flags):
     keras.utils.set_random_seed(int(flags[-1]) if "--seed" in flags else 3)
     args = settings.parse_args([*TINY, *flags, "--name", name])
     config = {
+        "task": settings.TASK,
         "settings": settings.of_run(args),
         "data_sha256": corpus().sha256,
     }

@@ -80,8 +80,8 @@ def _load(data_dir, name, log, download):
         return folders.load(data_dir, _layouts(name), log)
     if name == "own":
         raise DataError(
-            "A text of your own lies in no usual folder: `data_dir` must name "
-            "its. Received: None"
+            "`data_dir` must name the folder of a text of your own, which lies "
+            "in no usual place. Received: None"
         )
     if name == "wikitext2":
         return wikitext2.load(log=log)
