@@ -188,7 +188,14 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
             f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
         ) from error
     for name, array in scores.items():
-        _check_scores(name, array, scores["nll"].shape, path)
+        _check_scores(name, array, path)
+    sizes = [len(array) for array in scores.values()]
+    if len(set(sizes)) > 1:
+        names = ", ".join(f"`{name}`" for name in _SCORES)
+        raise ResultError(
+            f"{path}: {names} must be of one length. "
+            f"Received: {', '.join(map(str, sizes))}"
+        )
     return {**scores, "nll": scores["nll"].astype(np.float64)}
 
 
@@ -297,17 +304,12 @@ def _check_epoch(entry, before, where):
             )
 
 
-def _check_scores(name, array, shape, path):
+def _check_scores(name, array, path):
     """Raises ResultError unless an array of the scores is sound."""
     import numpy as np
 
     rule, kinds = _SCORES[name]
-    if (
-        array.ndim != 1
-        or not array.size
-        or array.shape != shape
-        or array.dtype.kind not in kinds
-    ):
+    if array.ndim != 1 or not array.size or array.dtype.kind not in kinds:
         received = f"{array.dtype} of shape {array.shape}"
     elif not np.isfinite(array).all():
         received = f"{array[~np.isfinite(array)][0]}"

@@ -179,6 +179,7 @@ def train_in(training, run, args, splits, sha256):
     )
     last_weights = provenance.weights_sha256(classifier)
     run.load_best(classifier)
+    log_line("measuring the best weights on the test examples")
     measured = measuring.measure(args, classifier, splits["test"])
     counts = {split: len(examples) for split, examples in splits.items()}
     context = {

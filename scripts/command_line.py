@@ -104,13 +104,12 @@ def picture(text):
             f"Received: {text!r}"
         )
     # Unlike those of `Path`, these take a name too long for the disk.
-    if text.endswith("/") or os.path.isdir(path):
-        fits = False
-    else:
-        fits = len(path.name) < 256 and os.path.isdir(path.parent)
-    if not fits:
+    folder = os.path.isdir(path)
+    fits = len(path.name) < 256 and os.path.isdir(path.parent)
+    if folder or text.endswith("/") or not fits:
         raise argparse.ArgumentTypeError(
-            f"must be a file in a folder that exists. Received: {text!r}"
+            "must be a file in a folder that exists. "
+            f"Received: {text!r}{', a folder' * folder}"
         )
     return text
 

@@ -46,8 +46,6 @@ def make_parser():
 def main(args):
     try:
         keep(Path(args.run), Path(args.folder))
-    except OSError as error:
-        return fail(f"{error.filename}: {error.strerror}.")
     except results.ResultError as error:
         return fail(error)
     return 0
@@ -62,11 +60,8 @@ def keep(run, folder):
 
     Raises:
         ResultError: If the run is not finished, a file of it is wrong, or the
-            copy exists already.
-        OSError: If the copy cannot be written.
+            copy exists already or cannot be written.
     """
-    import numpy as np
-
     record = results.load(run)
     config = results.load_config(run)
     epochs = results.load_metrics(run)
@@ -87,19 +82,32 @@ def keep(run, folder):
             f"{run / results.FILE_NAME}: `command` must be that of a shell: "
             f"{error}."
         ) from error
-    if folder.exists():
-        raise results.ResultError(f"{folder}: exists already.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as new:
-        copy = Path(new) / folder.name
-        copy.mkdir()
-        if scores is not None:
-            np.savez_compressed(copy / results.SCORES_NAME, **scores)
-        lines = [f"{json.dumps(entry)}\n" for entry in epochs]
-        (copy / results.METRICS_NAME).write_text("".join(lines))
-        results.save(config, copy / results.CONFIG_NAME)
-        results.save(record, copy / results.FILE_NAME)
-        copy.rename(folder)
+    try:
+        if folder.exists():
+            raise results.ResultError(f"{folder}: exists already.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as new:
+            copy = Path(new) / folder.name
+            copy.mkdir()
+            write(copy, config, epochs, scores, record)
+            copy.rename(folder)
+    except OSError as error:
+        raise results.ResultError(
+            f"{folder}: must be a folder that can be made. "
+            f"Received: {error.strerror}"
+        ) from error
+
+
+def write(folder, config, epochs, scores, record):
+    """Writes the files of a run into an empty folder; no scores if None."""
+    import numpy as np
+
+    if scores is not None:
+        np.savez_compressed(folder / results.SCORES_NAME, **scores)
+    lines = [f"{json.dumps(entry)}\n" for entry in epochs]
+    (folder / results.METRICS_NAME).write_text("".join(lines))
+    results.save(config, folder / results.CONFIG_NAME)
+    results.save(record, folder / results.FILE_NAME)
 
 
 def by_sentence(scores):

@@ -119,7 +119,13 @@ def draw(args):
         plan.TABLES[args.table][0],
     )
     folder = Path(args.figures)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise results.ResultError(
+            "argument --figures: must be a folder, made if missing. "
+            f"Received: {args.figures}: {error.strerror}"
+        ) from error
     path = folder / f"{args.table}.png"
     figure.savefig(path, dpi=figures.DPI)
     print(messages.one_line(f"Figure: {path}"))

@@ -210,6 +210,7 @@ def test_a_picture_of_another_kind(here, text):
 def test_a_picture_without_a_place(here, text):
     with pytest.raises(argparse.ArgumentTypeError) as caught:
         command_line.picture(text)
+    kind = ", a folder" * (text == "folder.png")
     assert str(caught.value) == (
-        f"must be a file in a folder that exists. Received: {text!r}"
+        f"must be a file in a folder that exists. Received: {text!r}{kind}"
     )

@@ -125,6 +125,18 @@ def test_an_unfinished_run_is_refused(
     assert not (tmp_path / "kept").exists()
 
 
+def test_a_copy_that_cannot_be_made(tmp_path, capsys):
+    first, _ = make_runs(tmp_path)
+    (tmp_path / "file").touch()
+    before = sorted(tmp_path.iterdir())
+    for name, reason in (("file/x", "File exists"), ("n" * 300, "too long")):
+        assert run(first, tmp_path / name) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f"keep.py: {tmp_path / name}: must be a folder")
+        assert reason in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_copy_is_not_written_over(tmp_path, capsys):
     first, _ = make_runs(tmp_path)
     assert run(first, tmp_path / "kept") == 0

@@ -114,7 +114,7 @@ def test_the_picture_and_what_it_lacks(tmp_path, capsys):
         ("nothing", "x: no run of sweep_k is kept there that was asked for."),
         ("settings", "k2-1: was made with other settings: --entropy_weight"),
         ("record", "k2-1: must hold the perplexities of valid and test."),
-        ("folder", "f: File exists."),
+        ("folder", "--figures: must be a folder, made if missing. Received: "),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, damage, message):
