@@ -22,8 +22,9 @@ def table(rows, samples=10_000, level=0.95):
         level: Share of the draws inside of an interval.
 
     Returns:
-        A `dsl.tables.table` without the columns that no row fills, then the
-        command of a seed of each row that is kept. Mean and standard deviation
+        A `dsl.tables.table` without the columns that no row fills, then where
+        the published figures come from, then the command of a seed of each row
+        that is kept. Mean and standard deviation
         are over the seeds that are kept; "not run" stands where there are
         none. A row is held to those runs of the first one whose seeds it has;
         intervals are those of `comparing.tables.interval`.
@@ -70,7 +71,11 @@ def table(rows, samples=10_000, level=0.95):
         for row in rows
         if row.runs
     ]
-    return "\n".join([rendered, *([""] if commands else []), *commands])
+    sources = tables.sources([{"published": row.published} for row in rows])
+    parts = [rendered, *(f"Published: {source}." for source in sources)]
+    if commands:
+        parts.append("\n".join(commands))
+    return "\n\n".join(parts)
 
 
 def _intervals(rows, samples, level):

@@ -56,10 +56,11 @@ def sampled(mean, deviation=0.5, **more):
 def shown(folder, table, samples=500, **options):
     """The cells of a table by row and heading, and its commands."""
     rows = kept.load(folder / table, table, **options)
-    text, _, commands = report.table(rows, samples).partition("\n\n")
+    text, *below = report.table(rows, samples).split("\n\n")
     header, *body = cells(text)
     found = {line[0]: dict(zip(header, line, strict=True)) for line in body}
-    return found, commands.splitlines()
+    commands = [part for part in below if not part.startswith("Published: ")]
+    return found, "\n".join(commands).splitlines()
 
 
 @pytest.fixture
@@ -168,6 +169,13 @@ def test_every_row_of_the_plan_is_shown(tmp_path):
     # Without the first row there is nothing to set the others beside.
     assert not any("difference" in heading for heading in lstm)
     assert commands == ["    RL_train.py --name reinforce-1"]
+
+
+def test_the_sources_of_published_figures_are_named_once(tmp_path):
+    _, *below = report.table(kept.load(tmp_path, "quick")).split("\n\n")
+    assert [part.partition(":")[0] for part in below] == 2 * ["Published"]
+    assert "Zaremba" in below[0] and below[0].endswith("within the first.")
+    assert "Gui et al. 2019, PTB table: 2 x 650 units" in below[1]
 
 
 @pytest.mark.parametrize("table", list(plan.TABLES))
