@@ -986,10 +986,11 @@ def test_the_picture_is_written(figure, three, tmp_path, capsys, name, start):
 def test_a_picture_without_a_folder(usage_error, three, tmp_path):
     folder = tmp_path / "x.png"
     folder.mkdir()
-    for path in (tmp_path / "no such folder" / "x.png", folder):
+    missing = tmp_path / "no such folder" / "x.png"
+    for path, kind in ((missing, ""), (folder, ", a folder")):
         assert usage_error(*three, "--figure", path) == (
             "argument --figure: must be a file in a folder that exists. "
-            f"Received: '{path}'"
+            f"Received: '{path}'{kind}"
         )
 
 

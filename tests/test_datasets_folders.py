@@ -298,7 +298,7 @@ def refused(match, *arguments, **options):
 
 
 def test_what_no_folder_can_hold(tmp_path):
-    refused("no usual folder.*Received: None", name="own")
+    refused("must name the folder of a text.*Received: None", name="own")
     refused("reads no files.*`data_dir`", tmp_path, name="generated")
     with pytest.raises(ValueError, match="`name` must be one of.*'text8'"):
         language_model_corpus(name="text8")
