@@ -1,6 +1,7 @@
 """The tables of what the connections of a text have in common."""
 
 import math
+import re
 import types
 
 import cases
@@ -173,12 +174,12 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     monkeypatch.setattr(
         inspection,
         "show_connections",
-        lambda _, words, look_back, *more: shown.append(look_back.tolist()),
+        lambda _, words, look_back, *more: shown.append((words, look_back)),
     )
     monkeypatch.setattr(
         findings,
         "significant",
-        lambda words, look_back, *more: tested.append(look_back.tolist()),
+        lambda words, look_back, *more: tested.append((words, look_back)),
     )
     corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a b c d\n" * 2))
     for flags in ("--no-keep_buffer", "--keep_buffer"):
@@ -187,9 +188,31 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
         )
         texts = {"test": (corpus.test[:9], 0)}
         inspection.show(args, None, texts, corpus, lambda line: None)
+    # A connection is that of the word that was read.
+    read = f"a b c d {EOS} a b c".split()
+    assert [words for words, _ in shown + tested] == [read] * 4
     every = scores["look_back"].ravel().tolist()
-    assert shown == [[1, 0, 2, 3, 1, 0, 1, 0], every]
-    assert tested == [[0, 0, 0, 3, 1, 0, 0, 0], every]
+    assert [found.tolist() for _, found in shown] == [
+        [1, 0, 2, 3, 1, 0, 1, 0],
+        every,
+    ]
+    assert [found.tolist() for _, found in tested] == [
+        [0, 0, 0, 3, 1, 0, 0, 0],
+        every,
+    ]
+
+
+def test_as_many_sentences_are_shown_as_asked_for():
+    words = f"a b {EOS} c d {EOS} e f".split()
+    look_back = np.array([1, 1, 2, 1, 2, 1, 1, 2])
+    for count, here in ((1, "ab"), (2, "abcd")):
+        args = settings.parse_args(
+            ["--load_model", "x", "--sentences", str(count)]
+        )
+        text = said(inspection.show_connections, args, words, look_back, {})
+        for letter in "abcdef":
+            shown = re.search(rf"\b{letter}\b", text.split("\n\n", 1)[1])
+            assert bool(shown) == (letter in here)
 
 
 def test_held_states_are_those_that_the_agent_may_reach():
