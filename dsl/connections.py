@@ -28,6 +28,8 @@ COLORS = (
     ("#882255", 132),
     ("#666666", 244),
 )
+# Columns that a line of text needs to say anything.
+NARROWEST = 10
 _FAINT = "2"
 _BEYOND = "…"
 
@@ -113,9 +115,10 @@ def as_text(sentence, color=True, width=80):
         <eos> │ the company said it will <eos>
                     ←2 <eos>        ←3 company
     """
-    if width < 10:
+    if width < NARROWEST:
         raise ValueError(
-            "`width` is the columns of a line and must be at least 10. "
+            "`width` is the columns of a line and must be at least "
+            f"{NARROWEST}. "
             f"Received: width={width!r}"
         )
     lines, words, marks = [], _Line(color), _Line(color)

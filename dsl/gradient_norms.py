@@ -201,8 +201,9 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
 
     Returns:
         Dict of floats: `factor`, and `low` and `high`, the ends of its
-        interval. None if a draw leaves nothing of n_t of a, or of the last
-        step of b.
+        interval. None if there is but one segment, which tells nothing of
+        others, or if a draw leaves nothing of n_t of a, or of the last step
+        of b.
 
     Raises:
         ValueError: If the shapes differ.
@@ -213,6 +214,8 @@ def factor(norms_a, norms_b, step=0, *, samples=10_000, level=0.95, seed=0):
             "`norms_a` and `norms_b` must be of the same segments. "
             f"Received: shapes {norms_a.shape} and {norms_b.shape}"
         )
+    if len(norms_a) < 2:
+        return None
     columns = norms_a[:, step], norms_a[:, -1], norms_b[:, step], norms_b[:, -1]
     sums = np.stack(columns, axis=1).astype(np.float64)
     draws = metrics.resampled_sums(sums, samples, seed)

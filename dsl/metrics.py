@@ -22,6 +22,32 @@ def perplexity(nll, count=None):
     return math.inf if mean > 700.0 else math.exp(mean)
 
 
+def excess_nll(perplexity, true_perplexity):
+    """How far a perplexity is from the true one, of a known distribution.
+
+        log(perplexity / true_perplexity)
+
+    estimates, in nats a word, the Kullback-Leibler divergence of the model
+    from the truth.
+
+    Args:
+        perplexity: Of the model, on a text drawn from the distribution.
+        true_perplexity: Of the distribution itself, on the same text.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: If one of them is not above 0.
+    """
+    if min(perplexity, true_perplexity) <= 0.0:
+        raise ValueError(
+            "perplexities must be above 0. "
+            f"Received: {perplexity!r} and {true_perplexity!r}"
+        )
+    return math.log(perplexity / true_perplexity)
+
+
 def bits_per_character(nll, characters=None):
     """Mean negative log-likelihood per character, in bits.
 
@@ -98,7 +124,8 @@ def paired_bootstrap(
     Raises:
         ValueError: If the shapes differ, there is no token, a value or a
             perplexity is not finite, `level` is not in (0, 1) or `samples` is
-            below 1.
+            below 1; or if all tokens are of one sentence: all draws are the
+            same then, and tell nothing.
 
     Reference: Koehn, Statistical Significance Tests for Machine Translation
     Evaluation, EMNLP 2004, https://aclanthology.org/W04-3250.
@@ -156,6 +183,11 @@ def _check_paired(nll_a, nll_b, sentence):
                 f"`{name}` must be finite. Received: {infinite[0]} among "
                 f"{nll.size:,} values"
             )
+    if (sentence == sentence.flat[0]).all():
+        raise ValueError(
+            "`sentence` must tell two sentences or more apart, which an "
+            "interval is over. Received: one"
+        )
 
 
 def resampled_sums(sums, samples, seed):

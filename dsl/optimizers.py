@@ -86,7 +86,9 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     Each group is clipped by its own global norm before its optimizer sees
     it; without `policy_optimizer` the agent is part of the model's group, as
-    in the published code.
+    in the published code. That of the agent counts its updates from the first
+    one with a gradient: an Adam that has corrected the bias of nothing but
+    zeros would start with steps several times its rate.
 
     Args:
         optimizer: Keras optimizer of the model's variables. Its learning rate
@@ -167,8 +169,16 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         model, policy = self._split(grads, trainable_variables)
         _apply(self.optimizer, model, self.max_norm)
         if policy:
-            _apply(self.policy_optimizer, policy, self.policy_max_norm)
+            self._apply_policy(policy)
         self.iterations.assign_add(1)
+
+    def _apply_policy(self, pairs):
+        count = self.policy_optimizer.iterations
+        begins = ops.logical_or(
+            count > 0, global_norm(g for g, _ in pairs if g is not None) > 0
+        )
+        _apply(self.policy_optimizer, pairs, self.policy_max_norm)
+        count.assign(ops.where(begins, count, 0))
 
     def get_config(self):
         serialize = keras.optimizers.serialize

@@ -1,6 +1,7 @@
 """One-step equations of the recurrent cells, and their derivatives.
 
-Gates stand in Keras' order: input i, forget f, candidate g, output o.
+And the product that cells, layers and models have in common. Gates stand in
+Keras' order: input i, forget f, candidate g, output o.
 """
 
 from keras import ops
@@ -93,3 +94,20 @@ def mix(selected, previous, skip_weight):
     if skip_weight == 0.0:
         return previous
     return skip_weight * selected + (1.0 - skip_weight) * previous
+
+
+def dense(inputs, kernel):
+    """`inputs @ kernel` over all leading axes as one matrix product.
+
+    Args:
+        inputs: Float `(..., features)`.
+        kernel: `(features, outputs)`.
+
+    Returns:
+        `(..., outputs)`.
+    """
+    if len(inputs.shape) == 2:
+        return ops.matmul(inputs, kernel)
+    rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
+    lead = ops.shape(inputs)[:-1]
+    return ops.reshape(rows, (*lead, kernel.shape[-1]))

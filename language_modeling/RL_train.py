@@ -115,6 +115,11 @@ def check_lengths(args, corpus):
         ("test", evaluated),
     ):
         received = len(getattr(corpus, split))
+        if received < needed == 2:
+            raise runs.RunError(
+                f"the {split} text must hold a token to read and one to "
+                f"predict, ends of lines counted. Received: {received} in all"
+            )
         if received < needed:
             raise runs.RunError(
                 "--batch_size times --num_unroll_steps plus one must fit "

@@ -1,13 +1,12 @@
 """What a trained model does on a text, and which words it connects."""
 
-import math
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from dsl import arcs, connections, tables
+from dsl import arcs, connections, metrics, tables
 from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
 from dsl.messages import printable
@@ -186,7 +185,7 @@ def show_connections(args, words, look_back, measured, log):
     """
     sentences = sentences_to_show(words, look_back)[: args.sentences]
     color = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns
+    width = max(shutil.get_terminal_size().columns, connections.NARROWEST)
     log("")
     if "attention" in measured:
         each = enumerate(measured["attention"], start=1)
@@ -211,14 +210,13 @@ def _number(value, pattern):
 
 
 def _excess(row):
-    """log of the perplexity over the true one, where all words are read.
+    """The excess over the true perplexity, where all words but one are read.
 
-    It estimates, in nats a word, the Kullback-Leibler divergence of the model
-    from the truth. The first word of the text is not scored.
+    The first word of the text is not scored.
     """
     if row["true"] is None or row["protocol"] != "stream":
         return None
-    return math.log(row["measured"]["perplexity"] / row["true"])
+    return metrics.excess_nll(row["measured"]["perplexity"], row["true"])
 
 
 _COLUMNS = (

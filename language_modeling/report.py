@@ -5,7 +5,7 @@ import statistics
 
 import numpy as np
 
-from dsl import dependencies, messages, tables
+from dsl import dependencies, messages, metrics, tables
 from dsl.results import ResultError
 from language_modeling import findings
 from scripts.comparing import reading
@@ -24,10 +24,10 @@ def table(rows, samples=10_000, level=0.95):
     Returns:
         A `dsl.tables.table` without the columns that no row fills, then where
         the published figures come from, then the command of a seed of each row
-        that is kept. Mean and standard deviation
-        are over the seeds that are kept; "not run" stands where there are
-        none. A row is held to those runs of the first one whose seeds it has;
-        intervals are those of `comparing.tables.interval`.
+        that is kept. Mean and standard deviation are over the seeds that are
+        kept; "not run" stands where there are none. A row is held to those
+        runs of the first one whose seeds it has; intervals are those of
+        `comparing.tables.interval`.
 
     Raises:
         ResultError: If a figure is not a number, or the runs were scored on
@@ -82,7 +82,8 @@ def _intervals(rows, samples, level):
     """By the name of a row, how far it is from the first one.
 
     What `comparing.tables.interval` returns, with `each`: the differences of
-    the seeds that both rows have. Rows without such a seed are left out.
+    the seeds that both rows have. Rows without such a seed are left out, and
+    all where the text is one sentence, over which there is no interval.
     """
     first, *others = rows
     references, found = _by_seed(first), {}
@@ -92,6 +93,8 @@ def _intervals(rows, samples, level):
         if not seeds:
             continue
         reference = reading.together([references[seed] for seed in seeds])
+        if not np.ptp(reference["scores"]["sentence"]):
+            continue
         measured = reading.together([runs[seed] for seed in seeds])
         try:
             interval = compared.interval(reference, measured, samples, level)
@@ -133,17 +136,17 @@ def _true(records):
 
 
 def _excess(records):
-    """The mean over seeds of the log of the perplexity over the true one."""
+    """The mean over seeds of the excess over the true perplexity."""
     true = tables.number(records[0], "true_perplexity", "test")
     if true is None:
         return "-"
     found = [tables.number(one, "test", "perplexity") for one in records]
-    if min(true, *found) <= 0:
-        raise ResultError(
-            f"{records[0].get('run_folder', 'record')}: perplexities must be "
-            f"above 0. Received: {messages.short([true, *found])}"
-        )
-    return f"{statistics.fmean(math.log(one / true) for one in found):.3f}"
+    try:
+        excess = [metrics.excess_nll(one, true) for one in found]
+    except ValueError as error:
+        folder = records[0].get("run_folder", "record")
+        raise ResultError(f"{folder}: {error}") from error
+    return f"{statistics.fmean(excess):.3f}"
 
 
 def _hits(words):

@@ -123,11 +123,10 @@ def reference(args, corpus_name):
     Returns:
         Dict of the published `valid_perplexity`, `test_perplexity` and their
         `source`, None where the preset has none or the settings differ from
-        it; and the number of epochs of the preset's recipe.
+        it, the paper's estimator included; and the number of epochs of the
+        preset's recipe.
     """
     given, row = ["--model", args.model], args.model
-    if args.model == "dynamic_skip":
-        given += ["--estimator", args.estimator]
     if args.model == "fixed_skip":
         given += ["--skip", str(args.skip)]
         row = f"fixed_skip {args.skip}"

@@ -402,6 +402,17 @@ def test_unsafe_archive(tiny, tmp_path, serve, members, rule):
     assert not (tmp_path / "root").exists()
 
 
+def test_a_member_larger_than_asked_for_is_not_unpacked(tmp_path):
+    """Its size is read before its bytes are."""
+    make_archive(tmp_path / "a.tgz", archive_members())
+    archive = (tmp_path / "a.tgz").read_bytes()
+    names = {"train": "simple-examples/data/ptb.train.txt"}
+    found = downloads.read_members(archive, names, max_bytes=1000)
+    assert found == {"train": TEXTS["train"].encode()}
+    with pytest.raises(DataError, match="at most 3 bytes. Received: .*train"):
+        downloads.read_members(archive, names, max_bytes=3)
+
+
 def test_damaged_archive(tiny, tmp_path, serve):
     far = tmp_path / "far"
     far.mkdir()

@@ -202,6 +202,14 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     ]
 
 
+def test_a_terminal_too_narrow_for_words_is_written_beyond(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "3")
+    args = settings.parse_args(["--load_model", "x"])
+    words, look_back = ["one", "two", EOS], np.array([1, 1, 2])
+    text = said(inspection.show_connections, args, words, look_back, {})
+    assert "one two" in text
+
+
 def test_as_many_sentences_are_shown_as_asked_for():
     words = f"a b {EOS} c d {EOS} e f".split()
     look_back = np.array([1, 1, 2, 1, 2, 1, 1, 2])

@@ -191,6 +191,32 @@ def test_random_distances_have_their_shares():
     np.testing.assert_array_equal(found > 0, [[True, False, True]] * 2)
 
 
+def test_sampled_actions_are_those_of_the_seed():
+    """The model's own random numbers go on as if nothing had been drawn."""
+    model = small_models.build(skip_weight=1.0)
+    before = [cases.to_numpy(variable) for variable in model.variables]
+
+    def norms(actions, seed):
+        with uncompiled():
+            return gradient_norms.text_norms(
+                model,
+                small_models.text(2 * 12 + 1),
+                length=6,
+                num_streams=2,
+                action_selection=actions,
+                seed=seed,
+                jit_compile=JIT,
+            )
+
+    first, again, other = (norms("sampled", seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+    assert np.any(first != norms("greedy", 1))
+    np.testing.assert_array_equal(norms("greedy", 1), norms("greedy", 2))
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(cases.to_numpy(variable), value)
+
+
 def test_a_text_that_fills_no_segment_is_refused():
     with pytest.raises(ValueError, match="Received: 8 tokens for 2 streams"):
         gradient_norms.text_norms(
@@ -233,8 +259,11 @@ def test_norms_are_scaled_to_those_of_the_last_step():
 
 
 def test_the_factor_and_its_interval():
-    found = gradient_norms.factor(NORMS_A[:1], NORMS_B[:1], samples=9)
+    equal = [np.repeat(norms[:1], 2, axis=0) for norms in (NORMS_A, NORMS_B)]
+    found = gradient_norms.factor(*equal, samples=9)
     assert found == pytest.approx(dict.fromkeys(found, 12.0))
+    # One segment says nothing of others.
+    assert gradient_norms.factor(NORMS_A[:1], NORMS_B[:1], samples=9) is None
     # A draw is one of (0, 0), (0, 1), (1, 0) and (1, 1), a quarter each.
     norms = [
         np.array([[1.0, 1.0], [3.0, 1.0]]),

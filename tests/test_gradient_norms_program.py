@@ -19,6 +19,7 @@ MODELS = {
     "dynamic": "--seed 1",
     "other": "--seed 2",
     "control": "--policy random --look_back_shares 1,3",
+    "narrow": "--model lstm --mixed_precision bfloat16 --seed 1",
 }
 ARGUMENTS = ["--streams", "8", "--samples", "50"]
 
@@ -91,6 +92,16 @@ def test_norms_and_factors(show, capsys, tmp_path):
     assert [row[4] for row in rows[6:]] == ["0.0", "100.0", "100.0"]
     assert rows[6][6:] == ["0", "[0, 0]"]
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_of_half_precision_is_measured_in_single(show, capsys):
+    rows = []
+    for name in ("plain", "narrow"):
+        assert show(f"runs/{name}", *ARGUMENTS) == 0
+        rows.append(cells(capsys.readouterr().out.split("\n\n")[-2])[1:])
+    # The same weights.
+    plain, narrow = ([row[1:5] for row in each] for each in rows)
+    assert plain == narrow
 
 
 def test_quartiles_are_over_the_segments_of_all_runs():

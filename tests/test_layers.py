@@ -440,18 +440,3 @@ def test_parameter_counts(
     assert sum(sizes.values()) == total
     agents = [sizes[name] for name in sizes if name.startswith("policy")]
     assert sum(agents) == agent
-
-
-def test_parameters_of_the_published_language_model():
-    """19,840,505: one plain and one dynamic layer, agent of 50 units."""
-    vocabulary, units = 10_000, 650
-    plain = keras.layers.LSTM(units)
-    plain.build((None, None, units))
-    layer = dsl.DynamicSkipLSTM(units, 5, policy_units=50)
-    layer.build((None, None, units))
-    recurrent = sum(
-        int(np.prod(weight.shape))
-        for weight in plain.trainable_weights + layer.trainable_weights
-    )
-    words = vocabulary * units + units * vocabulary + vocabulary
-    assert words + recurrent == 19_840_505

@@ -1,4 +1,4 @@
-"""The global norm, where an embedding's rows repeat."""
+"""The global norm, where an embedding's rows repeat, and two optimizers."""
 
 import keras
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 import reference
 from keras import ops
 
+import dsl
 from dsl import optimizers
 
 
@@ -56,3 +57,49 @@ def test_agent_and_model_are_clipped_and_moved_apart():
     optimizer.apply([ops.array(gradient)] * 2, [model, agent])
     np.testing.assert_allclose(model.numpy(), start - gradient / 3.0)
     np.testing.assert_allclose(agent.numpy(), start - 0.1 * gradient / 6.0)
+
+
+@pytest.mark.backend
+def test_an_agent_that_comes_late_starts_as_one_that_comes_at_once():
+    """Before its first gradient its Adam has counted nothing."""
+    rng = np.random.default_rng(2)
+    gradients = rng.normal(size=(3, 2, 2)).astype("float32")
+    gradients[1] = 0.0  # Then time goes on, as for any Adam.
+    nothing = np.zeros((4, 2, 2), "float32")
+    ends = []
+    for late in (nothing[:0], nothing):
+        model, agent, alone = (
+            keras.Variable(np.ones((2, 2), "float32"), name=name)
+            for name in ("kernel", "policy_kernel", "alone")
+        )
+        grouped = optimizers.GroupedOptimizer(
+            keras.optimizers.SGD(1.0), keras.optimizers.Adam(0.1)
+        )
+        for gradient in (*late, *gradients):
+            grouped.apply([ops.array(gradient)] * 2, [model, agent])
+        assert int(grouped.iterations) == len(late) + 3
+        ends.append(ops.convert_to_numpy(agent))
+    adam = keras.optimizers.Adam(0.1)
+    for gradient in gradients:
+        adam.apply([ops.array(gradient)], [alone])
+    for end in ends:
+        np.testing.assert_array_equal(end, ops.convert_to_numpy(alone))
+
+
+def test_a_compiled_model_is_saved_with_its_grouped_optimizer(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((5, 4)), dsl.LSTM(6), keras.layers.Dense(2)]
+    )
+    optimizer = optimizers.GroupedOptimizer(
+        keras.optimizers.SGD(0.5, momentum=0.9), max_norm=1.0
+    )
+    model.compile(optimizer, loss="mse")
+    x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+    y = np.ones((3, 2), "float32")
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    model.fit(x, y, verbose=0, shuffle=False)
+    loaded.fit(x, y, verbose=0, shuffle=False)
+    for a, b in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)

@@ -7,6 +7,7 @@ the first two steps of a sequence have nothing to choose.
 import functools
 
 import cases
+import keras
 import numpy as np
 import pytest
 import reference
@@ -416,6 +417,13 @@ def test_the_entropy_weight_is_annealed_by_training_steps():
     assert found == pytest.approx([unit, unit / 2.0, 0.0, 0.0], abs=1e-5)
 
 
+def test_a_signal_survives_its_configuration():
+    signal = PolicySignal(baseline="value", discount=0.5, entropy_weight=0.1)
+    config = keras.saving.serialize_keras_object(signal)
+    again = keras.saving.deserialize_keras_object(config)
+    assert again.get_config() == signal.get_config()
+
+
 @pytest.mark.backend
 @pytest.mark.parametrize(
     "arguments, message",
@@ -423,6 +431,7 @@ def test_the_entropy_weight_is_annealed_by_training_steps():
         ({"estimator": "ppo"}, "`estimator` must be one of.*'ppo'"),
         ({"reward": "nll"}, "`reward` must be one of.*'nll'"),
         ({"baseline": "critic"}, "`baseline` must be one of.*'critic'"),
+        ({"num_rollouts": 0}, "`num_rollouts`"),
         ({"discount": 1.5}, "`discount`.*Received: discount=1.5"),
         ({"baseline": "leave_one_out"}, "at least 2 rollouts.*Received"),
         ({"policy_weight": -1.0}, "`policy_weight`.*policy_weight=-1.0"),

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from run_folders import cells, make_record
+from run_folders import cells, make_record, make_run, make_text, write_scores
 
 from dsl import results, tables
 
@@ -119,6 +119,162 @@ def test_load_of_something_that_is_no_text(tmp_path):
     (tmp_path / "folder" / "result.json").mkdir(parents=True)
     with pytest.raises(results.ResultError, match="cannot be read: Is a dir"):
         results.load(tmp_path / "folder")
+
+
+def test_metrics_and_scores_come_back(tmp_path):
+    nll, _, sentence = make_text()
+    run = make_run(tmp_path / "a", scores=(nll, sentence))
+    epochs = results.load_metrics(run)
+    assert [entry["valid_perplexity"] for entry in epochs] == [200.0, 100.0]
+    scores = results.load_scores(run)
+    assert list(scores) == ["nll", "look_back", "sentence"]
+    np.testing.assert_array_equal(scores["nll"], nll)
+    np.testing.assert_array_equal(scores["sentence"], sentence)
+    assert scores["look_back"].sum() == len(nll)
+    assert results.load_config(run)["settings"]["seed"] == 1
+
+
+def test_no_metrics_before_the_first_epoch(tmp_path):
+    assert results.load_metrics(make_run(tmp_path / "a", epochs=0)) == []
+    with pytest.raises(results.ResultError, match="metrics.jsonl: no such fi"):
+        results.load_metrics(tmp_path / "b")
+
+
+@pytest.mark.parametrize("length", [1, 10, 40, -2])
+def test_a_last_line_cut_short_does_not_count(tmp_path, length):
+    path = make_run(tmp_path / "a", epochs=3) / "metrics.jsonl"
+    *lines, last = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines) + last[:length])
+    assert len(results.load_metrics(path.parent)) == 2
+    path.write_text("".join(lines) + last[:-1])
+    assert len(results.load_metrics(path.parent)) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"epoch": 2', "line 2: not valid JSON: Expecting ',' delimiter."),
+        ("", "line 2: not valid JSON: Expecting value."),
+        ("[2]", "line 2: holds no JSON object."),
+        ("{}", "line 2: `epoch` must be an integer above 1. Received: None"),
+        ('{"epoch": 1}', "`epoch` must be an integer above 1. Received: 1"),
+        ('{"epoch": true}', "`epoch` must be an integer above 1. Rec.*True"),
+        (
+            '{"epoch": 2, "seconds": -1}',
+            "line 2: `seconds` must be a finite number .* 0. Received: -1",
+        ),
+        (
+            '{"epoch": 2, "valid_perplexity": NaN}',
+            "`valid_perplexity` must be a finite .* Received: nan",
+        ),
+        (
+            '{"epoch": 2, "train_perplexity": null}',
+            "`train_perplexity` must be a finite .* Received: None",
+        ),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path, line, message):
+    path = make_run(tmp_path / "a", epochs=1) / "metrics.jsonl"
+    path.write_text(path.read_text() + line + '\n{"epoch": 3}\n')
+    with pytest.raises(results.ResultError, match=message) as caught:
+        results.load_metrics(path.parent)
+    assert str(caught.value).startswith(f"{path}: line 2: ")
+
+
+@pytest.mark.parametrize("file", ["metrics.jsonl", "test_scores.npz"])
+def test_a_file_larger_than_any_run_leaves_is_not_read(
+    tmp_path, monkeypatch, file
+):
+    nll, _, sentence = make_text(9)
+    run = make_run(tmp_path / "a", scores=(nll, sentence))
+    monkeypatch.setattr(results, "_LARGEST_FILE", 50)
+    read = results.load_metrics if "jsonl" in file else results.load_scores
+    with pytest.raises(results.ResultError, match=f"{file}: must hold at most"):
+        read(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nll": np.array([1.0, None])}, "damaged, or not the arrays nll, loo"),
+        (
+            {"nll": np.array([1, 2])},
+            "`nll` must be a finite float .*: int64 of",
+        ),
+        ({"nll": np.ones((2, 1))}, r"`nll` .* Received: float64 of shape \(2"),
+        ({"nll": np.ones(0)}, r"`nll` .* Received: float64 of shape \(0,\)"),
+        ({"nll": np.array([1.0, np.nan])}, "`nll` .* Received: nan"),
+        ({"look_back": np.ones(3, int)}, "one length. Received: 2, 3, 2"),
+        ({"look_back": np.ones(2)}, "`look_back` .* Received: float64 of"),
+        ({"sentence": np.array([-1, 0])}, "`sentence` .* Received: -1"),
+        ({"sentence": np.array([5, 3])}, "`sentence` .* Received: 3 after 5"),
+    ],
+)
+def test_wrong_scores_are_named(tmp_path, changes, message):
+    write_scores(tmp_path, np.ones(2), np.arange(2), changes)
+    with pytest.raises(results.ResultError, match=message) as caught:
+        results.load_scores(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'test_scores.npz'}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_scores_of_another_kind_are_refused(tmp_path):
+    path = tmp_path / "test_scores.npz"
+    with pytest.raises(results.ResultError, match="no such file; a run writes"):
+        results.load_scores(tmp_path)
+    np.savez(path, nll=np.ones(2))
+    with pytest.raises(results.ResultError, match="not the arrays nll"):
+        results.load_scores(tmp_path)
+    with open(path, "wb") as file:
+        np.save(file, np.ones(2))
+    with pytest.raises(results.ResultError, match="damaged"):
+        results.load_scores(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(results.ResultError, match="cannot be read: Is a dir"):
+        results.load_scores(tmp_path)
+
+
+class Bomb:
+    """Tells whoever unpickles it."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("unpickled",))
+
+
+def test_pickled_scores_are_never_loaded(tmp_path):
+    nll = np.empty(2, object)
+    nll[:] = [Bomb(), Bomb()]
+    write_scores(tmp_path, nll, np.arange(2))
+    with pytest.raises(results.ResultError, match="damaged"):
+        results.load_scores(tmp_path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_damaged_scores_give_one_clear_line(tmp_path, save):
+    path = tmp_path / "test_scores.npz"
+    ones = np.ones(9, int)
+    save(path, nll=np.linspace(0, 1, 9), look_back=ones, sentence=ones)
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in (0, 1, 30, 200, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(results.ResultError, match="damaged"):
+            results.load_scores(tmp_path)
+    refused = 0
+    for place in rng.integers(len(whole), size=400):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << rng.integers(8)
+        path.write_bytes(changed)
+        try:
+            scores = results.load_scores(tmp_path)
+        except results.ResultError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: ")
+            assert "\n" not in str(error)
+        else:
+            np.testing.assert_array_equal(scores["nll"], np.linspace(0, 1, 9))
+    assert refused > 200
 
 
 def test_table_aligns_words_left_and_numbers_right():

@@ -73,6 +73,8 @@ def test_help_is_fast_and_quiet(script, tmp_path):
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("usage: ")
+        if seconds[-1] < 0.5:
+            break
     assert min(seconds) < 0.5
     assert not any(tmp_path.iterdir())
 

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from dsl import policy
-from dsl.cells.lstm import dense
 from dsl.cells.past_states import (
     PastStatesLSTMCell,
     network_initializers,
@@ -12,6 +11,7 @@ from dsl.cells.past_states import (
     wide_dtype,
 )
 from dsl.choices import SCORINGS, check_choice, check_count
+from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")

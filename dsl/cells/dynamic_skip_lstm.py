@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from dsl import policy
-from dsl.cells.lstm import dense
 from dsl.cells.past_states import (
     PastStatesLSTMCell,
     network_initializers,
@@ -19,6 +18,7 @@ from dsl.choices import (
     check_count,
     check_number,
 )
+from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dsl import steps
+from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -134,20 +135,3 @@ class LSTMCell(keras.layers.LSTMCell):
 
     def get_config(self):
         return {**super().get_config(), "forget_bias": self.forget_bias}
-
-
-def dense(inputs, kernel):
-    """`inputs @ kernel` over all leading axes as one matrix product.
-
-    Args:
-        inputs: Float `(..., features)`.
-        kernel: `(features, outputs)`.
-
-    Returns:
-        `(..., outputs)`.
-    """
-    if len(inputs.shape) == 2:
-        return ops.matmul(inputs, kernel)
-    rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
-    lead = ops.shape(inputs)[:-1]
-    return ops.reshape(rows, (*lead, kernel.shape[-1]))

@@ -53,8 +53,11 @@ def load() -> corpora.Corpus:
     return load_with_arcs()[0]
 
 
+@functools.cache
 def load_with_arcs() -> tuple[corpora.Corpus, dict[str, np.ndarray]]:
     """Generates the corpus and which word each of its words hangs on.
+
+    Later calls return what the first one did.
 
     Returns:
         The corpus, as `load`, and split to int32 `(tokens,)`, one number for

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from dsl.cells.lstm import dense
 from dsl.initializers import again
+from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")

@@ -20,6 +20,7 @@ from dsl.loops.past_states import (
     spread,
 )
 from dsl.loops.scan import scan_back, scan_recent
+from dsl.steps import dense
 
 
 def attend(inputs, weights, slots, skip_weight):
@@ -89,7 +90,7 @@ def _forward(inputs, weights, slots, keys, skip_weight):
             inputs["attention"][:, None]
             + ops.stack([x[:, size:] for x in recent[:num_keys]], axis=1)
         )
-        logits = _product(hidden, weights["attention_output_kernel"])
+        logits = dense(hidden, weights["attention_output_kernel"])
         # (batch, 1, K) or (batch, K, 1) -> (batch, K)
         logits = ops.reshape(logits, (-1, len(recent)))
         logits = ops.cast(logits, inputs["offset"].dtype) + inputs["offset"]
@@ -177,7 +178,7 @@ def _reverse_step(weights, skip_weight):
         d_scores = ops.reshape(
             ops.cast(d_logits, hidden.dtype), (-1, hidden.shape[1], width)
         )
-        d_hidden = _product(d_scores, transposed["attention_output_kernel"])
+        d_hidden = dense(d_scores, transposed["attention_output_kernel"])
         d_hidden = d_hidden - d_hidden * hidden * hidden
         given = [spread(inputs, d_mixed), ops.unstack(d_hidden, axis=1)]
         return {
@@ -195,9 +196,3 @@ def _softmax_gradient(attention, d_attention):
     """dl = w * (dw - <w, dw>), each `(batch, K)`, in the dtype of w."""
     weighted = attention * ops.cast(d_attention, attention.dtype)
     return weighted - attention * ops.sum(weighted, axis=-1, keepdims=True)
-
-
-def _product(x, kernel):
-    """`x @ kernel` over all leading axes as one matrix product."""
-    rows = ops.matmul(ops.reshape(x, (-1, x.shape[-1])), kernel)
-    return ops.reshape(rows, (-1, *x.shape[1:-1], kernel.shape[-1]))

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from dsl.cells.lstm import dense
 from dsl.initializers import again
 from dsl.models import stack
 from dsl.seeds import spread
+from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")
