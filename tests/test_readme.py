@@ -1,7 +1,6 @@
 import importlib.util
 import re
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -65,29 +64,54 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.fixture
-def known_flags(load):
-    """The flags that may stand behind each program of the page."""
-    sys.path.insert(0, str(ROOT))
+def known_flags(load, monkeypatch):
+    """Of each task, the flags that may stand behind each program."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    import number_prediction.flags
     from language_modeling import flags, gradient_norms
+    from number_prediction import produce_data
 
+    numbers = number_prediction.flags.make_parser("x", 10)
     parsers = {
-        "RL_train.py": flags.make_parser(),
-        "gradient_norms.py": gradient_norms.make_parser(),
-        "check_resume.py": load("check_resume").make_parser(),
-        "compare": load("compare").make_parser(),
-        "keep.py": load("keep").make_parser(),
-        "overhead.py": load("overhead").make_parser(),
-        "reproduce_language_modeling": load(
-            "reproduce_language_modeling"
-        ).make_parser(),
+        "language_modeling": {
+            "RL_train.py": flags.make_parser(),
+            "gradient_norms.py": gradient_norms.make_parser(),
+            **{
+                name: load(name.removesuffix(".py")).make_parser()
+                for name in (
+                    "check_resume.py",
+                    "compare",
+                    "keep.py",
+                    "overhead.py",
+                    "reproduce_language_modeling",
+                )
+            },
+        },
+        "number_prediction": {
+            "train_RL10_1.py": numbers,
+            "train_RL20_1.py": numbers,
+            "produce_data.py": produce_data.make_parser(),
+            **{
+                name: load(name.removesuffix(".py")).make_parser()
+                for name in (
+                    "benchmark.py",
+                    "compare",
+                    "reproduce_number_prediction",
+                )
+            },
+        },
     }
     known = {
-        name: set(parser._option_string_actions)
-        for name, parser in parsers.items()
+        task: {
+            name: set(parser._option_string_actions)
+            for name, parser in programs.items()
+        }
+        for task, programs in parsers.items()
     }
     # After a `--`, they take those of a training.
+    of_words = known["language_modeling"]
     for name in ("check_resume.py", "overhead.py"):
-        known[name] |= known["RL_train.py"]
+        of_words[name] |= of_words["RL_train.py"]
     return known
 
 
@@ -95,49 +119,35 @@ def flags_in(text):
     return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text))
 
 
-def test_every_flag_in_the_pages_exists(known_flags):
-    text = (ROOT / "language_modeling" / "README.md").read_text("utf-8")
-    assert flags_in(text) <= set().union(*known_flags.values())
+def examples_in(text):
+    """The program of each command line of a page, and what follows it."""
+    return re.findall(r"^    (?:python )?\w+/(\S+)(.*)$", text, re.MULTILINE)
 
 
-def test_every_flag_in_the_page_of_number_prediction_exists(load):
-    from number_prediction import flags, produce_data
-
-    trainer = flags.make_parser("x", 10)
-    parsers = {
-        "train_RL10_1.py": trainer,
-        "train_RL20_1.py": trainer,
-        "produce_data.py": produce_data.make_parser(),
-        "benchmark.py": load("benchmark").make_parser(),
-        "compare": load("compare").make_parser(),
-        "reproduce_number_prediction": load(
-            "reproduce_number_prediction"
-        ).make_parser(),
-    }
-    known = {
-        name: set(parser._option_string_actions)
-        for name, parser in parsers.items()
-    }
-    text = (ROOT / "number_prediction" / "README.md").read_text("utf-8")
-    lines = [x for x in text.splitlines() if not x.startswith("|")]
+@pytest.mark.parametrize("task", ["language_modeling", "number_prediction"])
+def test_every_flag_in_the_page_of_a_task_exists(known_flags, task):
+    """And each of its programs has an example there."""
+    text = (ROOT / task / "README.md").read_text("utf-8")
+    lines = [x for x in text.splitlines() if not x.startswith("| ---")]
     found = flags_in("\n".join(lines))
-    assert found and found <= set().union(*known.values())
-    examples = re.findall(
-        r"^    (?:python )?\w+/(\S+)(.*)$", text, re.MULTILINE
-    )
-    assert {name for name, _ in examples} >= set(known)
-    for name, line in examples:
-        assert flags_in(line) <= known[name], line
+    assert found and found <= set().union(*known_flags[task].values())
+    assert {name for name, _ in examples_in(text)} == set(known_flags[task])
 
 
-def test_every_example_has_the_flags_of_its_program(known_flags):
-    text = (ROOT / "language_modeling" / "README.md").read_text("utf-8")
-    lines = re.findall(r"^    (?:python )?\w+/(\S+)(.*)$", text, re.MULTILINE)
-    assert {name for name, _ in lines} == set(known_flags)
+@pytest.mark.parametrize("page", PAGES)
+def test_every_example_has_the_flags_of_its_program(known_flags, page):
+    known = known_flags["number_prediction"] | known_flags["language_modeling"]
+    shell = {"demo", "test"}
+    examples = [
+        (name, line)
+        for name, line in examples_in((ROOT / page).read_text("utf-8"))
+        if name not in shell
+    ]
+    assert examples and {name for name, _ in examples} <= set(known)
     wrong = [
         (name, line)
-        for name, line in lines
-        if not flags_in(line) <= known_flags[name]
+        for name, line in examples
+        if not flags_in(line) <= known[name]
     ]
     assert not wrong
 
