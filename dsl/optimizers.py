@@ -178,7 +178,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             count > 0, global_norm(g for g, _ in pairs if g is not None) > 0
         )
         _apply(self.policy_optimizer, pairs, self.policy_max_norm)
-        count.assign(ops.where(begins, count, 0))
+        count.assign(count * ops.cast(begins, count.dtype))
 
     def get_config(self):
         serialize = keras.optimizers.serialize
