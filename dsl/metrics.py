@@ -1,8 +1,12 @@
 """What the papers report, computed from what a model returns."""
 
+import functools
 import math
 
 import numpy as np
+
+# Rows times draws of a bootstrap that are kept for the next one, a byte each.
+_MOST_KEPT = 2**26
 
 
 def perplexity(nll, count=None):
@@ -201,14 +205,28 @@ def resampled_sums(sums, samples, seed):
     Returns:
         Float `(samples, columns)`.
     """
-    rng = np.random.default_rng(seed)
     rows = len(sums)
-    at_once = max(1, 2**20 // rows)  # bounds the memory
-    parts = []
+    kept = rows * samples <= _MOST_KEPT
+    drawn = (_kept_draws if kept else _draws)(rows, samples, seed)
+    return np.concatenate([times @ sums for times in drawn])
+
+
+def _draws(rows, samples, seed):
+    """How often each row is drawn, each time, in blocks of bounded memory."""
+    rng = np.random.default_rng(seed)
+    at_once = max(1, 2**20 // rows)
     for start in range(0, samples, at_once):
         draws = min(at_once, samples - start)
         drawn = rng.integers(rows, size=(draws, rows))
         drawn += rows * np.arange(draws)[:, None]
         times = np.bincount(drawn.ravel(), minlength=draws * rows)
-        parts.append(times.reshape(draws, rows) @ sums)
-    return np.concatenate(parts)
+        yield times.reshape(draws, rows)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_draws(rows, samples, seed):
+    """`_draws` as a list: many runs are compared over one text."""
+    return [
+        times.astype(np.min_scalar_type(times.max()))
+        for times in _draws(rows, samples, seed)
+    ]

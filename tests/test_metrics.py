@@ -127,6 +127,16 @@ def test_both_systems_get_the_same_draws():
         assert factor[end] == pytest.approx(0.1 * (single[end] + 1.0))
 
 
+def test_draws_that_are_kept_are_those_that_are_not(monkeypatch):
+    sums = np.random.default_rng(0).normal(size=(700, 3))
+    first, again = (metrics.resampled_sums(sums, 2000, 1) for _ in range(2))
+    monkeypatch.setattr(metrics, "_MOST_KEPT", 0)
+    anew = metrics.resampled_sums(sums, 2000, 1)
+    np.testing.assert_array_equal(first, anew)
+    np.testing.assert_array_equal(again, anew)
+    assert np.any(anew != metrics.resampled_sums(sums, 2000, 2))
+
+
 def test_equal_systems_differ_by_exactly_nothing():
     nll, _, sentence = make_text()
     found = metrics.paired_bootstrap(nll, nll.copy(), sentence, samples=3000)
