@@ -571,7 +571,7 @@ def test_a_whole_run_leaves_a_record(tmp_path, capsys):
     job = plan.Job(
         table="step",
         size=TINY,
-        contenders=(NAMED["ours dynamic"], NAMED["keras plain"]),
+        contenders=(NAMED["ours plain"], NAMED["keras plain"]),
         cores=1,
         rounds=args.rounds,
         matmul=(20, 30, 40),

@@ -495,17 +495,16 @@ def test_models_beyond_the_memory_are_refused(here, capsys):
     assert not os.path.exists("runs")
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        "--recipe published_code --baseline value --epoch 2 --patience 1",
-        "--symbols 3 --first_length 3 --length_step 2 --mark_pointer",
-    ],
-)
 def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
-    flags, here, capsys, monkeypatch
+    here, capsys, monkeypatch
 ):
-    tiny = [*TINY, "--eval_samples", "2", *flags.split()]
+    """Though much has a state: baseline, patience, lengths, epochs."""
+    flags = (
+        "--recipe published_code --baseline value --patience 2 --n_actions 3 "
+        "--symbols 3 --first_length 3 --length_step 2 --mark_pointer "
+        "--eval_samples 2"
+    )
+    tiny = [*TINY, *flags.split()]
     symbols = parse(*tiny).symbols
     write(Path("data/number_prediction"), data.Settings(5, symbols=symbols))
     assert here(*tiny, "--name", "unbroken") == 0

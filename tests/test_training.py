@@ -24,6 +24,7 @@ TEXT = small_models.text(BATCH * (SEGMENTS * STEPS + 1), seed=8)
 # What is made anew many times has few steps.
 FEW = 2
 SHORT = small_models.text(BATCH * (SEGMENTS * FEW + 1), seed=8)
+ONE_SEGMENT = SHORT[: BATCH * (FEW + 1)]
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def learner(agent=None, agent_rate=0.05, **options):
     )
 
 
-def fit(trainer, run, **options):
+def fit(trainer, run, tokens=SHORT, **options):
     """Three epochs, whose learning rate and best weights hang on draws."""
     model = trainer.language_model
     rows = ops.array(small_models.text(8, seed=3).reshape(BATCH, 4))
@@ -158,7 +159,7 @@ def fit(trainer, run, **options):
     }
     return small_models.fit(
         trainer,
-        SHORT,
+        tokens,
         run,
         steps=FEW,
         schedule=schedules.Schedule(0.4, factor=0.5, margin=0.2),
@@ -316,6 +317,7 @@ def test_training_ends_when_nothing_gets_better(values, epochs, run):
         on_epoch=on_epoch,
         max_epochs=len(values),
         patience=2,
+        tokens=ONE_SEGMENT,
     )
     assert (len(entries), stops) == (epochs, 1)
 
