@@ -656,8 +656,8 @@ def corpus(length=200, words=12):
         name="generated",
         vocabulary=(datasets.EOS, *(f"word{n}" for n in range(1, 12))),
         train=text,
-        valid=text[:49],
-        test=text[100:149],
+        valid=text[:100],
+        test=text[100:200],
         sha256={},
         true_perplexity={"valid": 2.0, "test": 2.0},
     )
@@ -1376,4 +1376,4 @@ def test_every_choice_trains(flags, tmp_path):
     valid = measuring.evaluate(args, model, text.valid, args.eval_actions)
     assert np.all(np.isfinite(valid["nll"]))
     batched = args.eval_protocol == "batched"
-    assert valid["nll"].size == (36 if batched else 48)
+    assert valid["nll"].size == (90 if batched else 99)
