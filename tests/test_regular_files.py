@@ -1,0 +1,59 @@
+import os
+import socket
+
+import pytest
+
+from dsl.regular_files import open_regular, read_regular
+
+
+def test_reads_a_file_and_a_link_to_one(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    (tmp_path / "link").symlink_to("file")
+    assert read_regular(tmp_path / "file", 3) == b"abc"
+    assert read_regular(tmp_path / "link", 3) == b"abc"
+    with open_regular(tmp_path / "link") as file:
+        assert file.read() == b"abc"
+
+
+def make_pipe(path):
+    os.mkfifo(path)
+
+
+def make_link_to_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [make_pipe, make_link_to_device, make_socket])
+def test_what_is_no_regular_file_is_refused(tmp_path, make, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "special"
+    make(path.relative_to(tmp_path))
+    for read in (open_regular, read_regular):
+        with pytest.raises(OSError, match="not a regular file") as caught:
+            read(path, 10)
+        assert caught.value.filename == str(path)
+
+
+def test_a_folder_and_a_missing_file_are_told_apart(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        open_regular(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "missing")
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(OSError, match="more than the 100 bytes"):
+        open_regular(tmp_path / "large", 100)
+
+
+def test_a_file_that_tells_no_size_is_read_no_further():
+    # Files of the system's own are regular, and say that they are empty.
+    with pytest.raises(OSError, match="more than the 3 bytes"):
+        read_regular("/proc/self/status", 3)
