@@ -23,7 +23,7 @@ def merge_rows(gradient):
         The rows to take a norm over: the tensor itself, or `(n, ...)` with
         each word's sum in one row and zeros elsewhere.
     """
-    if not hasattr(gradient, "indices"):
+    if not hasattr(gradient, "dense_shape"):
         return gradient
     order = ops.argsort(gradient.indices)
     sorted_ids = ops.take(gradient.indices, order)
@@ -74,7 +74,7 @@ def clip_by_global_norm(gradients, max_norm):
 
 
 def _scaled(gradient, scale):
-    if not hasattr(gradient, "indices"):
+    if not hasattr(gradient, "dense_shape"):
         return gradient * ops.cast(scale, gradient.dtype)
     values = gradient.values * ops.cast(scale, gradient.values.dtype)
     return type(gradient)(values, gradient.indices, gradient.dense_shape)

@@ -21,11 +21,10 @@ def gradients(function, variables, tensors=()):
         `(value, gradients by variable, gradients by tensor)` in NumPy; a
         quantity that the value does not depend on has a gradient of zeros.
     """
-    if keras.backend.backend() == "tensorflow":
-        found = _tensorflow(function, variables, tensors)
-    else:
-        found = _jax(function, variables, tensors)
-    value, of_variables, of_tensors = found
+    find = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+    value, of_variables, of_tensors = find[keras.backend.backend()](
+        function, variables, tensors
+    )
     return (
         float(value),
         [np.asarray(gradient) for gradient in of_variables],
@@ -87,3 +86,19 @@ def _jax(function, variables, tensors):
     tensors = [jax.numpy.asarray(tensor) for tensor in tensors]
     value, found = jax.value_and_grad(pure, argnums=(0, 1))(values, tensors)
     return value, found[0], found[1]
+
+
+def _torch(function, variables, tensors):
+    import torch
+
+    tensors = [torch.tensor(tensor, requires_grad=True) for tensor in tensors]
+    value = function(*tensors)
+    sources = [*(variable.value for variable in variables), *tensors]
+    found = torch.autograd.grad(value, sources, allow_unused=True)
+    found = [
+        torch.zeros_like(source) if gradient is None else gradient
+        for gradient, source in zip(found, sources, strict=True)
+    ]
+    found = [gradient.detach() for gradient in found]
+    count = len(variables)
+    return value.detach(), found[:count], found[count:]

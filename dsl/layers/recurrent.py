@@ -89,6 +89,10 @@ class Recurrent(keras.layers.RNN):
         # `layer.units`, `layer.dropout`, ...: the cell's own arguments.
         if name in self.__dict__.get("_cell_arguments", ()):
             return getattr(self.cell, name)
+        # On PyTorch a layer is a module, which finds its parts so.
+        find = getattr(super(), "__getattr__", None)
+        if find is not None:
+            return find(name)
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"
         )

@@ -20,7 +20,11 @@ def by_hand(function):
         TypeError: On JAX in forward mode (`jax.jvp`, `jax.jacfwd`), for which
             there is no derivative by hand. Within `jax.jit` JAX says so
             itself.
+        RuntimeError: On PyTorch, if the derivative is to be differentiated
+            (`create_graph=True`).
     """
+    if keras.backend.backend() == "torch":
+        return _by_hand_torch(function)
     derived = ops.custom_gradient(function)
 
     def run(*operands):
@@ -36,6 +40,29 @@ def by_hand(function):
             ) from error
 
     return run
+
+
+def _by_hand_torch(function):
+    # Keras' own takes functions of a single result on PyTorch.
+    import torch
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, *operands):
+            results, ctx.derivative = function(*operands)
+            return results
+
+        @staticmethod
+        def backward(ctx, *upstream):
+            if torch.is_grad_enabled():
+                raise RuntimeError(
+                    "on PyTorch a derivative by hand must not be "
+                    "differentiated; a second one needs a layer with "
+                    "`autodiff=True`. Received: create_graph=True"
+                )
+            return ctx.derivative(*upstream)
+
+    return Function.apply
 
 
 def recall(values, recompute, operands):
