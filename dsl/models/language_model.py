@@ -5,12 +5,13 @@ from keras import ops
 
 from dsl.initializers import again
 from dsl.models import stack
+from dsl.models.logits_model import LogitsModel
 from dsl.seeds import spread
 from dsl.steps import dense
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class LanguageModel(keras.Model):
+class LanguageModel(LogitsModel):
     """Predicts each next word from all words before it.
 
         x = dropout(E[w_t])
@@ -20,6 +21,9 @@ class LanguageModel(keras.Model):
     E is a table of word vectors, or made of the words' characters. Embedding
     and softmax weights are separate. The recurrent states are arguments and
     results: the model keeps nothing between calls.
+
+    Trains in `fit` with a loss of logits and plain labels, the next words
+    `(batch, time)`; see `dsl.models.logits_model.LogitsModel`.
 
     Args:
         vocabulary_size: Number of words.

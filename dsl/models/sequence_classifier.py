@@ -5,10 +5,12 @@ from keras import ops
 
 from dsl.choices import check_count
 from dsl.models import stack
+from dsl.models.logits_model import LogitsModel
+from dsl.steps import as_ids
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class SequenceClassifier(keras.Model):
+class SequenceClassifier(LogitsModel):
     """Classifies a sequence of symbols by what is left at its end.
 
         x_t = onehot(w_t)
@@ -25,8 +27,11 @@ class SequenceClassifier(keras.Model):
         kernel_initializer: For V.
         bias_initializer: For v.
 
+    Trains in `fit` with a loss of logits and plain labels, integer `(batch,)`;
+    see `dsl.models.logits_model.LogitsModel`.
+
     Call arguments:
-        symbols: Integer `(batch, time)` in [0, num_symbols).
+        symbols: Whole numbers `(batch, time)` in [0, num_symbols).
         training: Whether the layers are in training mode.
         num_rollouts: How often the top layer is run on each sequence.
         action_selection: Passed to the top layer.
@@ -98,7 +103,9 @@ class SequenceClassifier(keras.Model):
         ]
         found = stack.run(
             self.recurrent_layers,
-            ops.one_hot(symbols, self.num_symbols, dtype=self.compute_dtype),
+            ops.one_hot(
+                as_ids(symbols), self.num_symbols, dtype=self.compute_dtype
+            ),
             states,
             training=training,
             num_rollouts=num_rollouts,

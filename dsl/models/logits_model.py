@@ -1,0 +1,54 @@
+"""What the models have in common: losses and metrics are of their logits."""
+
+import inspect
+
+import keras
+
+
+class LogitsModel(keras.Model):
+    """A model that returns a dict, of which losses and metrics see `logits`.
+
+    So `compile` takes one loss, and metrics, of plain labels, as for a model
+    that returns nothing else; or dicts with `logits` as their key, if the
+    labels are such a dict too. A loss must take logits
+    (`keras.losses.SparseCategoricalCrossentropy(from_logits=True)`).
+
+    Raises:
+        ValueError: In training, if a loss takes probabilities.
+    """
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        for loss in keras.tree.flatten(self.loss):
+            if _takes_probabilities(loss):
+                raise ValueError(
+                    "the model returns logits, of which a loss must be told "
+                    "by from_logits=True, as in keras.losses."
+                    "SparseCategoricalCrossentropy(from_logits=True). "
+                    f"Received: loss={loss!r}"
+                )
+        return super().compute_loss(
+            x, y, _judged(y, y_pred), sample_weight, training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, _judged(y, y_pred), sample_weight)
+
+
+def _judged(labels, predictions):
+    """The logits, by their name where the labels have names."""
+    logits = predictions["logits"]
+    return {"logits": logits} if isinstance(labels, dict) else logits
+
+
+def _takes_probabilities(loss):
+    """Whether a loss of Keras, as `compile` takes it, wants probabilities."""
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return getattr(loss, "from_logits", True) is False
+    if not callable(loss):
+        return False
+    option = inspect.signature(loss).parameters.get("from_logits")
+    return option is not None and option.default is False
