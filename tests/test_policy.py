@@ -47,6 +47,28 @@ def test_restricted_logits_leave_a_distribution_over_the_rest():
         np.testing.assert_allclose(entropy[row], expected, atol=1e-5)
 
 
+@pytest.mark.backend
+@pytest.mark.parametrize("num_actions", [1, 2, 3, 5])
+def test_of_equal_scores_the_first_is_best(num_actions):
+    values = [-1e9, -0.0, 0.0, 1.0, np.inf][-max(2, 8 // num_actions) :]
+    grid = np.meshgrid(*[values] * num_actions)
+    ties = np.stack([axis.ravel() for axis in grid], axis=-1)
+    some = np.random.default_rng(2).normal(size=(50, num_actions))
+    scores = np.concatenate([ties, some]).astype("float32")
+    found = policy.best_action(ops.array(scores))
+    assert keras.backend.standardize_dtype(found.dtype) == "int32"
+    np.testing.assert_array_equal(found, scores.argmax(axis=-1))
+    shaped = policy.best_action(ops.array(scores[:6].reshape(2, 3, -1)))
+    np.testing.assert_array_equal(shaped, scores[:6].argmax(-1).reshape(2, 3))
+
+
+@pytest.mark.backend
+def test_where_no_score_is_a_number_there_is_an_action_too():
+    scores = np.array([[1.0, np.nan, 2.0], [np.nan] * 3], "float32")
+    found = cases.to_numpy(policy.best_action(ops.array(scores)))
+    assert np.all((found >= 0) & (found < 3))
+
+
 def test_log_prob_and_entropy():
     rng = np.random.default_rng(1)
     logits = rng.normal(scale=3.0, size=(4, 6, 5)).astype("float32")

@@ -328,7 +328,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         )
         if noise is None:
             noise = ops.zeros_like(logits)
-        actions = ops.argmax(logits + noise, axis=-1)
+        actions = policy.best_action(logits + noise)
         chosen = weights(logits, noise, actions)
         read = policy.slot_weights(chosen, count, self.empty_slots)
         h_t, states = self._connect(
