@@ -36,7 +36,9 @@ class Recurrent(keras.layers.RNN):
     Args:
         *args: Positional arguments of the cell.
         autodiff: Differentiate by the framework even where a derivative
-            derived by hand exists. Slower; tests compare the two.
+            derived by hand exists. Slower; tests compare the two. Set it
+            before a model is exported to ONNX, whose loops have no array that
+            is both read and written.
         use_cudnn: True, False or "auto", as `keras.layers.LSTM` takes it. It
             changes nothing: no layer of this library runs cuDNN's loop.
         **kwargs: Arguments of `keras.layers.RNN` (`return_sequences`,
