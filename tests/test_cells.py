@@ -7,7 +7,6 @@ import pytest
 import reference
 from gradients import gradients
 from keras import ops
-from keras.src import testing
 
 import dsl
 
@@ -226,24 +225,3 @@ def test_stacked_cells_save_and_load(tmp_path):
     np.testing.assert_array_equal(loaded.predict_on_batch(x), found)
     for cell, again in zip(cells, loaded.layers[1].cell.cells, strict=True):
         assert again.get_config() == cell.get_config()
-
-
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-class KerasHarnessTest(testing.TestCase):
-    def test_cells(self):
-        for cell, weights in (
-            (dsl.LSTMCell(4, dropout=0.1), 3),
-            (dsl.DynamicSkipLSTMCell(4, 1), 3),
-            (dsl.DynamicSkipLSTMCell(4, 3, policy_units=6), 7),
-        ):
-            self.run_layer_test(
-                keras.layers.RNN,
-                init_kwargs={"cell": cell},
-                input_shape=(3, 5, 2),
-                expected_output_shape=(3, 4),
-                expected_num_trainable_weights=weights,
-                expected_num_non_trainable_weights=0,
-                supports_masking=True,
-                # `RNN` does not hand its precision to the cell.
-                run_mixed_precision_check=False,
-            )

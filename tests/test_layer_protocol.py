@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from gradients import gradients
 from keras import ops
-from keras.src import testing
 
 import dsl
 
@@ -380,29 +379,3 @@ def test_look_back_of_a_wrong_shape(shape):
         cases.call(
             layer, cases.random_inputs(), look_back=np.ones(shape, "int32")
         )
-
-
-# Keras' own harness trains on a generator, and on the task's loss alone.
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-@pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
-class KerasHarnessTest(testing.TestCase):
-    def test_layer(self):
-        for num_actions, weights in ((1, 3), (3, 7)):
-            for return_sequences in (False, True):
-                shape = (3, 5, 4) if return_sequences else (3, 4)
-                self.run_layer_test(
-                    dsl.DynamicSkipLSTM,
-                    init_kwargs={
-                        "units": 4,
-                        "num_actions": num_actions,
-                        "policy_units": 6,
-                        "dropout": 0.1,
-                        "return_sequences": return_sequences,
-                    },
-                    input_shape=(3, 5, 2),
-                    call_kwargs={"training": True},
-                    expected_output_shape=shape,
-                    expected_num_trainable_weights=weights,
-                    expected_num_non_trainable_weights=0,
-                    supports_masking=True,
-                )

@@ -7,7 +7,6 @@ import pytest
 import reference
 from gradients import gradients
 from keras import ops
-from keras.src import testing
 
 import dsl
 
@@ -201,25 +200,3 @@ def test_stateful_carries_like_keras():
         found.append([*twice, cases.to_numpy(layer(inputs))])
     assert np.abs(found[0][0] - found[0][1]).max() > 1e-3
     assert_same(*found)
-
-
-# Keras' own harness trains on a generator, about which Keras warns.
-@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
-class KerasHarnessTest(testing.TestCase):
-    def test_layer(self):
-        for return_sequences in (False, True):
-            shape = (3, 5, 4) if return_sequences else (3, 4)
-            self.run_layer_test(
-                dsl.LSTM,
-                init_kwargs={
-                    "units": 4,
-                    "dropout": 0.1,
-                    "return_sequences": return_sequences,
-                },
-                input_shape=(3, 5, 2),
-                call_kwargs={"training": True},
-                expected_output_shape=shape,
-                expected_num_trainable_weights=3,
-                expected_num_non_trainable_weights=0,
-                supports_masking=True,
-            )

@@ -573,49 +573,21 @@ def test_states_of_another_size():
         readers.call(layer, cases.random_inputs(), cases.random_state(5))
 
 
-# Keras' own harness trains on a generator, about which Keras warns.
+# Keras' own harness trains on a generator, about which Keras warns. What else
+# it tests, `test_keras_suite` does.
 @pytest.mark.filterwarnings("ignore:`shuffle=True` was passed")
 class KerasHarnessTest(testing.TestCase):
-    def run_it(self, layer_class, init_kwargs, weights, **options):
-        sequences = init_kwargs.get("return_sequences", False)
+    def test_attention_to_content(self):
         self.run_layer_test(
-            layer_class,
-            init_kwargs=init_kwargs,
+            dsl.AttentionLSTM,
+            init_kwargs={
+                "units": 4,
+                **readers.arguments("content", 3, dropout=0.1),
+            },
             input_shape=(3, 5, 2),
             call_kwargs={"training": True},
-            expected_output_shape=(3, 5, 4) if sequences else (3, 4),
-            expected_num_trainable_weights=weights,
+            expected_output_shape=(3, 4),
+            expected_num_trainable_weights=6,
             expected_num_non_trainable_weights=0,
             supports_masking=True,
-            **options,
         )
-
-    def test_layers(self):
-        for kind, num_states, weights in (
-            ("fixed", 3, 3),
-            ("location", 1, 3),
-            ("location", 3, 7),
-            ("content", 3, 6),
-        ):
-            self.run_it(
-                dsl.FixedSkipLSTM if kind == "fixed" else dsl.AttentionLSTM,
-                {
-                    "units": 4,
-                    "return_sequences": kind != "content",
-                    **readers.arguments(kind, num_states, dropout=0.1),
-                },
-                weights,
-            )
-
-    def test_cells(self):
-        for cell, weights in (
-            (dsl.FixedSkipLSTMCell(4, skip=2), 3),
-            (dsl.AttentionLSTMCell(4, 2, attention_units=6), 7),
-        ):
-            # `RNN` does not hand its precision to the cell.
-            self.run_it(
-                keras.layers.RNN,
-                {"cell": cell},
-                weights,
-                run_mixed_precision_check=False,
-            )
