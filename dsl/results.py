@@ -6,15 +6,16 @@ Beside it lie `config.json` from the start, `metrics.jsonl` with a line of each
 finished epoch, and at the end `test_scores.npz` with each test token.
 """
 
+import errno
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from dsl.archives import DAMAGED
+from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
 from dsl.messages import short
+from dsl.regular_files import open_regular, read_regular
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -51,10 +52,11 @@ _JSON_NAMES = {
     dict: "an object",
     list: "an array",
 }
+_MOST_INTEGER = 2**31 - 1
 # What an array of the scores must be, and the kinds of its type.
 _SCORES = {
-    "nll": ("a finite float for each token", "f"),
-    "look_back": ("an integer for each token", "iu"),
+    "nll": ("a finite float of at most 64 bits for each token", "f"),
+    "look_back": ("an integer from 0 for each token", "iu"),
     "sentence": ("an integer for each token, ascending from 0", "iu"),
 }
 
@@ -166,26 +168,21 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
 
     path = Path(run_folder) / SCORES_NAME
     try:
-        with open(path, "rb") as file:
-            with zipfile.ZipFile(file) as archive:
-                size = sum(one.file_size for one in archive.infolist())
-            _check_size(path, size)
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                scores = {name: arrays[name] for name in _SCORES}
-    except FileNotFoundError:
+        with open_regular(path, _LARGEST_FILE) as file:
+            archive = Archive(file)
+            if archive.size > _LARGEST_FILE:
+                raise _too_large(path)
+            scores = {
+                name: archive.read_array(f"{name}.npy", _LARGEST_FILE)
+                for name in _SCORES
+            }
+    except ArchiveError as error:
         raise ResultError(
-            f"{path}: no such file; a run writes it when it is done."
-        ) from None
-    except OSError as error:
-        raise ResultError(
-            f"{path}: cannot be read: {error.strerror or error}."
+            f"{path}: damaged, or not the arrays {', '.join(_SCORES)}: {error}."
         ) from error
-    except ResultError:
-        raise
-    except DAMAGED as error:
-        raise ResultError(
-            f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
+    except OSError as error:
+        raise _unreadable(
+            path, error, "a run writes it when it is done"
         ) from error
     for name, array in scores.items():
         _check_scores(name, array, path)
@@ -240,25 +237,30 @@ def _check(record, path):
             )
 
 
-def _check_size(path, size):
-    """Raises ResultError if a file holds more than any run leaves."""
-    if size > _LARGEST_FILE:
-        raise ResultError(
-            f"{path}: must hold at most {_LARGEST_FILE >> 20} MiB. "
-            f"Received: {size >> 20} MiB"
-        )
-
-
 def _read(path, when):
     """The text of a file of a run."""
     try:
-        _check_size(path, path.stat().st_size)
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ResultError(f"{path}: no such file; {when}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ResultError(f"{path}: cannot be read: {reason}.") from error
+        return read_regular(path, _LARGEST_FILE).decode()
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: cannot be read: not UTF-8 text.") from error
+    except OSError as error:
+        raise _unreadable(path, error, when) from error
+
+
+def _unreadable(path, error, when):
+    """A ResultError for a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return ResultError(f"{path}: no such file; {when}.")
+    if error.errno == errno.EFBIG:
+        return _too_large(path)
+    return ResultError(f"{path}: cannot be read: {error.strerror or error}.")
+
+
+def _too_large(path):
+    """A ResultError for a file that holds more than any run leaves."""
+    return ResultError(
+        f"{path}: must hold at most {_LARGEST_FILE >> 20} MiB. Received: more"
+    )
 
 
 def _parse(text, path, where=""):
@@ -309,12 +311,16 @@ def _check_scores(name, array, path):
     import numpy as np
 
     rule, kinds = _SCORES[name]
-    if array.ndim != 1 or not array.size or array.dtype.kind not in kinds:
-        received = f"{array.dtype} of shape {array.shape}"
+    dtype = array.dtype
+    typed = dtype.kind in kinds and dtype.itemsize <= 8
+    if array.ndim != 1 or not array.size or not typed:
+        received = f"{dtype} of shape {array.shape}"
     elif not np.isfinite(array).all():
         received = f"{array[~np.isfinite(array)][0]}"
-    elif name == "sentence" and array[0] < 0:
-        received = f"{array[0]}"
+    elif dtype.kind != "f" and array.min() < 0:
+        received = f"{array.min()}"
+    elif dtype.kind != "f" and array.max() > _MOST_INTEGER:
+        received = f"{array.max()}"
     elif name == "sentence" and (array[1:] < array[:-1]).any():
         last = np.argmax(array[1:] < array[:-1])
         received = f"{array[last + 1]} after {array[last]}"
