@@ -1221,7 +1221,7 @@ def texts():
         yield case(name, 3, damage, "text.txt", "UTF-8", "byte")
     for name, content in (
         ("binary", bytes(range(256))),
-        ("UTF-16", "word1 word2\n".encode("utf-16")),
+        ("UTF-16 without its mark", "word1 word2\n".encode("utf-16-le")),
         ("gzip", gzip.compress(b"word1\n", mtime=0)),
         ("zeros", bytes(100)),
     ):
@@ -1233,6 +1233,10 @@ def texts():
     for name, content in (
         ("escapes", RED.encode()),
         ("byte order mark", b"\xef\xbb\xbfword1 word2\n"),
+        ("UTF-16", "word1 word2\n".encode("utf-16")),
+        ("CR", b"word1 word2\rword3\r"),
+        ("controls", b"word1 \x1b[31m \x07 \x7f word2\x1a"),
+        ("unseen", "wo\u200brd1 \xa0word2\ufffd <eos>\n".encode()),
         ("one word", b"word1"),
         ("ends of sentences", b"<eos> <eos>"),
         ("one line of 5 MB", b" " * 5_000_000 + b"word1 word2"),

@@ -425,7 +425,7 @@ def test_what_is_no_file(tmp_path):
     (path / "num_train20_1.npz").rmdir()
     path.rmdir()
     os.mkfifo(path)
-    assert "Received: a special file" in refused(path)
+    assert "Received: not a regular file" in refused(path)
     path.unlink()
     path.symlink_to(path)
     assert "must be readable" in refused(path)
