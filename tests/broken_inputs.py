@@ -12,6 +12,7 @@ in is broken before. Whole, that folder holds
 
 import dataclasses
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -256,15 +257,44 @@ def state(function):
     return members(changed)
 
 
+def forged(function):
+    """Rewrites the state of a checkpoint, with a sum that fits it."""
+
+    def changed(old):
+        *arrays, (name, content) = old
+        header = json.loads(content)
+        header["state"] = function(header["state"])
+        text = json.dumps(header["state"], sort_keys=True)
+        digest = hashlib.sha256(text.encode())
+        for key, array in arrays:
+            digest.update(key.encode())
+            digest.update(np.load(io.BytesIO(array)).tobytes())
+        header["sha256"] = digest.hexdigest()
+        return [*arrays, (name, json.dumps(header).encode())]
+
+    return members(changed)
+
+
 def progress(**values):
-    """Sets keys of where a training stands."""
+    """Sets keys of where a training stands, in a sound checkpoint."""
+    return forged(
+        lambda inner: {
+            **inner,
+            "progress": _edited(inner["progress"], values),
+        }
+    )
 
-    def changed(header):
-        inner = header["state"]
-        inner["progress"] = _edited(inner["progress"], values)
-        return header
 
-    return state(changed)
+def entry(**values):
+    """Sets keys of what was measured of the first epoch."""
+
+    def changed(inner):
+        first, *more = inner["progress"]["entries"]
+        entries = [_edited(first, values), *more]
+        inner["progress"]["entries"] = entries
+        return inner
+
+    return forged(changed)
 
 
 def as_array(array, **options):
@@ -1106,32 +1136,34 @@ ARCHIVE_DAMAGES = {
     ),
 }
 BEST_DAMAGES = {
-    "found nothing": state(
-        lambda h: {**h, "state": {**h["state"], "found": None}}
-    ),
-    "found no epoch": state(
-        lambda h: {**h, "state": {**h["state"], "found": {}}}
-    ),
+    f"found {found!a}": forged(
+        lambda inner, found=found: _edited(inner, {"found": found})
+    )
+    for found in (None, [1], ..., {}, {"epoch": True}, {"epoch": RED})
 }
+# Which values a training never has is told in full by the tests of training.
 LAST_DAMAGES = {
-    "no progress": state(
-        lambda h: {**h, "state": _edited(h["state"], {"progress": ...})}
-    ),
-    "progress a list": state(
-        lambda h: {**h, "state": {**h["state"], "progress": [1]}}
-    ),
-    "progress with a key more": progress(more=1),
-    "progress without its epoch": progress(epoch=...),
-    "epoch a word": progress(epoch="one"),
-    "epoch below 1": progress(epoch=-3),
-    "step beyond the text": progress(step=10**6, epoch=1),
-    "steps a word": progress(steps="five"),
-    "entries a number": progress(entries=3),
-    "entries of nothing": progress(entries=[{}]),
-    "entry not finite": progress(entries=[{"epoch": float("nan")}]),
-    "schedule empty": progress(schedule={}),
-    "schedule a word": progress(schedule="fast"),
-    "best a word": progress(best="low"),
+    **{
+        f"progress {found!a}": forged(
+            lambda inner, found=found: _edited(inner, {"progress": found})
+        )
+        for found in (..., None, [1], {})
+    },
+    **{
+        f"{key} {value!a}": progress(**{key: value})
+        for key, value in (
+            *(("more", 1), ("epoch", ...), ("epoch", 10**25), ("step", True)),
+            *(("steps", 4), ("entries", [{}]), ("schedule", {}), ("best", [])),
+        )
+    },
+    **{
+        f"entry's {key} {value!a}": entry(**{key: value})
+        for key, value in (
+            *(("valid_perplexity", None), ("valid_seconds", ...)),
+            *(("seconds", "now"), (RED, RED)),
+        )
+    },
+    "step beyond the text": progress(step=10**6, steps=10**6 + 5),
 }
 
 
