@@ -92,7 +92,7 @@ def load(run_folder: str | os.PathLike) -> dict:
     path = Path(run_folder)
     if path.suffix != ".json":
         path = path / FILE_NAME
-    record = _parse(_read(path, "a run writes it when it is done"), path)
+    record = read_json(path, "a run writes it when it is done")
     _check(record, path)
     return {**record, "run_folder": str(run_folder)}
 
@@ -110,7 +110,7 @@ def load_config(run_folder: str | os.PathLike) -> dict:
         ResultError: If there is none, or it is not JSON or holds no settings.
     """
     path = Path(run_folder) / CONFIG_NAME
-    config = _parse(_read(path, "every run folder has one"), path)
+    config = read_json(path, "every run folder has one")
     if not isinstance(config, dict) or not isinstance(
         config.get("settings"), dict
     ):
@@ -146,6 +146,22 @@ def load_metrics(run_folder: str | os.PathLike) -> list[dict]:
         _check_epoch(entry, epochs, f"{path}: line {number}")
         epochs.append(entry)
     return epochs
+
+
+def read_json(path: str | os.PathLike, when: str) -> object:
+    """Reads a JSON file of bearable size.
+
+    Args:
+        path: The file.
+        when: When there is such a file, for the message that there is none.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ResultError: If there is none, it cannot be read or is no JSON.
+    """
+    return _parse(_read(Path(path), when), path)
 
 
 def load_scores(run_folder: str | os.PathLike) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import arcs, connections, metrics, tables
+from dsl import arcs, connections, metrics, pictures, tables
 from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
 from dsl.datasets.texts import note_on_spelling
@@ -211,8 +211,8 @@ def show_connections(args, words, look_back, measured, log):
         log("")
         log(connections.as_text(sentence, color, width))
     if args.figure is not None:
-        arcs.draw(sentences, args.figure, args.n_actions)
-        log(f"{printable(args.figure)}: written")
+        lacking = arcs.draw(sentences, args.figure, args.n_actions)
+        log(f"{printable(args.figure)}: written{pictures.in_words(lacking)}")
 
 
 def _cell(key, pattern="{:.2f}"):
