@@ -53,6 +53,7 @@ _JSON_NAMES = {
     list: "an array",
 }
 _MOST_INTEGER = 2**31 - 1
+_MOST_NATS = 1e40  # More than logits in float32 can give.
 # What an array of the scores must be, and the kinds of its type.
 _SCORES = {
     "nll": ("a finite float of at most 64 bits for each token", "f"),
@@ -331,8 +332,8 @@ def _check_scores(name, array, path):
     typed = dtype.kind in kinds and dtype.itemsize <= 8
     if array.ndim != 1 or not array.size or not typed:
         received = f"{dtype} of shape {array.shape}"
-    elif not np.isfinite(array).all():
-        received = f"{array[~np.isfinite(array)][0]}"
+    elif not (sound := np.abs(array) < np.float64(_MOST_NATS)).all():
+        received = f"{array[~sound][0]}"
     elif dtype.kind != "f" and array.min() < 0:
         received = f"{array.min()}"
     elif dtype.kind != "f" and array.max() > _MOST_INTEGER:

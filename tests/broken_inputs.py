@@ -137,6 +137,16 @@ def link(path, target):
     return damage
 
 
+def pipe(path):
+    """Puts a pipe, which nobody writes into, in the place of a file."""
+
+    def damage(folder):
+        remove(path)(folder)
+        os.mkfifo(folder / path)
+
+    return damage
+
+
 def loop(path):
     """Puts a link to itself in the place of a file."""
     return link(path, Path(path).name)
@@ -692,12 +702,6 @@ def data():
         yield case(f"loop {file}", loop(path), file)
     yield case("broken link", link(f"data/{VALID}", "nowhere"), VALID)
     yield case(
-        "a pipe",
-        both(remove(f"data/{TEST}"), lambda f: os.mkfifo(f / "data" / TEST)),
-        TEST,
-        "special file",
-    )
-    yield case(
         "splits the wrong way round",
         change(f"data/{VALID}", lambda _: b" word1 \n"),
         VALID,
@@ -1234,8 +1238,6 @@ def texts():
     ):
         rule = "regular file" if name == "a folder" else "must be readable"
         yield case(name, 3, damage, _readable(path), rule, path=path)
-    pipe = both(remove("text.txt"), lambda f: os.mkfifo(f / "text.txt"))
-    yield case("a pipe", 3, pipe, "text.txt", "regular file")
     yield case("empty", 3, write("text.txt", b""), "text.txt", "must not be")
     for name, content in (
         ("blanks", b" \t \n" * 50),
@@ -1568,6 +1570,40 @@ def comparisons():
         )
 
 
+def special_files():
+    """Pipes and devices in the place of each file that is read."""
+    text = [*MEASURE, "--text", "text.txt"]
+    tables_of = ["runs/run", "runs/other"]
+    for program, arguments, code, path in (
+        ("RL_train", LOAD, 2, "runs/run/config.json"),
+        ("RL_train", LOAD, 2, "runs/run/checkpoints/best.npz"),
+        ("RL_train", RESUME, 2, "runs/open/config.json"),
+        ("RL_train", RESUME, 2, "runs/open/checkpoints/last.npz"),
+        ("RL_train", RESUME, 2, "runs/open/checkpoints/best.npz"),
+        ("RL_train", RESUME, 1, "runs/open/result.json"),
+        ("RL_train", NEW, 3, "data/ptb.valid.txt"),
+        ("RL_train", text, 3, "text.txt"),
+        ("table", tables_of, 1, "runs/other/result.json"),
+        ("compare", COMPARE, 1, "runs/other/result.json"),
+        ("compare", COMPARE, 1, "runs/other/config.json"),
+        ("compare", COMPARE, 1, "runs/other/metrics.jsonl"),
+        ("compare", COMPARE, 1, "runs/other/test_scores.npz"),
+    ):
+        for name, damage in (
+            ("a pipe", pipe(path)),
+            ("a link to a device", link(path, "/dev/zero")),
+        ):
+            yield Case(
+                "special file",
+                f"{program}, {arguments[-1]}, {path}, {name}",
+                list(arguments),
+                code,
+                (path, "not a regular file"),
+                program,
+                damage,
+            )
+
+
 GENERATORS = (
     integers,
     numbers,
@@ -1586,6 +1622,7 @@ GENERATORS = (
     figures,
     tables,
     comparisons,
+    special_files,
 )
 
 

@@ -7,8 +7,6 @@ import pytest
 
 from dsl.datasets import EOS, DataError, files, language_model_corpus, texts
 
-pytestmark = pytest.mark.backend
-
 SPLITS = ("train", "valid", "test")
 LINES = ("the cat sees the dog", "the dog runs", "a cat runs")
 TEXT = "".join(f"{line}\n" for line in LINES)

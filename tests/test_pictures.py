@@ -6,8 +6,6 @@ import pytest
 
 from dsl import pictures
 
-pytestmark = pytest.mark.backend
-
 
 def test_each_letter_is_told_once_and_other_warnings_pass():
     with pytest.warns(UserWarning) as caught:

@@ -208,6 +208,7 @@ def test_a_file_larger_than_any_run_leaves_is_not_read(
         ({"nll": np.array([1.0, np.nan])}, "`nll` .* Received: nan"),
         ({"look_back": np.ones(3, int)}, "one length. Received: 2, 3, 2"),
         ({"look_back": np.ones(2)}, "`look_back` .* Received: float64 of"),
+        ({"nll": np.array([1.0, 1e308])}, "`nll` .* Received: 1e\\+308"),
         ({"nll": np.ones(2, "longdouble")}, "`nll` .* Received: float128"),
         ({"look_back": np.array([-1, 0])}, "`look_back` .* Received: -1"),
         ({"look_back": np.array([0, 2**31])}, "Received: 2147483648$"),
