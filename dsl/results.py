@@ -24,7 +24,8 @@ SCORES_NAME = "test_scores.npz"
 
 _NUMBER = (int, float)
 _LARGEST = 1e300
-_LARGEST_FILE = 2**29  # bytes
+_LARGEST_SCORES = 2**29  # bytes
+_LARGEST_TEXT = 2**26  # bytes; JSON takes some 20 times that when it is read.
 _REQUIRED = {
     "task": str,
     "model": str,
@@ -185,12 +186,12 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
 
     path = Path(run_folder) / SCORES_NAME
     try:
-        with open_regular(path, _LARGEST_FILE) as file:
+        with open_regular(path, _LARGEST_SCORES) as file:
             archive = Archive(file)
-            if archive.size > _LARGEST_FILE:
-                raise _too_large(path)
+            if archive.size > _LARGEST_SCORES:
+                raise _too_large(path, _LARGEST_SCORES)
             scores = {
-                name: archive.read_array(f"{name}.npy", _LARGEST_FILE)
+                name: archive.read_array(f"{name}.npy", _LARGEST_SCORES)
                 for name in _SCORES
             }
     except ArchiveError as error:
@@ -198,9 +199,8 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
             f"{path}: damaged, or not the arrays {', '.join(_SCORES)}: {error}."
         ) from error
     except OSError as error:
-        raise _unreadable(
-            path, error, "a run writes it when it is done"
-        ) from error
+        when = "a run writes it when it is done"
+        raise _unreadable(path, error, when, _LARGEST_SCORES) from error
     for name, array in scores.items():
         _check_scores(name, array, path)
     sizes = [len(array) for array in scores.values()]
@@ -257,26 +257,26 @@ def _check(record, path):
 def _read(path, when):
     """The text of a file of a run."""
     try:
-        return read_regular(path, _LARGEST_FILE).decode()
+        return read_regular(path, _LARGEST_TEXT).decode()
     except UnicodeDecodeError as error:
         raise ResultError(f"{path}: cannot be read: not UTF-8 text.") from error
     except OSError as error:
-        raise _unreadable(path, error, when) from error
+        raise _unreadable(path, error, when, _LARGEST_TEXT) from error
 
 
-def _unreadable(path, error, when):
+def _unreadable(path, error, when, most):
     """A ResultError for a file that cannot be read."""
     if isinstance(error, FileNotFoundError):
         return ResultError(f"{path}: no such file; {when}.")
     if error.errno == errno.EFBIG:
-        return _too_large(path)
+        return _too_large(path, most)
     return ResultError(f"{path}: cannot be read: {error.strerror or error}.")
 
 
-def _too_large(path):
+def _too_large(path, most):
     """A ResultError for a file that holds more than any run leaves."""
     return ResultError(
-        f"{path}: must hold at most {_LARGEST_FILE >> 20} MiB. Received: more"
+        f"{path}: must hold at most {most >> 20} MiB. Received: more"
     )
 
 

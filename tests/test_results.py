@@ -189,7 +189,8 @@ def test_a_file_larger_than_any_run_leaves_is_not_read(
 ):
     nll, _, sentence = make_text(9)
     run = make_run(tmp_path / "a", scores=(nll, sentence))
-    monkeypatch.setattr(results, "_LARGEST_FILE", 50)
+    monkeypatch.setattr(results, "_LARGEST_TEXT", 50)
+    monkeypatch.setattr(results, "_LARGEST_SCORES", 50)
     read = results.load_metrics if "jsonl" in file else results.load_scores
     with pytest.raises(results.ResultError, match=f"{file}: must hold at most"):
         read(run)
