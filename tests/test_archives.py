@@ -207,11 +207,11 @@ def test_each_byte_that_tells_something_must_be_right(save):
                     refused(bytes(changed))
 
 
-def lying(content, says, told=None):
+def lying(content, says, told=None, more=b""):
     """A member that holds other bytes than its heads and sum say."""
     told = content[:says] if told is None else told
     packer = zlib.compressobj(wbits=-15)
-    body = packer.compress(content) + packer.flush()
+    body = packer.compress(content) + packer.flush() + more
     tail = 0, 33, zlib.crc32(told), len(body), says, 1, 0
     local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 8, *tail)
     listed = struct.pack(
@@ -232,8 +232,15 @@ def test_sizes_that_lie_with_a_sum_that_fits():
         refused(lying(content, says), text)
     refused(lying(b"abc", 3, b"abd"), text, "holds not what it says")
     # More after the end of what is packed.
-    data = lying(b"abc" * 100, 3)
-    refused(data, text)
+    refused(lying(b"abc", 3, more=b"d"), text, "ends elsewhere")
+    refused(lying(b"abc" * 100, 3), text)
+
+
+def test_a_number_of_members_that_lies_twice():
+    data = bytearray(saved())
+    for place in (-14, -12):
+        data[place] += 1
+    refused(bytes(data), says="belong to no member")
 
 
 def test_no_more_is_unpacked_than_a_member_says_and_may_hold():
