@@ -767,7 +767,7 @@ def own_data():
     for name, content, says in (
         ("empty", b"", "must not be empty"),
         ("latin-1", b"caf\xe9 \n", "UTF-8 text. Received: byte 0xe9"),
-        ("UTF-16", "word1\n".encode("utf-16"), "must be"),
+        ("UTF-16 unmarked", "word1\n".encode("utf-16-le"), "zero byte"),
         ("zeros", b"word1\0\n", "a zero byte at offset 5"),
     ):
         yield case(f"own, {name}", {train: content}, train, says)
