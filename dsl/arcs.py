@@ -6,6 +6,7 @@ import pathlib
 from dsl.choices import PICTURE_SUFFIXES
 from dsl.connections import COLORS, checked, cut, shorten
 from dsl.messages import printable
+from dsl.pictures import letters_lacking
 
 # Lengths of the picture in points. A row is as wide as a page of two columns.
 _ROW, _MARGIN, _GAP, _LONGEST_WORD = 504, 4, 6, 24
@@ -45,6 +46,9 @@ def draw(sentences, path, num_actions):
             `PICTURE_SUFFIXES`, says of which kind.
         num_actions: K, the largest distance.
 
+    Returns:
+        List of the letters that the font has no shape for.
+
     Raises:
         ValueError: If the suffix is another one, or as `figure`.
         ImportError: If Matplotlib is not there.
@@ -55,14 +59,16 @@ def draw(sentences, path, num_actions):
             f"`path` must end in one of {PICTURE_SUFFIXES}. "
             f"Received: {str(path)!r}"
         )
-    picture = figure(sentences, num_actions)
     # Many publishers refuse fonts of type 3, which are the default.
     options = {"pdf.fonttype": 42, "svg.hashsalt": "dsl"}
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
-    with require_matplotlib().rc_context(options):
-        picture.savefig(
-            path, format=suffix[1:], dpi=_DPI, metadata=undated.get(suffix)
-        )
+    with letters_lacking() as lacking:
+        picture = figure(sentences, num_actions)
+        with require_matplotlib().rc_context(options):
+            picture.savefig(
+                path, format=suffix[1:], dpi=_DPI, metadata=undated.get(suffix)
+            )
+    return lacking
 
 
 def figure(sentences, num_actions):

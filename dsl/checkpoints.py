@@ -14,14 +14,15 @@ import zipfile
 
 import numpy as np
 
-from dsl.archives import DAMAGED, read_member
+from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
+from dsl.messages import short
+from dsl.regular_files import open_regular
 
 FORMAT = 1
 _STATE = "state.json"
 _NUMBERS = re.compile(r"_\d+(?=[/_]|$)")
 _MOST_STATE = 2**24  # bytes
-_MOST_HEADER = 4096  # bytes of a member beyond its array
 
 
 class CheckpointError(ValueError):
@@ -103,7 +104,8 @@ def _digest(arrays, state):
 
 def _read(path, wanted):
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file:
+            archive = Archive(file)
             header = _read_state(archive, path)
             if wanted is None:
                 return None, header["state"]
@@ -112,35 +114,39 @@ def _read(path, wanted):
                 (name, _read_array(archive, name, like, path))
                 for name, like in wanted
             ]
+            # A state may be nested too deeply to be written again.
+            found = _digest(arrays, header["state"])
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file.") from None
-    except CheckpointError:
-        raise
     except OSError as error:
-        reason = error.strerror or "not a checkpoint"
+        reason = error.strerror or error
         raise CheckpointError(f"{path}: cannot be read: {reason}.") from error
-    except DAMAGED as error:
-        raise CheckpointError(f"{path}: damaged, or no checkpoint.") from error
-    if _digest(arrays, header["state"]) != header["sha256"]:
+    except (ArchiveError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: damaged, or no checkpoint: {error}."
+        ) from error
+    if found != header["sha256"]:
         raise CheckpointError(f"{path}: is not what was saved.")
     return [array for _, array in arrays], header["state"]
 
 
 def _read_state(archive, path):
     """The header, from a member of a size that is worth reading."""
-    header = json.loads(read_member(archive, _STATE, _MOST_STATE))
+    header = archive.read_json(_STATE, _MOST_STATE)
+    if not isinstance(header, dict) or "format" not in header:
+        raise ArchiveError(f"no state in {_STATE}")
     found = header["format"]
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:
         raise CheckpointError(
-            f"{path}: its format must be {FORMAT}. Received: {found!r}"
+            f"{path}: its format must be {FORMAT}. Received: {short(found)}"
         )
-    if not isinstance(header["state"], dict) or "sha256" not in header:
-        raise ValueError("no state")
+    if not isinstance(header.get("state"), dict) or "sha256" not in header:
+        raise ArchiveError(f"no state in {_STATE}")
     return header
 
 
 def _check_names(archive, wanted, path):
-    found = [name for name in archive.namelist() if name != _STATE]
+    found = [name for name in archive.names if name != _STATE]
     names = [name for name, _ in wanted]
     if found == names:
         return
@@ -149,30 +155,18 @@ def _check_names(archive, wanted, path):
     raise CheckpointError(
         f"{path}: belongs to another model: must hold the {len(names)} "
         f"arrays of this one, among them {want!r}. "
-        f"Received: {len(found)} arrays, in its place {have!r}"
+        f"Received: {len(found)} arrays, in its place {short(have)}"
     )
 
 
 def _read_array(archive, name, like, path):
-    """One array, whose header is compared before its bytes are read."""
-    if archive.getinfo(name).file_size > like.nbytes + _MOST_HEADER:
-        raise CheckpointError(
-            f"{path}: {name!r} must hold {like.nbytes} bytes. Received: more"
-        )
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):
-            raise ValueError("another version of the array format")
-        header = np.lib.format.read_array_header_1_0(
-            member, max_header_size=_MOST_HEADER
-        )
-        expected = (like.shape, False, like.dtype)
-        if header != expected:
+    """One array, whose type and shape are compared first."""
+
+    def check(dtype, shape):
+        if (dtype, shape) != (like.dtype, like.shape):
             raise CheckpointError(
                 f"{path}: {name!r} must be {like.dtype}{list(like.shape)}. "
-                f"Received: {header[2]}{list(header[0])}"
+                f"Received: {dtype}{list(shape)}"
             )
-        data = member.read(like.nbytes)
-        if member.read(1):
-            raise ValueError("more bytes than an array of this shape has")
-    return np.frombuffer(data, like.dtype).reshape(like.shape)
+
+    return archive.read_array(name, like.nbytes, check)

@@ -21,7 +21,10 @@ def printable(text):
 
 def short(value, most=60):
     """A value in a few characters, for a message."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:  # What JSON holds may be nested that deeply.
+        text = f"a {type(value).__name__} nested too deeply"
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 

@@ -6,15 +6,16 @@ Beside it lie `config.json` from the start, `metrics.jsonl` with a line of each
 finished epoch, and at the end `test_scores.npz` with each test token.
 """
 
+import errno
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from dsl.archives import DAMAGED
+from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
 from dsl.messages import short
+from dsl.regular_files import open_regular, read_regular
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -23,7 +24,8 @@ SCORES_NAME = "test_scores.npz"
 
 _NUMBER = (int, float)
 _LARGEST = 1e300
-_LARGEST_FILE = 2**29  # bytes
+_LARGEST_SCORES = 2**29  # bytes
+_LARGEST_TEXT = 2**26  # bytes; JSON takes some 20 times that when it is read.
 _REQUIRED = {
     "task": str,
     "model": str,
@@ -51,10 +53,12 @@ _JSON_NAMES = {
     dict: "an object",
     list: "an array",
 }
+_MOST_INTEGER = 2**31 - 1
+_MOST_NATS = 1e40  # More than logits in float32 can give.
 # What an array of the scores must be, and the kinds of its type.
 _SCORES = {
-    "nll": ("a finite float for each token", "f"),
-    "look_back": ("an integer for each token", "iu"),
+    "nll": ("a finite float of at most 64 bits for each token", "f"),
+    "look_back": ("an integer from 0 for each token", "iu"),
     "sentence": ("an integer for each token, ascending from 0", "iu"),
 }
 
@@ -90,7 +94,7 @@ def load(run_folder: str | os.PathLike) -> dict:
     path = Path(run_folder)
     if path.suffix != ".json":
         path = path / FILE_NAME
-    record = _parse(_read(path, "a run writes it when it is done"), path)
+    record = read_json(path, "a run writes it when it is done")
     _check(record, path)
     return {**record, "run_folder": str(run_folder)}
 
@@ -108,7 +112,7 @@ def load_config(run_folder: str | os.PathLike) -> dict:
         ResultError: If there is none, or it is not JSON or holds no settings.
     """
     path = Path(run_folder) / CONFIG_NAME
-    config = _parse(_read(path, "every run folder has one"), path)
+    config = read_json(path, "every run folder has one")
     if not isinstance(config, dict) or not isinstance(
         config.get("settings"), dict
     ):
@@ -146,6 +150,22 @@ def load_metrics(run_folder: str | os.PathLike) -> list[dict]:
     return epochs
 
 
+def read_json(path: str | os.PathLike, when: str) -> object:
+    """Reads a JSON file of bearable size.
+
+    Args:
+        path: The file.
+        when: When there is such a file, for the message that there is none.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        ResultError: If there is none, it cannot be read or is no JSON.
+    """
+    return _parse(_read(Path(path), when), path)
+
+
 def load_scores(run_folder: str | os.PathLike) -> dict:
     """Reads how well a run predicted each token of the test text.
 
@@ -166,27 +186,21 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
 
     path = Path(run_folder) / SCORES_NAME
     try:
-        with open(path, "rb") as file:
-            with zipfile.ZipFile(file) as archive:
-                size = sum(one.file_size for one in archive.infolist())
-            _check_size(path, size)
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                scores = {name: arrays[name] for name in _SCORES}
-    except FileNotFoundError:
+        with open_regular(path, _LARGEST_SCORES) as file:
+            archive = Archive(file)
+            if archive.size > _LARGEST_SCORES:
+                raise _too_large(path, _LARGEST_SCORES)
+            scores = {
+                name: archive.read_array(f"{name}.npy", _LARGEST_SCORES)
+                for name in _SCORES
+            }
+    except ArchiveError as error:
         raise ResultError(
-            f"{path}: no such file; a run writes it when it is done."
-        ) from None
+            f"{path}: damaged, or not the arrays {', '.join(_SCORES)}: {error}."
+        ) from error
     except OSError as error:
-        raise ResultError(
-            f"{path}: cannot be read: {error.strerror or error}."
-        ) from error
-    except ResultError:
-        raise
-    except DAMAGED as error:
-        raise ResultError(
-            f"{path}: damaged, or not the arrays {', '.join(_SCORES)}."
-        ) from error
+        when = "a run writes it when it is done"
+        raise _unreadable(path, error, when, _LARGEST_SCORES) from error
     for name, array in scores.items():
         _check_scores(name, array, path)
     sizes = [len(array) for array in scores.values()]
@@ -240,25 +254,30 @@ def _check(record, path):
             )
 
 
-def _check_size(path, size):
-    """Raises ResultError if a file holds more than any run leaves."""
-    if size > _LARGEST_FILE:
-        raise ResultError(
-            f"{path}: must hold at most {_LARGEST_FILE >> 20} MiB. "
-            f"Received: {size >> 20} MiB"
-        )
-
-
 def _read(path, when):
     """The text of a file of a run."""
     try:
-        _check_size(path, path.stat().st_size)
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ResultError(f"{path}: no such file; {when}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ResultError(f"{path}: cannot be read: {reason}.") from error
+        return read_regular(path, _LARGEST_TEXT).decode()
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path}: cannot be read: not UTF-8 text.") from error
+    except OSError as error:
+        raise _unreadable(path, error, when, _LARGEST_TEXT) from error
+
+
+def _unreadable(path, error, when, most):
+    """A ResultError for a file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return ResultError(f"{path}: no such file; {when}.")
+    if error.errno == errno.EFBIG:
+        return _too_large(path, most)
+    return ResultError(f"{path}: cannot be read: {error.strerror or error}.")
+
+
+def _too_large(path, most):
+    """A ResultError for a file that holds more than any run leaves."""
+    return ResultError(
+        f"{path}: must hold at most {most >> 20} MiB. Received: more"
+    )
 
 
 def _parse(text, path, where=""):
@@ -309,12 +328,16 @@ def _check_scores(name, array, path):
     import numpy as np
 
     rule, kinds = _SCORES[name]
-    if array.ndim != 1 or not array.size or array.dtype.kind not in kinds:
-        received = f"{array.dtype} of shape {array.shape}"
-    elif not np.isfinite(array).all():
-        received = f"{array[~np.isfinite(array)][0]}"
-    elif name == "sentence" and array[0] < 0:
-        received = f"{array[0]}"
+    dtype = array.dtype
+    typed = dtype.kind in kinds and dtype.itemsize <= 8
+    if array.ndim != 1 or not array.size or not typed:
+        received = f"{dtype} of shape {array.shape}"
+    elif not (sound := np.abs(array) < np.float64(_MOST_NATS)).all():
+        received = f"{array[~sound][0]}"
+    elif dtype.kind != "f" and array.min() < 0:
+        received = f"{array.min()}"
+    elif dtype.kind != "f" and array.max() > _MOST_INTEGER:
+        received = f"{array.max()}"
     elif name == "sentence" and (array[1:] < array[:-1]).any():
         last = np.argmax(array[1:] < array[:-1])
         received = f"{array[last + 1]} after {array[last]}"

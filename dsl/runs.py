@@ -280,7 +280,7 @@ class RunFolder:
                         "checkpoint."
                     )
             return None
-        if "progress" not in self._state(self.last):
+        if not isinstance(self._state(self.last).get("progress"), dict):
             raise RunError(
                 f"{self.last}: must hold where the training stands. "
                 "Received: a checkpoint without it"
@@ -293,9 +293,9 @@ class RunFolder:
             return "no checkpoint was written yet"
         try:
             progress = checkpoints.read_state(self.last)["progress"]
-        except (checkpoints.CheckpointError, KeyError):
+            epoch, step = progress["epoch"], progress["step"]
+        except (checkpoints.CheckpointError, KeyError, TypeError):
             return "its last checkpoint cannot be read"
-        epoch, step = progress.get("epoch"), progress.get("step")
         at = (
             f"of epoch {epoch}, step {step},"
             if step
@@ -324,7 +324,13 @@ class RunFolder:
                 another model or run.
         """
         self.check_best()
-        return self._load(self.best, model.weights).get("found")
+        found = self._load(self.best, model.weights).get("found")
+        if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+            raise RunError(
+                f"{self.best}: must hold what was found of its weights. "
+                f"Received: {short(found)}"
+            )
+        return found
 
     def check_best(self):
         """Raises a RunError unless there are best weights to load."""

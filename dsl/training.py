@@ -11,6 +11,8 @@ import time
 import numpy as np
 
 from dsl import interrupts
+from dsl.messages import short
+from dsl.results import is_finite
 from dsl.runs import DivergedError, RunError
 
 
@@ -37,22 +39,61 @@ class Progress:
     entries: list = dataclasses.field(default_factory=list)
 
     @classmethod
-    def from_saved(cls, saved):
+    def from_saved(cls, saved, measured=()):
         """Reads what `dataclasses.asdict` gave.
 
+        Args:
+            saved: That, or anything else.
+            measured: Names of what each epoch must have a number for.
+
         Raises:
-            ValueError: If it has other keys, or values of other types.
+            ValueError: If it has other keys, values of other types or out of
+                all bounds, or epochs and steps that do not fit each other.
         """
         fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        fits = isinstance(saved, dict) and set(saved) == set(fields)
-        if not fits or not all(
-            isinstance(saved[key], kind) for key, kind in fields.items()
-        ):
+        if not isinstance(saved, dict) or set(saved) != set(fields):
             raise ValueError(
                 f"progress must have the fields {', '.join(fields)}. "
-                f"Received: {saved!r}"
+                f"Received: {short(saved)}"
             )
-        return cls(**saved)
+        progress = cls(**saved)
+        for name, kind in fields.items():
+            value = saved[name]
+            if not isinstance(value, kind) or not _is_plain(value):
+                raise ValueError(
+                    f"progress: `{name}` is nothing that a training has. "
+                    f"Received: {short(value)}"
+                )
+        progress._check(measured)
+        return progress
+
+    def _check(self, measured):
+        """Raises a ValueError unless the fields fit each other."""
+        done = self.entries
+        whole = [
+            *(one.get(key) for one in done for key in ("epoch", "steps")),
+            *(self.epoch, self.step, self.steps, self.schedule.get("epoch")),
+        ]
+        numbers = [
+            *(one.get(key) for one in done for key in measured),
+            *(self.seconds, self.schedule.get("rate")),
+        ]
+        fits = (
+            all(type(value) is int for value in whole)
+            and all(is_finite(value) for value in numbers)
+            and min(self.step, self.seconds, self.schedule["rate"]) >= 0
+            and self.epoch == len(done) + 1
+            and [one["epoch"] for one in done] == [*range(1, self.epoch)]
+            and self.steps == self.step + (done[-1]["steps"] if done else 0)
+            and self.schedule["epoch"] == len(done)
+            and (self.best is None) == (not done)
+        )
+        if not fits:
+            raise ValueError(
+                "progress must be of so many epochs and steps, each epoch with "
+                f"its {', '.join(('epoch', 'steps', *measured))}. "
+                f"Received: {short(self, 200)}"
+            )
 
     def finish_epoch(self, entry, schedule):
         """Moves on to the next epoch."""
@@ -61,13 +102,14 @@ class Progress:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
 
 
-def resume(trainer, run, schedule):
+def resume(trainer, run, schedule, measured=()):
     """Brings a training back to its last checkpoint.
 
     Args:
         trainer: A built and compiled trainer; takes the saved variables.
         run: The `dsl.runs.RunFolder`.
         schedule: A new `dsl.schedules.Schedule`; takes the saved state.
+        measured: Names of what each epoch that is done must have a number for.
 
     Returns:
         The `Progress`; that of the very start if there is no checkpoint.
@@ -79,7 +121,7 @@ def resume(trainer, run, schedule):
     if saved is None:
         return Progress(schedule=schedule.state())
     try:
-        progress = Progress.from_saved(saved)
+        progress = Progress.from_saved(saved, measured)
         schedule.restore(progress.schedule)
     except (ValueError, KeyError) as error:
         raise RunError(
@@ -160,7 +202,7 @@ def fit(
         progress.step == 0 and _is_stale(progress.entries, monitor, patience)
     ):
         data = epoch_data(progress.epoch)
-        steps = _count_steps(data, progress, max_steps)
+        steps = _count_steps(data, progress, max_steps, run.last)
         trainer.optimizer.learning_rate = schedule.rate
         with interrupts.held_back() as asked:
             _train(trainer, data, steps, progress, after_step, asked)
@@ -195,9 +237,14 @@ def _is_stale(entries, monitor, patience):
     return best == 0.0 or len(values) - 1 - values.index(best) >= patience
 
 
-def _count_steps(data, progress, max_steps):
+def _count_steps(data, progress, max_steps, last):
     """Steps of the epoch at hand, those that are done included."""
     steps = len(data)
+    if progress.step > steps:
+        raise RunError(
+            f"{last}: must be of a step of an epoch of {steps}. "
+            f"Received: step {progress.step}"
+        )
     if max_steps is not None:
         steps = min(steps, progress.step + max_steps - progress.steps)
     if steps == 0:
@@ -239,6 +286,26 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
         "seconds": progress.seconds,
         "steps": progress.steps,
     }
+
+
+def _is_plain(value):
+    """Whether it is a number, None, or a dict or list of such, or of those."""
+
+    def flat(one):
+        return one is None or is_finite(one)
+
+    def shallow(one):
+        values = one.values() if isinstance(one, dict) else one
+        return flat(one) or (
+            isinstance(one, list | dict) and all(map(flat, values))
+        )
+
+    if isinstance(value, list):
+        return all(
+            isinstance(one, dict) and all(map(shallow, one.values()))
+            for one in value
+        )
+    return shallow(value)
 
 
 def _check_finite(entry):

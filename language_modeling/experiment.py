@@ -10,6 +10,9 @@ from language_modeling import settings
 from language_modeling.measuring import evaluate
 from scripts.models import chooses
 
+# Of each epoch, what is read when a run goes on or ends.
+_READ = ("valid_perplexity", "seconds", "valid_seconds")
+
 
 def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
     """Trains for the epochs or steps asked for, from the last checkpoint.
@@ -48,7 +51,7 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         found["valid_seconds"] = time.perf_counter() - started
         return found
 
-    progress = training.resume(trainer, run, schedule)
+    progress = training.resume(trainer, run, schedule, _READ)
     on_resume(progress)
     training.fit(
         trainer,

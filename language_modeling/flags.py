@@ -237,7 +237,8 @@ def _add_inspection_flags(group):
         type=command_line.name,
         metavar="FILE",
         help="a text of your own to measure, a sentence a line, in place of "
-        "--split",
+        "--split; a word that the model does not know is read and scored as "
+        "<unk>, and left out where its vocabulary has no <unk>",
     )
     add(
         "--sentences",

@@ -297,15 +297,16 @@ def columns(reference, level):
 
 
 def draw(args, groups):
-    from dsl import gradient_norms
+    from dsl import gradient_norms, pictures
     from language_modeling import figures
 
     curves = [
         (group["name"], [gradient_norms.normalized(x) for x in group["norms"]])
         for group in groups
     ]
-    figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
-    say(f"{args.figure}: written")
+    with pictures.letters_lacking() as lacking:
+        figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
+    say(f"{args.figure}: written{pictures.in_words(lacking)}")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import arcs, connections, metrics, tables
+from dsl import arcs, connections, metrics, pictures, tables
 from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
+from dsl.datasets.texts import note_on_spelling
 from dsl.messages import printable
 from dsl.runs import RunError
 from language_modeling import findings, measuring
@@ -123,32 +124,45 @@ def read_text(path, vocabulary, log):
 
     Args:
         path: The file, UTF-8, plain or packed, words separated by white space.
-        vocabulary: The word of each id; other words become "<unk>".
-        log: Receives a line that says how many did.
+        vocabulary: The word of each id. Other words become "<unk>"; where it
+            has none they are left out, neither read nor scored, for a model
+            knows no probability of a word outside of its vocabulary.
+        log: Receives a line that says how many did, and one of what may be
+            read otherwise than a person expects.
 
     Returns:
         Word ids, int32, the end of a sentence first, so that the first word
         is predicted too; and the number of unknown words.
 
     Raises:
-        DataError: If the file cannot be read, holds no words, or holds words
-            outside of a vocabulary that has no "<unk>".
+        DataError: If the file cannot be read or holds no words, or no known
+            one for a vocabulary without "<unk>".
     """
-    text = files.read_text(Path(path))
+    text = files.read_text(Path(path), log=log)
     if not text.split():
         raise DataError(f"{path}: must hold at least one word. Received: none")
     words = [EOS, *split_words(text)]
+    count = len(words) - 1
     ids = {word: index for index, word in enumerate(vocabulary)}
     unknown = [word for word in words if word not in ids]
+    rule = f"read and scored as {UNKNOWN}"
     if unknown and UNKNOWN not in ids:
-        raise DataError(
-            f"{path}: every word must be in the model's vocabulary, which has "
-            f"no {UNKNOWN}. Received: {unknown[0]!r}"
-        )
+        rule = f"left out, neither read nor scored: it has no {UNKNOWN}"
+        words = [word for word in words if word in ids]
+        if set(words) == {EOS}:
+            raise DataError(
+                f"{path}: must hold a word of the model's vocabulary, which "
+                f"has no {UNKNOWN}. Received: none, as {unknown[0]!r}"
+            )
     log(
-        f"{printable(path)}: {len(words) - 1} words with ends of sentences, "
+        f"{printable(path)}: {count} words with ends of sentences, "
         f"{len(unknown)} of them unknown to the model"
+        + f" ({rule})"
+        * bool(unknown)
     )
+    note = note_on_spelling([*unknown, *vocabulary] if unknown else [])
+    if note is not None:
+        log(f"{printable(path)} and the vocabulary: {note}")
     known = [ids.get(word, ids.get(UNKNOWN)) for word in words]
     return np.array(known, "int32"), len(unknown)
 
@@ -197,8 +211,8 @@ def show_connections(args, words, look_back, measured, log):
         log("")
         log(connections.as_text(sentence, color, width))
     if args.figure is not None:
-        arcs.draw(sentences, args.figure, args.n_actions)
-        log(f"{printable(args.figure)}: written")
+        lacking = arcs.draw(sentences, args.figure, args.n_actions)
+        log(f"{printable(args.figure)}: written{pictures.in_words(lacking)}")
 
 
 def _cell(key, pattern="{:.2f}"):

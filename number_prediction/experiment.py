@@ -9,6 +9,9 @@ from dsl import provenance, schedules, training
 from number_prediction import measuring, settings
 from scripts.models import learns
 
+# Of each epoch, what is read when a run goes on or ends.
+_READ = ("valid_error", "valid_accuracy", "seconds", "valid_seconds")
+
 
 class Batches:
     """The batches of one epoch: a sequence of pairs (symbols, labels).
@@ -99,7 +102,7 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
             "valid_seconds": time.perf_counter() - started,
         }
 
-    progress = training.resume(trainer, run, schedule)
+    progress = training.resume(trainer, run, schedule, _READ)
     on_resume(progress)
     training.fit(
         trainer,

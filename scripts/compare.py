@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dsl import messages, results
+from dsl import messages, pictures, results
 from scripts import command_line
 from scripts.comparing import accuracies, reading, tables
 
@@ -122,10 +122,11 @@ def draw_look_backs(runs, path):
 
 def save(drawn, path):
     try:
-        drawn.savefig(path, dpi=200)
+        with pictures.letters_lacking() as lacking:
+            drawn.savefig(path, dpi=200)
     except OSError as error:
         return fail(f"{path}: cannot be written: {error.strerror}.")
-    print(f"\nFigure: {path}")
+    print(f"\nFigure: {messages.printable(path)}{pictures.in_words(lacking)}")
     return 0
 
 

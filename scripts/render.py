@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import json
 import re
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from dsl import atomic, messages, results  # noqa: E402
+from dsl import atomic, messages, regular_files, results  # noqa: E402
 from scripts import command_line, reproduction  # noqa: E402
 
 PAGES = (
@@ -42,6 +41,7 @@ BENCHMARKS = {
         lambda model, kind, size: model == "number_prediction",
     ),
 }
+MOST_PAGE = 2**24  # bytes
 BLOCK = re.compile(
     r"(<!-- (?P<kind>results|numbers): (?P<name>[\w/-]+) -->\n)"
     r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
@@ -90,7 +90,10 @@ def refresh(page, check, render):
     Returns:
         Whether it was up to date.
     """
-    old = page.read_text(encoding="utf-8")
+    try:
+        old = regular_files.read_regular(page, MOST_PAGE).decode()
+    except UnicodeDecodeError as error:
+        raise results.ResultError(f"{page}: must be UTF-8 text.") from error
     begun = len(re.findall("<!-- (?:results|numbers): ", old))
     if begun != len(BLOCK.findall(old)):
         raise results.ResultError(
@@ -146,7 +149,7 @@ def benchmark(file, wanted):
 
     path = ROOT / "results" / file
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = results.read_json(path, "scripts/benchmark.py writes it")
         tables = [
             table
             for table in record["tables"]
@@ -155,6 +158,8 @@ def benchmark(file, wanted):
         if not tables:
             return "not measured"
         text = report.render({**record, "tables": tables})
+    except results.ResultError:
+        raise
     except UNREADABLE as error:
         raise results.ResultError(
             f"{path}: not a record of scripts/benchmark.py."

@@ -12,6 +12,7 @@ in is broken before. Whole, that folder holds
 
 import dataclasses
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -136,6 +137,16 @@ def link(path, target):
     return damage
 
 
+def pipe(path):
+    """Puts a pipe, which nobody writes into, in the place of a file."""
+
+    def damage(folder):
+        remove(path)(folder)
+        os.mkfifo(folder / path)
+
+    return damage
+
+
 def loop(path):
     """Puts a link to itself in the place of a file."""
     return link(path, Path(path).name)
@@ -256,15 +267,44 @@ def state(function):
     return members(changed)
 
 
+def forged(function):
+    """Rewrites the state of a checkpoint, with a sum that fits it."""
+
+    def changed(old):
+        *arrays, (name, content) = old
+        header = json.loads(content)
+        header["state"] = function(header["state"])
+        text = json.dumps(header["state"], sort_keys=True)
+        digest = hashlib.sha256(text.encode())
+        for key, array in arrays:
+            digest.update(key.encode())
+            digest.update(np.load(io.BytesIO(array)).tobytes())
+        header["sha256"] = digest.hexdigest()
+        return [*arrays, (name, json.dumps(header).encode())]
+
+    return members(changed)
+
+
 def progress(**values):
-    """Sets keys of where a training stands."""
+    """Sets keys of where a training stands, in a sound checkpoint."""
+    return forged(
+        lambda inner: {
+            **inner,
+            "progress": _edited(inner["progress"], values),
+        }
+    )
 
-    def changed(header):
-        inner = header["state"]
-        inner["progress"] = _edited(inner["progress"], values)
-        return header
 
-    return state(changed)
+def entry(**values):
+    """Sets keys of what was measured of the first epoch."""
+
+    def changed(inner):
+        first, *more = inner["progress"]["entries"]
+        entries = [_edited(first, values), *more]
+        inner["progress"]["entries"] = entries
+        return inner
+
+    return forged(changed)
 
 
 def as_array(array, **options):
@@ -662,12 +702,6 @@ def data():
         yield case(f"loop {file}", loop(path), file)
     yield case("broken link", link(f"data/{VALID}", "nowhere"), VALID)
     yield case(
-        "a pipe",
-        both(remove(f"data/{TEST}"), lambda f: os.mkfifo(f / "data" / TEST)),
-        TEST,
-        "special file",
-    )
-    yield case(
         "splits the wrong way round",
         change(f"data/{VALID}", lambda _: b" word1 \n"),
         VALID,
@@ -733,7 +767,7 @@ def own_data():
     for name, content, says in (
         ("empty", b"", "must not be empty"),
         ("latin-1", b"caf\xe9 \n", "UTF-8 text. Received: byte 0xe9"),
-        ("UTF-16", "word1\n".encode("utf-16"), "must be"),
+        ("UTF-16 unmarked", "word1\n".encode("utf-16-le"), "zero byte"),
         ("zeros", b"word1\0\n", "a zero byte at offset 5"),
     ):
         yield case(f"own, {name}", {train: content}, train, says)
@@ -1106,32 +1140,34 @@ ARCHIVE_DAMAGES = {
     ),
 }
 BEST_DAMAGES = {
-    "found nothing": state(
-        lambda h: {**h, "state": {**h["state"], "found": None}}
-    ),
-    "found no epoch": state(
-        lambda h: {**h, "state": {**h["state"], "found": {}}}
-    ),
+    f"found {found!a}": forged(
+        lambda inner, found=found: _edited(inner, {"found": found})
+    )
+    for found in (None, [1], ..., {}, {"epoch": True}, {"epoch": RED})
 }
+# Which values a training never has is told in full by the tests of training.
 LAST_DAMAGES = {
-    "no progress": state(
-        lambda h: {**h, "state": _edited(h["state"], {"progress": ...})}
-    ),
-    "progress a list": state(
-        lambda h: {**h, "state": {**h["state"], "progress": [1]}}
-    ),
-    "progress with a key more": progress(more=1),
-    "progress without its epoch": progress(epoch=...),
-    "epoch a word": progress(epoch="one"),
-    "epoch below 1": progress(epoch=-3),
-    "step beyond the text": progress(step=10**6, epoch=1),
-    "steps a word": progress(steps="five"),
-    "entries a number": progress(entries=3),
-    "entries of nothing": progress(entries=[{}]),
-    "entry not finite": progress(entries=[{"epoch": float("nan")}]),
-    "schedule empty": progress(schedule={}),
-    "schedule a word": progress(schedule="fast"),
-    "best a word": progress(best="low"),
+    **{
+        f"progress {found!a}": forged(
+            lambda inner, found=found: _edited(inner, {"progress": found})
+        )
+        for found in (..., None, [1], {})
+    },
+    **{
+        f"{key} {value!a}": progress(**{key: value})
+        for key, value in (
+            *(("more", 1), ("epoch", ...), ("epoch", 10**25), ("step", True)),
+            *(("steps", 4), ("entries", [{}]), ("schedule", {}), ("best", [])),
+        )
+    },
+    **{
+        f"entry's {key} {value!a}": entry(**{key: value})
+        for key, value in (
+            *(("valid_perplexity", None), ("valid_seconds", ...)),
+            *(("seconds", "now"), (RED, RED)),
+        )
+    },
+    "step beyond the text": progress(step=10**6, steps=10**6 + 5),
 }
 
 
@@ -1202,8 +1238,6 @@ def texts():
     ):
         rule = "regular file" if name == "a folder" else "must be readable"
         yield case(name, 3, damage, _readable(path), rule, path=path)
-    pipe = both(remove("text.txt"), lambda f: os.mkfifo(f / "text.txt"))
-    yield case("a pipe", 3, pipe, "text.txt", "regular file")
     yield case("empty", 3, write("text.txt", b""), "text.txt", "must not be")
     for name, content in (
         ("blanks", b" \t \n" * 50),
@@ -1221,7 +1255,7 @@ def texts():
         yield case(name, 3, damage, "text.txt", "UTF-8", "byte")
     for name, content in (
         ("binary", bytes(range(256))),
-        ("UTF-16", "word1 word2\n".encode("utf-16")),
+        ("UTF-16 without its mark", "word1 word2\n".encode("utf-16-le")),
         ("gzip", gzip.compress(b"word1\n", mtime=0)),
         ("zeros", bytes(100)),
     ):
@@ -1233,6 +1267,10 @@ def texts():
     for name, content in (
         ("escapes", RED.encode()),
         ("byte order mark", b"\xef\xbb\xbfword1 word2\n"),
+        ("UTF-16", "word1 word2\n".encode("utf-16")),
+        ("CR", b"word1 word2\rword3\r"),
+        ("controls", b"word1 \x1b[31m \x07 \x7f word2\x1a"),
+        ("unseen", "wo\u200brd1 \xa0word2\ufffd <eos>\n".encode()),
         ("one word", b"word1"),
         ("ends of sentences", b"<eos> <eos>"),
         ("one line of 5 MB", b" " * 5_000_000 + b"word1 word2"),
@@ -1532,6 +1570,40 @@ def comparisons():
         )
 
 
+def special_files():
+    """Pipes and devices in the place of each file that is read."""
+    text = [*MEASURE, "--text", "text.txt"]
+    tables_of = ["runs/run", "runs/other"]
+    for program, arguments, code, path in (
+        ("RL_train", LOAD, 2, "runs/run/config.json"),
+        ("RL_train", LOAD, 2, "runs/run/checkpoints/best.npz"),
+        ("RL_train", RESUME, 2, "runs/open/config.json"),
+        ("RL_train", RESUME, 2, "runs/open/checkpoints/last.npz"),
+        ("RL_train", RESUME, 2, "runs/open/checkpoints/best.npz"),
+        ("RL_train", RESUME, 1, "runs/open/result.json"),
+        ("RL_train", NEW, 3, "data/ptb.valid.txt"),
+        ("RL_train", text, 3, "text.txt"),
+        ("table", tables_of, 1, "runs/other/result.json"),
+        ("compare", COMPARE, 1, "runs/other/result.json"),
+        ("compare", COMPARE, 1, "runs/other/config.json"),
+        ("compare", COMPARE, 1, "runs/other/metrics.jsonl"),
+        ("compare", COMPARE, 1, "runs/other/test_scores.npz"),
+    ):
+        for name, damage in (
+            ("a pipe", pipe(path)),
+            ("a link to a device", link(path, "/dev/zero")),
+        ):
+            yield Case(
+                "special file",
+                f"{program}, {arguments[-1]}, {path}, {name}",
+                list(arguments),
+                code,
+                (path, "not a regular file"),
+                program,
+                damage,
+            )
+
+
 GENERATORS = (
     integers,
     numbers,
@@ -1550,6 +1622,7 @@ GENERATORS = (
     figures,
     tables,
     comparisons,
+    special_files,
 )
 
 

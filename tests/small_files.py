@@ -1,4 +1,4 @@
-"""Disks that fill up."""
+"""Disks that fill up, and files that never end."""
 
 import contextlib
 import resource
@@ -16,3 +16,8 @@ def disk_full_after(size):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def endless(path):
+    """Makes a link to a device in the place of a file."""
+    path.symlink_to("/dev/zero")

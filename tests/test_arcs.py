@@ -150,6 +150,20 @@ def test_each_suffix_gives_its_file_and_always_the_same(
     assert b"/Type3" not in first
 
 
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_letters_that_the_font_lacks_are_told_and_nothing_warns(
+    matplotlib, tmp_path, suffix
+):
+    """As errors, which warnings are in tests, they would end it."""
+    words = ("漢字", "字", "a\ue000", "é")
+    path = tmp_path / f"picture{suffix}"
+    found = arcs.draw([Sentence(words, (1, 2, 1, 1))], path, 2)
+    # What stands for itself is no private letter, but its escape.
+    assert sorted(found) == sorted("漢字")
+    assert path.stat().st_size > 1000
+    assert arcs.draw([SECOND], path, 5) == []
+
+
 @pytest.mark.parametrize("name", ["picture.jpg", "picture", "png"])
 def test_another_suffix_is_refused(tmp_path, name):
     rule = r"one of \('.pdf', '.png', '.svg'\). Received: "

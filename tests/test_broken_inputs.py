@@ -197,7 +197,7 @@ def test_there_are_many_cases_and_of_every_kind():
     names = collections.Counter(map(str, CASES))
     assert [name for name, count in names.items() if count > 1] == []
     kinds = collections.Counter(case.kind for case in CASES)
-    assert len(kinds) == 16 and min(kinds.values()) >= 8
+    assert len(kinds) == 17 and min(kinds.values()) >= 8
 
 
 def test_every_flag_with_a_rule_is_tried():

@@ -147,6 +147,24 @@ def test_what_is_no_file(tmp_path):
     assert assert_refused(tmp_path).endswith("cannot be read: Is a directory.")
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_members_that_are_packed_in_another_way(kind, path):
+    """Their packers unpack without a bound."""
+    pack(path, unpack(path).items(), kind)
+    assert "damaged, or no checkpoint" in assert_refused(path)
+
+
+def test_bytes_before_a_checkpoint(path):
+    path.write_bytes(b"#!/bin/sh\n" + path.read_bytes())
+    assert "bytes that belong to no member" in assert_refused(path)
+
+
+def test_a_pipe_is_not_waited_for(path):
+    path.unlink()
+    os.mkfifo(path)
+    assert assert_refused(path).endswith("cannot be read: not a regular file.")
+
+
 def unpack(path):
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
@@ -256,7 +274,7 @@ def twice(members):
         (without("000/kernel.npy"), "belongs to another model"),
         (without("006/empty.npy"), "belongs to another model"),
         (without("state.json"), "damaged"),
-        (twice, "belongs to another model"),
+        (twice, "damaged, or no checkpoint: '000/kernel.npy' is there twice"),
         (
             lambda members: [*members.items(), ("more.npy", b"")],
             "Received: 8 arrays, in its place 'more.npy'",
@@ -376,7 +394,7 @@ def test_a_state_without_a_bottom(depth, path):
     assert_refused(path)
 
 
-@pytest.mark.parametrize("found", [0, 2, "1", None, [1]])
+@pytest.mark.parametrize("found", [0, 2, "1", None, [1], True, 1.0])
 def test_another_format(found, path):
     members = unpack(path)
     members["state.json"] = header(path, format=found)
@@ -432,6 +450,6 @@ def test_a_file_that_may_not_be_read(path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    monkeypatch.setattr(checkpoints, "open_regular", refuse)
     with pytest.raises(CheckpointError, match="cannot be read: Permission"):
         checkpoints.load(path, blank())

@@ -715,6 +715,19 @@ def test_a_picture_without_a_folder(usage_error, three, tmp_path):
         )
 
 
+def test_names_that_no_font_has_are_told_once(figure, three, tmp_path, capsys):
+    odd = three[0].with_name("漢\x1b[31m\n字")
+    three[0].rename(odd)
+    path = tmp_path / "x.png"
+    options = ("--samples", 10, "--figure", path)
+    code, out, err = run_script(capsys, odd, *options)
+    assert (code, err) == (0, "")
+    assert out.endswith(
+        f"\nFigure: {path}; boxes stand where its font has no shape, for 漢, "
+        "字\n"
+    )
+
+
 def test_a_picture_that_cannot_be_written(figure, three, tmp_path, capsys):
     path = tmp_path / "x.png"
     options = ("--samples", 10, "--figure", path)

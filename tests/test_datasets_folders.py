@@ -5,10 +5,12 @@ import gzip
 import hashlib
 import lzma
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_files import endless
 
 from dsl.datasets import (
     DataError,
@@ -351,3 +353,33 @@ def test_damaged_xz(tmp_path, monkeypatch, case):
         "too large": "must hold at most 65536 bytes",
     }.get(case, "must be a whole xz file")
     refused(f"valid.txt.xz {rule}", tmp_path)
+
+
+@pytest.mark.parametrize("end", [".gz", ".xz", ""])
+def test_no_more_is_unpacked_than_a_text_may_hold(tmp_path, monkeypatch, end):
+    monkeypatch.setattr("dsl.datasets.files._MAX_BYTES", 1 << 21)
+    path = tmp_path / f"text{end}"
+    path.write_bytes(PACK[end](bytes(1 << 26)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="must hold at most 2097152 bytes"):
+            folders.files.read_bytes(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24  # The packer's own
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("end", PACK)
+@pytest.mark.parametrize("make", [os.mkfifo, endless])
+def test_what_is_no_file_is_neither_waited_for_nor_read(tmp_path, end, make):
+    (write(tmp_path) / "valid.txt").unlink()
+    make(tmp_path / f"valid.txt{end}")
+    says = f"valid.txt{end} must be readable. Received: not a regular file$"
+    refused(says, tmp_path)
+
+
+def test_a_file_that_says_to_be_too_large_is_not_read(tmp_path):
+    with open(tmp_path / "text.xz", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(DataError, match="must hold at most"):
+        folders.files.read_bytes(tmp_path / "text.xz")

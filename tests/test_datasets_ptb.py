@@ -6,10 +6,12 @@ import hashlib
 import http.server
 import io
 import os
+import random
 import socket
 import tarfile
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -287,7 +289,7 @@ def test_not_a_regular_file(tiny, tmp_path):
         offline(tmp_path)
     path.rmdir()
     os.mkfifo(path)
-    with pytest.raises(DataError, match="Received: a special file"):
+    with pytest.raises(DataError, match="Received: not a regular file"):
         offline(tmp_path)
     path.unlink()
     path.symlink_to(path)
@@ -411,6 +413,46 @@ def test_a_member_larger_than_asked_for_is_not_unpacked(tmp_path):
     assert found == {"train": TEXTS["train"].encode()}
     with pytest.raises(DataError, match="at most 3 bytes. Received: .*train"):
         downloads.read_members(archive, names, max_bytes=3)
+
+
+def test_an_archive_is_unpacked_as_far_as_its_bound(tmp_path, monkeypatch):
+    """However small the members say that they are."""
+    monkeypatch.setattr(downloads, "_MAX_UNPACKED", 1 << 20)
+    members = {"large": bytes(1 << 26), **archive_members()}
+    make_archive(tmp_path / "a.tgz", members)
+    archive = (tmp_path / "a.tgz").read_bytes()
+    names = {"train": "simple-examples/data/ptb.train.txt"}
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="more than 1048576 bytes in it"):
+            downloads.read_members(archive, names)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 21
+    finally:
+        tracemalloc.stop()
+
+
+def test_archives_that_are_forged_at_random(tmp_path):
+    make_archive(tmp_path / "a.tgz", archive_members())
+    whole = gzip.decompress((tmp_path / "a.tgz").read_bytes())
+    names = {"train": "simple-examples/data/ptb.train.txt"}
+    generator, refusals = random.Random(0), 0
+    kinds = b"\x000123456789ABDKLMNSVXgx"
+    for _ in range(500):
+        data = bytearray(whole)
+        for _ in range(generator.choice((1, 2, 4))):
+            head = 512 * generator.randrange(len(data) // 512)
+            place = head + generator.choice((156, 124, 135, *range(0, 500, 9)))
+            data[place] = generator.choice(kinds)
+            if generator.randrange(2):  # The sum of a head, as it must be.
+                data[head + 148 : head + 156] = b" " * 8
+                total = b"%06o\0 " % sum(data[head : head + 512])
+                data[head + 148 : head + 156] = total
+        try:
+            downloads.read_members(gzip.compress(data, 1), names)
+        except DataError as error:
+            refusals += 1
+            assert len(str(error)) < 500
+    assert refusals > 20
 
 
 def test_damaged_archive(tiny, tmp_path, serve):

@@ -11,7 +11,7 @@ from keras import ops
 from run_folders import cells
 
 from dsl import policy
-from dsl.datasets import EOS, generated
+from dsl.datasets import EOS, DataError, generated
 from dsl.datasets.corpus import SPLITS, from_texts
 from dsl.runs import RunError
 from language_modeling import findings, inspection, settings
@@ -147,9 +147,50 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
     assert corpus.vocabulary[tokens[0]] == EOS
     np.testing.assert_array_equal(tokens[1:], corpus.test)
     assert unknown == corpus.unknown["test"] == 1
-    assert lines[0].endswith(
-        "12 words with ends of sentences, 1 of them unknown to the model"
+    said, counted = lines
+    assert said.endswith(
+        "U+000B (1), U+2028 (1) read as blanks, not as ends of lines"
     )
+    assert counted.endswith(
+        "12 words with ends of sentences, 1 of them unknown to the model "
+        "(read and scored as <unk>)"
+    )
+
+
+def test_words_that_no_vocabulary_has_a_place_for_are_left_out(tmp_path):
+    path, lines = tmp_path / "text.txt", []
+    path.write_text("a z b\nz\nb y\n")
+    vocabulary = (EOS, "a", "b")
+    tokens, unknown = inspection.read_text(str(path), vocabulary, lines.append)
+    read = [vocabulary[token] for token in tokens]
+    assert read == f"{EOS} a b {EOS} {EOS} b {EOS}".split()
+    assert unknown == 3
+    assert lines == [
+        f"{path}: 9 words with ends of sentences, 3 of them unknown to the "
+        "model (left out, neither read nor scored: it has no <unk>)"
+    ]
+    path.write_text("a b\n")
+    inspection.read_text(str(path), vocabulary, lines.append)
+    assert lines[1].endswith(
+        "3 words with ends of sentences, 0 of them unknown to the model"
+    )
+
+
+def test_a_text_of_unknown_words_alone_is_refused(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("z y\n")
+    with pytest.raises(DataError, match="must hold a word of.*none, as 'z'"):
+        inspection.read_text(str(path), (EOS, "a"), print)
+    tokens, _ = inspection.read_text(str(path), (EOS, "a", "<unk>"), print)
+    assert tokens.tolist() == [0, 2, 2, 0]
+
+
+def test_unknown_words_that_look_like_known_ones_are_said(tmp_path):
+    path, lines = tmp_path / "text.txt", []
+    path.write_text("cafe\u0301 b\n")
+    inspection.read_text(str(path), (EOS, "b", "caf\xe9"), lines.append)
+    assert "1 of them unknown" in lines[0]
+    assert lines[1].startswith(f"{path} and the vocabulary: words that look")
 
 
 def test_a_picture_of_nothing_is_refused_before_measuring(monkeypatch):

@@ -1,10 +1,12 @@
 import importlib.util
+import os
 import re
 import runpy
 from pathlib import Path
 
 import pytest
 from run_folders import cells, make_number_run, make_run, make_text
+from small_files import endless
 
 from language_modeling import plan as language_plan
 from language_modeling import settings as language_settings
@@ -252,6 +254,28 @@ def test_a_damaged_run_is_one_line(render, project, capsys, file):
         assert (out, err.count("\n")) == ("", 1)
         assert str(run / file) in err
         assert page.read_text("utf-8") == PAGE
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, endless])
+@pytest.mark.parametrize("file", ["page.md", "results/benchmark.json"])
+def test_what_is_no_file_is_neither_waited_for_nor_read(
+    render, project, capsys, file, make
+):
+    page, _ = project
+    page.write_text("<!-- results: benchmark -->\n<!-- end -->\n")
+    path = page.parent / file
+    path.unlink(missing_ok=True)
+    make(path)
+    assert render.main(render.parse_args([])) == 1
+    error = capsys.readouterr().err
+    assert str(path) in error and "not a regular file" in error
+    assert error.count("\n") == 1
+
+
+def test_a_page_that_is_no_text_is_one_line(render, project, capsys):
+    project[0].write_bytes(b"\xff")
+    assert render.main(render.parse_args([])) == 1
+    assert capsys.readouterr().err.endswith("page.md: must be UTF-8 text.\n")
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -1,9 +1,14 @@
+import ast
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
 from dsl.regular_files import open_regular, read_regular
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = ("language_modeling", "number_prediction")
 
 
 def test_reads_a_file_and_a_link_to_one(tmp_path):
@@ -57,3 +62,38 @@ def test_a_file_that_tells_no_size_is_read_no_further():
     # Files of the system's own are regular, and say that they are empty.
     with pytest.raises(OSError, match="more than the 3 bytes"):
         read_regular("/proc/self/status", 3)
+
+
+# What opens or reads a file otherwise, and why it may.
+ELSEWHERE = {
+    "dsl/atomic.py": "writes new files",
+    "dsl/runs.py": "the lock",
+    "scripts/benchmark.py": "what Linux tells of the processor",
+    "scripts/check_resume.py": "runs that it has just made",
+    "scripts/jobs.py": "writes logs",
+}
+
+
+def readings(path):
+    """Lines of a module that open or read a file by themselves."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Name) and called.id == "open":
+            yield node.lineno
+        elif isinstance(called, ast.Attribute) and (
+            called.attr in ("read_text", "read_bytes")
+            # Those of `dsl.datasets.files` are no methods of a path.
+            and getattr(called.value, "id", None) != "files"
+        ):
+            yield node.lineno
+
+
+def test_every_file_is_read_as_a_regular_one():
+    found = {
+        str(path.relative_to(ROOT)): [*readings(path)]
+        for package in ("dsl", "scripts", *TASKS)
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert found["dsl/atomic.py"] and not found["dsl/regular_files.py"]
+    others = {name for name, lines in found.items() if lines}
+    assert others <= {*ELSEWHERE}

@@ -2,10 +2,12 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 from run_folders import cells, make_record, make_run, make_text, write_scores
+from small_files import endless
 
 from dsl import results, tables
 
@@ -187,7 +189,8 @@ def test_a_file_larger_than_any_run_leaves_is_not_read(
 ):
     nll, _, sentence = make_text(9)
     run = make_run(tmp_path / "a", scores=(nll, sentence))
-    monkeypatch.setattr(results, "_LARGEST_FILE", 50)
+    monkeypatch.setattr(results, "_LARGEST_TEXT", 50)
+    monkeypatch.setattr(results, "_LARGEST_SCORES", 50)
     read = results.load_metrics if "jsonl" in file else results.load_scores
     with pytest.raises(results.ResultError, match=f"{file}: must hold at most"):
         read(run)
@@ -206,6 +209,10 @@ def test_a_file_larger_than_any_run_leaves_is_not_read(
         ({"nll": np.array([1.0, np.nan])}, "`nll` .* Received: nan"),
         ({"look_back": np.ones(3, int)}, "one length. Received: 2, 3, 2"),
         ({"look_back": np.ones(2)}, "`look_back` .* Received: float64 of"),
+        ({"nll": np.array([1.0, 1e308])}, "`nll` .* Received: 1e\\+308"),
+        ({"nll": np.ones(2, "longdouble")}, "`nll` .* Received: float128"),
+        ({"look_back": np.array([-1, 0])}, "`look_back` .* Received: -1"),
+        ({"look_back": np.array([0, 2**31])}, "Received: 2147483648$"),
         ({"sentence": np.array([-1, 0])}, "`sentence` .* Received: -1"),
         ({"sentence": np.array([5, 3])}, "`sentence` .* Received: 3 after 5"),
     ],
@@ -233,6 +240,48 @@ def test_scores_of_another_kind_are_refused(tmp_path):
     path.mkdir()
     with pytest.raises(results.ResultError, match="cannot be read: Is a dir"):
         results.load_scores(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_scores_that_are_packed_in_another_way(tmp_path, kind):
+    write_scores(tmp_path, np.ones(2), np.arange(2))
+    path = tmp_path / "test_scores.npz"
+    with zipfile.ZipFile(path) as old:
+        members = [(name, old.read(name)) for name in old.namelist()]
+    with zipfile.ZipFile(path, "w", kind) as new:
+        for member in members:
+            new.writestr(*member)
+    with pytest.raises(results.ResultError, match="packed in another way"):
+        results.load_scores(tmp_path)
+
+
+def test_bytes_before_the_scores(tmp_path):
+    write_scores(tmp_path, np.ones(2), np.arange(2))
+    path = tmp_path / "test_scores.npz"
+    path.write_bytes(b"more" + path.read_bytes())
+    with pytest.raises(results.ResultError, match="belong to no member"):
+        results.load_scores(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "read"),
+    [
+        (results.FILE_NAME, results.load),
+        (results.CONFIG_NAME, results.load_config),
+        (results.METRICS_NAME, results.load_metrics),
+        (results.SCORES_NAME, results.load_scores),
+    ],
+)
+@pytest.mark.parametrize("make", [os.mkfifo, endless])
+def test_what_is_no_file_is_neither_waited_for_nor_read(
+    tmp_path, file, read, make
+):
+    make(tmp_path / file)
+    with pytest.raises(results.ResultError) as caught:
+        read(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / file}: cannot be read: not a regular file."
+    )
 
 
 class Bomb:

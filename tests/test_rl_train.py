@@ -905,6 +905,14 @@ def test_a_text_of_characters(own, capsys):
     assert record["test"]["tokens"] == 8 * 18 - 1
     assert "bits a character" in capsys.readouterr().out
     assert "| test bits per character" in tables.comparison([record])
+    # A text with one that is not in the vocabulary, which has no <unk>.
+    Path("new.txt").write_text("t h x e \n")
+    shown = ["--load_model", "runs/a", "--text", "new.txt", "--no-download"]
+    assert own(*shown) == 0
+    assert (
+        "new.txt: 5 words with ends of sentences, 1 of them unknown to the "
+        "model (left out, neither read nor scored: it has no <unk>)\n"
+    ) in capsys.readouterr().out
     # Where characters were replaced, it is no longer the text.
     Path("own/valid.txt").write_text(text + "x \n")
     assert own(*OWN, "--name", "b") == 0

@@ -1,5 +1,6 @@
 """Downloads that give up early, and writing that leaves no half files."""
 
+import gzip
 import http.client
 import io
 import posixpath
@@ -19,6 +20,7 @@ from dsl.datasets.errors import DataError
 _ANSWER_SECONDS = 4.0
 _TOTAL_SECONDS = 300.0
 _MAX_BYTES = 1 << 28
+_MAX_UNPACKED = 1 << 29  # All that an archive holds.
 _CHUNK = 1 << 16
 
 
@@ -124,7 +126,9 @@ def read_members(
     basenames = {posixpath.basename(path) for path in wanted}
     found = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        # Read once from its start, as a stream, so that it can be bounded.
+        unpacked = _Bounded(gzip.GzipFile(fileobj=io.BytesIO(archive)))
+        with tarfile.open(fileobj=unpacked, mode="r|") as tar:
             for member in tar:
                 if posixpath.basename(member.name) not in basenames:
                     continue
@@ -132,7 +136,11 @@ def read_members(
                 key = wanted.get(posixpath.normpath(member.name))
                 if key is not None:
                     found[key] = tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (
+        *(tarfile.TarError, EOFError, OSError, zlib.error),
+        # What the module raises over numbers, names and chains of heads.
+        *(ArithmeticError, UnicodeError, RecursionError),
+    ) as error:
         raise DataError(
             f"The archive must be a whole .tgz file. Received: {_line(error)}"
         ) from None
@@ -140,6 +148,22 @@ def read_members(
     if missing:
         raise DataError(f"The archive must hold {', '.join(missing)}")
     return found
+
+
+class _Bounded:
+    """A file to read, which fails beyond all that an archive may hold."""
+
+    def __init__(self, file):
+        self._file = file
+        self._left = _MAX_UNPACKED
+
+    def read(self, size):
+        """Reads so many bytes, or what is left."""
+        content = self._file.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise tarfile.ReadError(f"more than {_MAX_UNPACKED} bytes in it")
+        return content
 
 
 def _check_member(member: tarfile.TarInfo, max_bytes: int) -> None:

@@ -1,18 +1,23 @@
 """Reading corpus files: plain or packed text, checked by hash."""
 
+import errno
 import gzip
 import hashlib
 import lzma
 import os
-import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+from dsl.datasets import texts
 from dsl.datasets.errors import DataError
+from dsl.messages import printable
+from dsl.regular_files import open_regular
 
 PACKED = (".gz", ".xz")
 _MAX_BYTES = 1 << 28  # No corpus here comes near it; a packed bomb does.
+_PIECE = 1 << 18  # bytes
 _MAX_MEMORY = 1 << 28  # That unpacking takes: as much as an xz file says.
 
 
@@ -36,39 +41,58 @@ def find(folder: Path, names: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def read_text(path: Path, sha256: str | None = None) -> str:
+def read_text(
+    path: Path,
+    sha256: str | None = None,
+    log: Callable[[str], None] | None = None,
+) -> str:
     """Reads a text file, unpacking it if its name ends in `.gz` or `.xz`.
 
     Args:
-        path: The file.
-        sha256: Hash (hexadecimal) that the unpacked bytes must have.
+        path: The file: UTF-8, or UTF-16 with its mark.
+        sha256: Hash (hexadecimal) that the unpacked bytes must have, of a text
+            in UTF-8 that is taken as it stands.
+        log: Receives a line if a text whose hash is not known holds what may
+            be read otherwise than a person expects.
 
     Returns:
-        The text, with its line ends as they are in the file.
+        The text; where its hash is not known, see `texts.cleaned`.
 
     Raises:
         DataError: If the path is not a regular file or cannot be read, if a
             packed file is damaged, if the content is empty, binary or not
-            UTF-8, or if its hash is not the given one.
+            such text, or if its hash is not the given one.
     """
     content = read_bytes(path)
     if not content:
         raise DataError(f"{path} must not be empty. Received: 0 bytes")
+    try:
+        text = content.decode() if sha256 else texts.decoded(content)
+    except UnicodeDecodeError as error:
+        utf_8 = error.encoding == "utf-8"
+        if utf_8:
+            _check_no_zero(path, content)
+        raise DataError(
+            f"{path} must be UTF-{8 if utf_8 else 16} text. Received: byte "
+            f"0x{content[error.start]:02x} at offset {error.start}"
+        ) from None
+    if "\0" in text:
+        _check_no_zero(path, content)
+    if sha256 is not None:
+        check_hash(str(path), content, "sha256", sha256)
+        return text
+    if log is not None and (notes := texts.notes(text)):
+        log(f"{printable(str(path))}: {'; '.join(notes)}")
+    return texts.cleaned(text)
+
+
+def _check_no_zero(path: Path, content: bytes) -> None:
+    """Raises DataError if there is a zero byte, which no text has."""
     if b"\0" in content:
         raise DataError(
             f"{path} must be a text file. Received: a zero byte at offset "
             f"{content.index(0)}"
         )
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} must be UTF-8 text. Received: byte "
-            f"0x{content[error.start]:02x} at offset {error.start}"
-        ) from None
-    if sha256 is not None:
-        check_hash(str(path), content, "sha256", sha256)
-    return text
 
 
 def read_bytes(path: Path) -> bytes:
@@ -84,47 +108,57 @@ def read_bytes(path: Path) -> bytes:
         DataError: If the path is not a regular file or cannot be read, if it
             holds more than any corpus, or if a packed file is damaged.
     """
+    pieces, size = [], 0
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # A pipe would block.
-            raise DataError(
-                f"{path} must be a regular file. Received: a "
-                f"{'folder' if path.is_dir() else 'special file'}"
-            )
-        content = _READERS.get(path.suffix, _read_plain)(path)
+        with open_regular(path, _MAX_BYTES) as file:
+            for piece in _READERS.get(path.suffix, _read_plain)(file):
+                pieces.append(piece)
+                size += len(piece)
+                if size > _MAX_BYTES:
+                    raise _too_large(path)
     except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         kind = "xz" if path.suffix == ".xz" else "gzip"
         raise DataError(
             f"{path} must be a whole {kind} file. Received: {error}"
         ) from None
+    except IsADirectoryError:
+        raise DataError(
+            f"{path} must be a regular file. Received: a folder"
+        ) from None
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise _too_large(path) from None
         raise DataError(
             f"{path} must be readable. Received: {error.strerror or error}"
         ) from None
-    if len(content) > _MAX_BYTES:
-        raise DataError(
-            f"{path} must hold at most {_MAX_BYTES} bytes. Received: more"
-        )
-    return content
+    return b"".join(pieces)
 
 
-def _read_plain(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(_MAX_BYTES + 1)
+def _too_large(path: Path) -> DataError:
+    return DataError(
+        f"{path} must hold at most {_MAX_BYTES} bytes. Received: more"
+    )
 
 
-def _read_gzip(path: Path) -> bytes:
-    with gzip.open(path, "rb") as file:
-        return file.read(_MAX_BYTES + 1)
+def _read_plain(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
 
 
-def _read_xz(path: Path) -> bytes:
+def _read_gzip(file: BinaryIO) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        yield from _read_plain(unpacked)
+
+
+def _read_xz(file: BinaryIO) -> Iterator[bytes]:
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
-    content = unpacker.decompress(_read_plain(path), _MAX_BYTES + 1)
-    if len(content) <= _MAX_BYTES and not unpacker.eof:
-        raise EOFError("the file ends before its content does")
-    if unpacker.unused_data:
+    while not unpacker.eof:
+        packed = file.read(_PIECE) if unpacker.needs_input else b""
+        if unpacker.needs_input and not packed:
+            raise EOFError("the file ends before its content does")
+        yield unpacker.decompress(packed, _PIECE)
+    if unpacker.unused_data or file.read(1):
         raise EOFError("more after its end")
-    return content
 
 
 _READERS = {".gz": _read_gzip, ".xz": _read_xz}

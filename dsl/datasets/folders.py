@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dsl.datasets import corpus as corpora
-from dsl.datasets import files
+from dsl.datasets import files, texts
 from dsl.datasets.errors import DataError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -49,11 +49,15 @@ class Layout:
         found = files.find(place, tuple(self.files.values()))
         return [name for name in self.files.values() if name not in found]
 
-    def read(self, place: Path) -> dict[str, str]:
+    def read(
+        self, place: Path, log: Callable[[str], None] | None = None
+    ) -> dict[str, str]:
         """Reads the file of each split, its hash checked.
 
         Args:
             place: A folder that lacks none.
+            log: Receives a line of each text that nobody knows beforehand and
+                that may be read otherwise than a person expects.
 
         Returns:
             Split to text.
@@ -63,10 +67,15 @@ class Layout:
         """
         found = files.find(place, tuple(self.files.values()))
         hashes = self.sha256 or {}
-        return {
-            split: files.read_text(found[name], hashes.get(split))
+        read = {
+            split: files.read_text(found[name], hashes.get(split), log)
             for split, name in self.files.items()
         }
+        if log is not None and not hashes:
+            words = (word for text in read.values() for word in text.split())
+            if (note := texts.note_on_spelling(words)) is not None:
+                log(f"{place}: {note}")
+        return read
 
     def encode(self, texts: Mapping[str, str]) -> corpora.Corpus:
         """Encodes what was read.
@@ -120,7 +129,7 @@ def load(
         data_dir: The folder.
         layouts: What to look for, see `named`.
         log: Receives one line that says which corpus it is, where from, and
-            which others are there.
+            which others are there; then those of `Layout.read`.
 
     Returns:
         The corpus.
@@ -129,12 +138,15 @@ def load(
         DataError: As `named`; or if a file is damaged or is another text.
     """
     (layout, place), *others = named(data_dir, layouts)
-    corpus = layout.encode(layout.read(place))
+    notes = []
+    corpus = layout.encode(layout.read(place, notes.append))
     if log is not None:
         known = {other.name: None for other, _ in others}
         known.pop(layout.name, None)
         also = f"; there too: {', '.join(known)}" if known else ""
         log(f"Corpus: {layout.title}, from {place}{also}")
+        for note in notes:
+            log(note)
     return corpus
 
 

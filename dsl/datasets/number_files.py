@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dsl import choices
-from dsl.archives import DAMAGED, read_member
+from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
 from dsl.datasets import files
 from dsl.datasets.corpus import SPLITS
@@ -117,14 +117,12 @@ def load(path: str | os.PathLike, split: str, expected: Settings) -> Examples:
         )
     content = files.read_bytes(path)
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            examples, sha256 = _read(archive, split, expected, path)
-    except DataError:
-        raise
-    except DAMAGED as error:
+        archive = Archive(io.BytesIO(content))
+        examples, sha256 = _read(archive, split, expected, path)
+    except ArchiveError as error:
         raise DataError(
             f"{path} must be a whole file of produce_data.py. Received: "
-            "another, or a damaged one"
+            f"another, or a damaged one: {error}"
         ) from error
     _check_numbers(examples, path)
     if examples.sha256 != sha256:
@@ -146,25 +144,16 @@ def _write_member(
 
 
 def _read(
-    archive: zipfile.ZipFile, split: str, expected: Settings, path: Path
+    archive: Archive, split: str, expected: Settings, path: Path
 ) -> tuple[Examples, str]:
     """Reads the examples, and the hash that they are said to have."""
-    names = archive.namelist()
-    if names != _MEMBERS:
+    if archive.names != _MEMBERS:
         raise DataError(
             f"{path} must hold {', '.join(_MEMBERS)}, as produce_data.py "
-            f"writes them. Received: {_short(names)}"
+            f"writes them. Received: {_short(archive.names)}"
         )
-    header = json.loads(read_member(archive, _HEADER, _MOST_HEADER))
-    if header["format"] != FORMAT:
-        raise DataError(
-            f"{path}: its format must be {FORMAT}. Received: "
-            f"{_short(header['format'])}"
-        )
-    found = Settings(**header["settings"])
-    _check_settings(found, header["split"], expected, split, path)
-    count = header["count"]
-    choices.check_count("count", count, "the number of examples")
+    count, found, found_split, sha256 = _read_header(archive, path)
+    _check_settings(found, found_split, expected, split, path)
     if found.bytes_of(count) > MOST_BYTES:
         raise DataError(
             f"{path} must hold at most {MOST_BYTES} bytes of examples. "
@@ -172,7 +161,30 @@ def _read(
         )
     inputs = _read_array(archive, _INPUTS, (count, found.length + 1), path)
     labels = _read_array(archive, _LABELS, (count,), path)
-    return Examples(inputs, labels, found, split), header["sha256"]
+    return Examples(inputs, labels, found, split), sha256
+
+
+def _read_header(
+    archive: Archive, path: Path
+) -> tuple[int, Settings, object, object]:
+    """Count, settings, split and hash, as a file has them."""
+    header = archive.read_json(_HEADER, _MOST_HEADER)
+    try:
+        found = header["format"]
+        if type(found) is not int or found != FORMAT:
+            raise DataError(
+                f"{path}: its format must be {FORMAT}. Received: "
+                f"{_short(found)}"
+            )
+        choices.check_count("count", header["count"], "the examples")
+        return (
+            *(header["count"], Settings(**header["settings"])),
+            *(header["split"], header["sha256"]),
+        )
+    except DataError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ArchiveError(f"another {_HEADER}") from error
 
 
 def _check_settings(
@@ -194,31 +206,18 @@ def _check_settings(
 
 
 def _read_array(
-    archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], path: Path
+    archive: Archive, name: str, wanted: tuple[int, ...], path: Path
 ) -> np.ndarray:
     """Reads an array, whose type and shape are compared first."""
-    size = math.prod(shape)
-    most = size + _MOST_HEADER
-    received = archive.getinfo(name).file_size
-    if received > most:
-        raise DataError(
-            f"{path}: {name} must hold {size} numbers. Received: {received} "
-            "bytes"
-        )
-    member = io.BytesIO(read_member(archive, name, most))
-    if np.lib.format.read_magic(member) != (1, 0):
-        raise ValueError("another version of the array format")
-    header = np.lib.format.read_array_header_1_0(
-        member, max_header_size=_MOST_HEADER
-    )
-    if header != (shape, False, np.dtype(np.uint8)):
-        raise DataError(
-            f"{path}: {name} must be uint8{list(shape)}. Received: "
-            f"{_short(f'{header[2]}{list(header[0])}')}"
-        )
-    # A ValueError if these are not as many as the shape says.
-    data = np.frombuffer(member.getbuffer()[member.tell() :], np.uint8)
-    return data.reshape(shape)
+
+    def check(dtype: object, shape: tuple[int, ...]) -> None:
+        if (dtype, shape) != (np.uint8, wanted):
+            raise DataError(
+                f"{path}: {name} must be uint8{list(wanted)}. "
+                f"Received: {_short(f'{dtype}{list(shape)}')}"
+            )
+
+    return archive.read_array(name, math.prod(wanted), check)
 
 
 def _check_numbers(examples: Examples, path: Path) -> None:

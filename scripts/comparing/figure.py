@@ -3,6 +3,8 @@
 from matplotlib import lines, ticker
 from matplotlib.figure import Figure
 
+from dsl.messages import printable
+
 # Told apart with any color vision (Okabe and Ito 2008), without the yellow,
 # which is too light for a line on white.
 COLORS = (
@@ -137,5 +139,5 @@ def name_lines(figure, handles, texts, place, columns=1):
     )
     for label, text in zip(legend.get_texts(), texts, strict=True):
         label.set_parse_math(False)
-        label.set_text(text)
+        label.set_text(printable(text))
     return legend
