@@ -70,25 +70,50 @@ def resume(trainer, run, schedule):
         schedule: A new `dsl.schedules.Schedule`; takes the saved state.
 
     Returns:
-        The `Progress`; that of the very start if there is no checkpoint.
+        The `Progress`; that of the very start if there is no checkpoint. A
+        run that diverged and has a lower learning rate now goes back to the
+        end of its best epoch, or to the start.
 
     Raises:
         RunError: If a checkpoint is gone, damaged or of another run.
     """
-    saved = run.load_last(trainer)
-    if saved is None:
-        return Progress(schedule=schedule.state())
+    back, before = run.goes_back(), None
+    if back:
+        saved, before = run.load_restart(trainer)
+    else:
+        saved = run.load_last(trainer)
+    progress = Progress(schedule=schedule.state())
+    if saved is not None:
+        progress = _restored(saved, schedule, before, run)
+        if progress.best is not None:
+            # Nothing better may come, and these are what is measured at last.
+            run.check_best()
+    run.begin(progress.entries if back else None)
+    if back:
+        run.save_last(trainer, dataclasses.asdict(progress))
+    elif progress.step == 0 and run.follows_best(progress.epoch - 1):
+        # Whatever ended it may have come before this.
+        run.keep_restart()
+    if saved is not None:
+        run.write_metrics(progress.entries)
+    return progress
+
+
+def _restored(saved, schedule, before, run):
+    """The progress that was saved; the schedule goes on from there too.
+
+    `before` is the initial rate then, if there is another one now.
+    """
     try:
         progress = Progress.from_saved(saved)
         schedule.restore(progress.schedule)
-    except (ValueError, KeyError) as error:
+        if before is not None:
+            schedule.rescale(before)
+            progress.schedule = schedule.state()
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise RunError(
-            f"{run.last}: was not written by this program."
+            f"{run.path}: its checkpoint was not written by this program."
         ) from error
-    if progress.best is not None:
-        # Nothing better may come, and these are what is measured at the end.
-        run.check_best()
-    run.write_metrics(progress.entries)
     return progress
 
 
@@ -141,7 +166,8 @@ def fit(
 
     Raises:
         DivergedError: If the loss, a weight or the validation is NaN or
-            infinite. The last checkpoint is from before that.
+            infinite. That is noted in the run, which may go back from there;
+            see `resume`.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, once saved.
         OSError: If a checkpoint cannot be written; the one before stays.
         ValueError: If an epoch has no batch.
@@ -156,9 +182,7 @@ def fit(
         if progress.steps % checkpoint_every == 0:
             save()
 
-    while _unfinished(progress, max_epochs, max_steps) and not (
-        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
-    ):
+    def epoch():
         data = epoch_data(progress.epoch)
         steps = _count_steps(data, progress, max_steps)
         trainer.optimizer.learning_rate = schedule.rate
@@ -168,15 +192,32 @@ def fit(
         entry = _entry(trainer, steps, finish_epoch, schedule, progress)
         _check_finite(entry)
         with interrupts.held_back():
-            if progress.best is None or entry[monitor] < progress.best:
+            better = progress.best is None or entry[monitor] < progress.best
+            if better:
                 progress.best = float(entry[monitor])
                 run.save_best(model, entry)
             schedule.finish_epoch(entry[monitor])
             progress.finish_epoch(entry, schedule)
             save()
+            if better or not run.restart.exists():
+                run.keep_restart()
+            run.note_sound()
             run.write_metrics(progress.entries)
             if on_epoch is not None:
                 on_epoch(entry)
+
+    while _unfinished(progress, max_epochs, max_steps) and not (
+        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
+    ):
+        try:
+            epoch()
+        except DivergedError:
+            run.note_diverged(
+                epoch=progress.epoch,
+                steps=progress.steps,
+                learning_rate=schedule.rate,
+            )
+            raise
 
 
 def _unfinished(progress, max_epochs, max_steps):
