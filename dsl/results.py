@@ -114,7 +114,7 @@ def is_finished(run_folder: str | os.PathLike) -> bool:
         return False
     record, config = load(run_folder), load_config(run_folder)
     return all(
-        record["settings"].get(name) == config["settings"].get(name)
+        record["settings"].get(name) in (None, config["settings"].get(name))
         for name in configurations.growing(config)
     )
 

@@ -46,8 +46,10 @@ def load(folders):
         finished = results.is_finished(folder)
         record = results.load(folder) if finished else None
         scored = (folder / results.SCORES_NAME).exists()
-        if scored and finished:
+        if finished and scored:
             results.check_scores(folder, record)
+        elif (folder / results.FILE_NAME).exists():
+            scored = False  # They are of before it went on, as that is.
         runs.append(
             {
                 "name": name,
