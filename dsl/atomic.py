@@ -121,8 +121,8 @@ def make_folder(path, names, fill):
         unfinished, lock = _start(path)
         fill(unfinished)
         lock.move(unfinished, path)
-        made = True
         sync_folder(path.parent)
+        made = True
     finally:
         if not made:
             if lock is not None:
@@ -142,12 +142,15 @@ def sweep(parent, names):
         parent: Where they lie; it may be missing.
         names: As those of `make_folder`.
     """
-    if not locks.available() or not os.path.isdir(parent):
+    if not locks.available():
         return
-    for entry in list(os.scandir(parent)):
+    found = []
+    # What cannot be read, or deleted, is in nobody's way.
+    with contextlib.suppress(OSError):
+        found = list(os.scandir(parent))
+    for entry in found:
         if not _UNFINISHED_FOLDER.fullmatch(entry.name):
             continue
-        # What cannot be deleted, by whom ever, is in nobody's way.
         with contextlib.suppress(OSError, locks.InUseError):
             if entry.is_dir(follow_symlinks=False):
                 _sweep_folder(Path(entry.path), [*names, locks.NAME])
@@ -177,10 +180,16 @@ def _start(path):
     while True:
         # Another name at each start: what a killed one left is in no way.
         new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-        new.mkdir(parents=True)
-        # Another process may sweep it until it is locked.
-        with contextlib.suppress(FileNotFoundError, locks.InUseError):
-            return new, locks.Lock(new / locks.NAME)
+        lock = None
+        try:
+            new.mkdir(parents=True)
+            # Another process may sweep it until it is locked.
+            with contextlib.suppress(FileNotFoundError, locks.InUseError):
+                lock = locks.Lock(new / locks.NAME)
+                return new, lock
+        finally:
+            if lock is None:
+                shutil.rmtree(new, ignore_errors=True)
 
 
 def _sweep_folder(folder, names):

@@ -246,6 +246,20 @@ def test_a_folder_that_fails_leaves_nothing(error, tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["name"]
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("name", ["_write", "_acquire"])
+def test_a_folder_that_cannot_be_locked_leaves_nothing(
+    name, error, tmp_path, monkeypatch
+):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(locks, name, fail)
+    with pytest.raises(error):
+        atomic.make_folder(tmp_path / "a" / "name", NAMES, fill)
+    assert not any(tmp_path.iterdir())
+
+
 KILLED_FOLDER = """
 import os, signal, sys
 from dsl import atomic, locks
