@@ -112,7 +112,8 @@ def _restored(saved, schedule, before, run):
             progress.schedule = schedule.state()
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise RunError(
-            f"{run.path}: its checkpoint was not written by this program."
+            f"{run.last if before is None else run.restart}: was not written "
+            "by this program."
         ) from error
     return progress
 
