@@ -1,8 +1,18 @@
-"""Files that are replaced as a whole, or not at all."""
+"""Files and folders that are made or replaced as a whole, or not at all."""
 
 import contextlib
+import errno
 import os
+import re
+import secrets
+import shutil
 from pathlib import Path
+
+from dsl import locks
+
+# What a killed process leaves of a folder, and of a file, earlier ones too.
+_UNFINISHED_FOLDER = re.compile(r"\..+\.[0-9a-f]{16}\.new")
+_UNFINISHED_FILE = r"\.({})\.([0-9]+|[0-9a-f]{{16}})\.tmp"
 
 
 @contextlib.contextmanager
@@ -10,7 +20,8 @@ def replacing(path):
     """Opens a new file that takes the place of `path` once it is complete.
 
     Whatever happens on the way, a killed process or a full disk, leaves the
-    old file or the new one. The new one is on the disk before it counts.
+    old file or the new one. The new one is on the disk before it counts. In
+    the place of a link it takes the link's, and leaves alone where that led.
 
     Args:
         path: The file to write, in a folder that exists.
@@ -22,31 +33,208 @@ def replacing(path):
         OSError: If the file cannot be written; it names `path`.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    made = False
     try:
-        with open(temporary, "wb") as file:
+        # A file of that name, or a link, is nobody's but this process's.
+        with open(temporary, "xb") as file:
+            made = True
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         # Writing to an open file names none.
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
+        if made:
+            temporary.unlink(missing_ok=True)
+
+
+def duplicate(source, target):
+    """Gives a file a second name, in the place of what had it.
+
+    Only for files that are replaced and never written into: both names may
+    be those of one file.
+
+    Args:
+        source: The file.
+        target: Its second name, in a folder of the same disk.
+
+    Raises:
+        OSError: If it cannot be written; it names `target`.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        os.link(source, temporary)
+    except OSError:  # Not every disk can, and a copy does as well.
+        with open(source, "rb") as old, replacing(target) as new:
+            shutil.copyfileobj(old, new)
+        return
+    try:
+        os.replace(temporary, target)
+        sync_folder(target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        # Of two names of one file, `os.replace` leaves both.
         temporary.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder):
-    """Deletes what a killed process was writing below a folder."""
-    for path in Path(folder).rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
+def remove_unfinished(folder, names):
+    """Deletes what killed processes were writing by `replacing`.
+
+    Args:
+        folder: The folder, in which no other process writes.
+        names: Those of the files that it was to replace.
+    """
+    for entry in list(os.scandir(folder)):
+        if _is_unfinished(entry, names):
+            os.unlink(entry.path)
 
 
-def _sync_folder(folder):
-    """Makes the new name as lasting as the file."""
+def make_folder(path, names, fill):
+    """Makes a folder that gets its name once it is complete, and locks it.
+
+    What was killed on the way is deleted by the next call that makes a folder
+    beside it. Nobody else's file is.
+
+    Args:
+        path: The folder, which does not exist.
+        names: Those of all files that `fill` writes, by `replacing`, and of
+            the folders that it makes in it and leaves empty.
+        fill: Function of the path of the folder that will be renamed.
+
+    Returns:
+        The `dsl.locks.Lock`, of the file `lock` in the folder.
+
+    Raises:
+        OSError: If it cannot be made; nothing is left of it.
+    """
+    path, lock, unfinished = Path(path), None, None
+    missing = [x for x in (path.parent, *path.parent.parents) if _is_free(x)]
+    made = False
+    try:
+        sweep(path.parent, names)
+        unfinished, lock = _start(path)
+        fill(unfinished)
+        lock.move(unfinished, path)
+        sync_folder(path.parent)
+        made = True
+    finally:
+        if not made:
+            if lock is not None:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                lock.release()
+            _remove_empty(missing)
+    return lock
+
+
+def sweep(parent, names):
+    """Deletes folders that a killed `make_folder` has left.
+
+    One that somebody holds stays, and so does one with anything in it that
+    is not what `make_folder` puts there.
+
+    Args:
+        parent: Where they lie; it may be missing.
+        names: As those of `make_folder`.
+    """
+    if not locks.available():
+        return
+    found = []
+    # What cannot be read, or deleted, is in nobody's way.
+    with contextlib.suppress(OSError):
+        found = list(os.scandir(parent))
+    for entry in found:
+        if not _UNFINISHED_FOLDER.fullmatch(entry.name):
+            continue
+        with contextlib.suppress(OSError, locks.InUseError):
+            if entry.is_dir(follow_symlinks=False):
+                _sweep_folder(Path(entry.path), [*names, locks.NAME])
+
+
+def check_no_link(path):
+    """Raises an OSError, which names the path, if it is a link."""
+    if os.path.islink(path):
+        raise OSError(
+            errno.EINVAL, "must belong to the folder, and is a link", str(path)
+        )
+
+
+def sync_folder(folder):
+    """Makes new names in a folder as lasting as the files."""
+    if os.name == "nt":  # There no folder can be opened.
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _start(path):
+    """A new folder to fill, and its lock."""
+    while True:
+        # Another name at each start: what a killed one left is in no way.
+        new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+        lock = None
+        try:
+            new.mkdir(parents=True)
+            # Another process may sweep it until it is locked.
+            with contextlib.suppress(FileNotFoundError, locks.InUseError):
+                lock = locks.Lock(new / locks.NAME)
+                return new, lock
+        finally:
+            if lock is None:
+                shutil.rmtree(new, ignore_errors=True)
+
+
+def _sweep_folder(folder, names):
+    if not _is_swept(folder, names):
+        return
+    lock = locks.Lock(folder / locks.NAME)
+    try:
+        # Looked at again, now that nobody else fills it.
+        if _is_swept(folder, names):
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    os.rmdir(entry.path)
+                elif entry.name != locks.NAME:
+                    os.unlink(entry.path)
+            lock.release(remove=True)
+            folder.rmdir()
+    finally:
+        lock.release()
+
+
+def _is_swept(folder, names):
+    """Whether nothing is in it but what `make_folder` puts there."""
+    with os.scandir(folder) as entries:
+        return all(
+            entry.name in names and not os.listdir(entry.path)
+            if entry.is_dir(follow_symlinks=False)
+            else _is_unfinished(entry, names)
+            or (entry.name in names and entry.is_file(follow_symlinks=False))
+            for entry in entries
+        )
+
+
+def _is_unfinished(entry, names):
+    pattern = _UNFINISHED_FILE.format("|".join(map(re.escape, names)))
+    return bool(
+        re.fullmatch(pattern, entry.name)
+        and entry.is_file(follow_symlinks=False)
+    )
+
+
+def _is_free(path):
+    return not os.path.lexists(path)
+
+
+def _remove_empty(folders):
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

@@ -52,7 +52,8 @@ def save(path, variables, state):
         for name, array in arrays:
             with archive.open(name, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-        archive.writestr(_STATE, text)
+        # Of a fixed time: a zip file knows the years 1980 to 2107 alone.
+        archive.writestr(zipfile.ZipInfo(_STATE), text)
 
 
 def load(path, variables):

@@ -2,8 +2,16 @@
 
 A configuration is the dict in a run's `config.json`: its `settings`, the
 `backend`, and of which of the settings a run may go on with more, `growing`.
+
+A run that diverged has `diverged`, where that was, and may go on with a lower
+rate, which then stands in its settings. `rates` tells the changes in order:
+
+    {"learning_rate": 0.5, "before": 1.0, "epoch": 3, "steps": 66, ...}
+
+for a rate of 0.5 from epoch 3 on, after 66 steps in all.
 """
 
+import hashlib
 import json
 
 from dsl.messages import short
@@ -36,6 +44,78 @@ def grown(old, new):
         for name, (before, after) in pairs.items()
         if type(before) is type(after) is int and after > before
     }
+
+
+def lowered(old, new):
+    """The learning rate, if the run diverged and it is lower now.
+
+    Args:
+        old: The configuration of a run.
+        new: That of now.
+
+    Returns:
+        Dict of its value of now, or an empty one.
+    """
+    before, after = (
+        config["settings"].get("learning_rate") for config in (old, new)
+    )
+    both = type(before) is type(after) is float
+    if "diverged" in old and both and 0.0 < after < before:
+        return {"learning_rate": after}
+    return {}
+
+
+def with_rate(config, rate, epoch, steps):
+    """The configuration of a run that goes on with a lower rate.
+
+    Args:
+        config: That of a run that diverged.
+        rate: The learning rate.
+        epoch: Number of the first epoch with it.
+        steps: Steps in all before that.
+
+    Returns:
+        A configuration.
+    """
+    settings = config["settings"]
+    change = {
+        "learning_rate": rate,
+        "before": settings["learning_rate"],
+        "epoch": epoch,
+        "steps": steps,
+        "diverged": config["diverged"],
+    }
+    found = {**config, "settings": {**settings, "learning_rate": rate}}
+    found["rates"] = [*rates(config), change]
+    del found["diverged"]
+    return found
+
+
+def rates(config):
+    """The changes of the learning rate, of a file that may be damaged."""
+    found = config.get("rates")
+    if not isinstance(found, list) or not all(
+        isinstance(one, dict) and {"learning_rate", "before"} <= set(one)
+        for one in found
+    ):
+        return []
+    return found
+
+
+def identity(config):
+    """A short name for what is run: its hashed configuration.
+
+    It is that of the start, whatever the run went on with.
+    """
+    left = {**config, "settings": {**config["settings"]}}
+    for name in growing(config):
+        left["settings"].pop(name, None)
+    if changes := rates(config):
+        left["settings"]["learning_rate"] = changes[0]["before"]
+    for name in ("rates", "diverged"):
+        left.pop(name, None)
+    text = json.dumps(left, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def differing(old, new, free):

@@ -1,9 +1,20 @@
 """How a training tells what it is doing."""
 
+import json
+import os
+import re
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
+
+from dsl import atomic
+from dsl.regular_files import read_regular
+
+# In the folder of the event files, the names of those that are written here.
+_WRITTEN = "written.json"
+_MOST_WRITTEN = 2**20  # bytes
+_EVENT_FILE = re.compile(r"events\.out\.tfevents\.[^/\\]+")
 
 
 class ProgressReport:
@@ -74,22 +85,36 @@ class ProgressReport:
 class EventLog:
     """Scalars for TensorBoard, one point an epoch.
 
-    Event files from before are removed: a resumed run writes its finished
-    epochs again.
+    Its own event files from before are removed: a resumed run writes its
+    finished epochs again. Those of others in the folder stay.
 
     Args:
-        folder: Folder of the event files.
+        folder: Folder of the event files, made if it is missing.
 
     Raises:
         ImportError: If the package tensorboard is missing.
+        OSError: If the folder is a link, or cannot be written.
     """
 
     def __init__(self, folder):
         from tensorboard.summary import Writer
 
-        for old in Path(folder).glob("events.out.tfevents.*"):
-            old.unlink()
+        folder = Path(folder)
+        atomic.check_no_link(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        atomic.remove_unfinished(folder, [_WRITTEN])
+        for name in _written(folder) & _event_files(folder):
+            (folder / name).unlink()
+        before = _event_files(folder)
         self._writer = Writer(str(folder))
+        # Another process's may have appeared meanwhile.
+        names = [
+            name
+            for name in _event_files(folder) - before
+            if f".{os.getpid()}." in name
+        ]
+        with atomic.replacing(folder / _WRITTEN) as file:
+            file.write(json.dumps(names).encode())
 
     def write(self, entry):
         """Writes one epoch's entry; lists become one curve an element."""
@@ -103,3 +128,24 @@ class EventLog:
     def close(self):
         """Closes the event file."""
         self._writer.close()
+
+
+def _event_files(folder):
+    """Names of the event files in a folder that are no links."""
+    with os.scandir(folder) as entries:
+        return {
+            entry.name
+            for entry in entries
+            if _EVENT_FILE.fullmatch(entry.name)
+            and entry.is_file(follow_symlinks=False)
+        }
+
+
+def _written(folder):
+    """Names of those that an earlier process wrote here, as far as is known."""
+    try:
+        found = json.loads(read_regular(folder / _WRITTEN, _MOST_WRITTEN))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return set()
+    names = found if isinstance(found, list) else []
+    return {name for name in names if isinstance(name, str)}

@@ -7,11 +7,13 @@ finished epoch, and at the end `test_scores.npz` with each test token.
 """
 
 import errno
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from dsl import configurations
 from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
 from dsl.messages import short
@@ -96,7 +98,28 @@ def load(run_folder: str | os.PathLike) -> dict:
         path = path / FILE_NAME
     record = read_json(path, "a run writes it when it is done")
     _check(record, path)
+    _check_owner(record, path)
     return {**record, "run_folder": str(run_folder)}
+
+
+def is_finished(run_folder: str | os.PathLike) -> bool:
+    """Tells whether a run has a record of all that it was to do.
+
+    One that goes on with more epochs than its record has is not finished.
+
+    Args:
+        run_folder: The folder of a run.
+
+    Raises:
+        ResultError: If its record or its configuration is wrong.
+    """
+    if not (Path(run_folder) / FILE_NAME).exists():
+        return False
+    record, config = load(run_folder), load_config(run_folder)
+    return all(
+        record["settings"].get(name) in (None, config["settings"].get(name))
+        for name in configurations.growing(config)
+    )
 
 
 def load_config(run_folder: str | os.PathLike) -> dict:
@@ -213,6 +236,69 @@ def load_scores(run_folder: str | os.PathLike) -> dict:
     return {**scores, "nll": scores["nll"].astype(np.float64)}
 
 
+def save_metrics(epochs: list[dict], path: str | os.PathLike) -> None:
+    """Writes metrics so that a crash leaves the old file or the new one.
+
+    Args:
+        epochs: What `load_metrics` will return.
+        path: The file to write, in a folder that exists.
+
+    Raises:
+        ResultError: If a value has no JSON form, among them NaN and infinity.
+        OSError: If the file cannot be written.
+    """
+    try:
+        lines = [json.dumps(entry, allow_nan=False) for entry in epochs]
+    except (TypeError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be written: {error}.") from error
+    with replacing(path) as file:
+        file.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def check_scores(run_folder: str | os.PathLike, record: Record) -> None:
+    """Raises a ResultError unless the scores are those of the record.
+
+    Args:
+        run_folder: The folder of a run that has scores.
+        record: Its record. One of earlier code has no hash of the scores, and
+            then any will do.
+    """
+    expected = record.get("scores_sha256")
+    if expected is None:
+        return
+    path = Path(run_folder) / SCORES_NAME
+    try:
+        content = read_regular(path, _LARGEST_SCORES)
+    except OSError as error:
+        raise ResultError(
+            f"{path}: cannot be read: {error.strerror}."
+        ) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ResultError(
+            f"{path}: must be the scores of {FILE_NAME}, sha256 "
+            f"{short(expected)}. Received: {found}"
+        )
+
+
+def save_scores(path: str | os.PathLike, content: bytes) -> str:
+    """Writes scores so that a crash leaves the old file or the new one.
+
+    Args:
+        path: The file to write, in a folder that exists.
+        content: The bytes of the archive.
+
+    Returns:
+        The hash that `check_scores` looks for in the record.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    with replacing(path) as file:
+        file.write(content)
+    return hashlib.sha256(content).hexdigest()
+
+
 def save(record: Record, path: str | os.PathLike) -> None:
     """Writes a record so that a crash leaves the old file or the new one.
 
@@ -252,6 +338,19 @@ def _check(record, path):
                 f"{path}: `{key}` must be {_JSON_NAMES[kind]}. "
                 f"Received: {short(value)}"
             )
+
+
+def _check_owner(record, path):
+    """Raises ResultError if a record lies in the folder of another run."""
+    # Those of earlier code do not tell.
+    if "run" not in record or not (path.parent / CONFIG_NAME).exists():
+        return
+    expected = configurations.identity(load_config(path.parent))
+    if record["run"] != expected:
+        raise ResultError(
+            f"{path}: belongs to another run: must be of run {expected}. "
+            f"Received: {short(record['run'])}"
+        )
 
 
 def _read(path, when):

@@ -4,29 +4,40 @@
     metrics.jsonl, .csv    one line a finished epoch
     checkpoints/last.npz   everything that training goes on from
     checkpoints/best.npz   the weights that validated best
+    checkpoints/restart.npz
+                           `last.npz` of that epoch's end: what a run that
+                           diverged goes back to
     test_scores.npz        the score of each word of the test text
     result.json            what was measured, once the run is done
     lock                   held by the process that writes here
 
-Each file is replaced as a whole. The lock ends with its process, however that
-ends.
+Each file is replaced as a whole, and nothing is written through a link. The
+lock ends with its process, however that ends. What was measured before a run
+went on, or back, stays under another name: `result-1.json`.
 """
 
-import contextlib
+import copy
 import csv
-import fcntl
-import hashlib
 import io
-import json
+import itertools
 import os
-import secrets
-import shutil
 from pathlib import Path
 
 import numpy as np
 
-from dsl import atomic, checkpoints, choices, configurations, results
+from dsl import atomic, checkpoints, choices, configurations, locks, results
 from dsl.messages import short
+
+CHECKPOINTS, EVENTS = "checkpoints", "events"
+# What there may be in a run folder that is being made.
+PARTS = (
+    CHECKPOINTS,
+    results.CONFIG_NAME,
+    results.METRICS_NAME,
+    results.FILE_NAME,
+    results.SCORES_NAME,
+)
+_TABLE_NAME = "metrics.csv"
 
 
 class RunError(RuntimeError):
@@ -49,13 +60,18 @@ class RunFolder:
     Attributes:
         best: Path of the weights that validated best.
         last: Path of the last checkpoint.
+        restart: Path of the checkpoint that a run that diverged goes back to.
     """
 
     def __init__(self, path):
         self.path = Path(path)
-        self.best = self.path / "checkpoints" / "best.npz"
-        self.last = self.path / "checkpoints" / "last.npz"
+        folder = self.path / CHECKPOINTS
+        self.best, self.last, self.restart = (
+            folder / f"{name}.npz" for name in ("best", "last", "restart")
+        )
         self._lock = None
+        # What it goes on with, until `begin` writes it.
+        self._config = None
 
     @classmethod
     def create(cls, train_dir, name, config):
@@ -78,35 +94,30 @@ class RunFolder:
         """
         check_name(name)
         run = cls(Path(train_dir) / name)
-        # Another name at each start: what a killed one left is in no way.
-        unfinished = run.path.with_name(f".{name}.{secrets.token_hex(8)}.new")
-        made = False
-        missing = _missing_folders(run.path.parent)
+
+        def fill(folder):
+            (folder / CHECKPOINTS).mkdir()
+            results.save(config, folder / results.CONFIG_NAME)
+
+        if os.path.lexists(run.path):
+            raise RunError(
+                f"{run.path}: exists already; a run needs a new folder, "
+                "and --resume goes on with an old one."
+            )
         try:
-            if os.path.lexists(run.path):
-                raise RunError(
-                    f"{run.path}: exists already; a run needs a new folder, "
-                    "and --resume goes on with an old one."
-                )
-            (unfinished / "checkpoints").mkdir(parents=True)
-            results.save(config, unfinished / "config.json")
-            run._take_lock(unfinished / "lock")
-            unfinished.rename(run.path)
-            made = True
+            run._lock = atomic.make_folder(run.path, PARTS, fill)
         except OSError as error:
             raise RunError(
                 f"{run.path}: cannot be made: {error.strerror}."
             ) from error
-        finally:
-            if not made:
-                run.close()
-                shutil.rmtree(unfinished, ignore_errors=True)
-                _remove_empty(missing)
         return run
 
     @classmethod
     def resume(cls, train_dir, name, config, free=()):
         """Opens the folder of an earlier run to go on with it.
+
+        Nothing but its lock changes before `begin`. A run that diverged may
+        go on with a lower learning rate.
 
         Args:
             train_dir: Folder of all runs.
@@ -123,63 +134,113 @@ class RunFolder:
                 what does.
         """
         check_name(name)
-        run = cls(Path(train_dir) / name)
+        run, ready = cls(Path(train_dir) / name), False
         # Unlike `Path.exists`, this takes a name too long for the disk.
         if not os.path.exists(run.path):
             raise RunError(
                 f"{run.path}: no such run to go on with; leave out --resume "
                 "to start it."
             )
-        old = run.config()
-        grown = configurations.grown(old, config)
-        differing = configurations.differing(old, config, {*free, *grown})
-        if differing:
-            raise RunError(
-                f"{run.path}: goes on with the settings that it was started "
-                f"with only; differing: {'; '.join(differing)}."
-            )
-        run.check_data(config["data_sha256"])
+        # Before anything is touched, and then with nobody else at work.
+        run._continued(config, free)
         try:
-            run._take_lock(run.path / "lock")
-            atomic.remove_unfinished(run.path)
-            if grown:
-                old["settings"].update(grown)
-                results.save(old, run.path / "config.json")
-        except OSError as error:
-            run.close()
+            for part in (CHECKPOINTS, EVENTS):
+                atomic.check_no_link(run.path / part)
+            run._lock = locks.Lock(run.path / locks.NAME)
+            run._config = run._continued(config, free)
+            run._remove_unfinished()
+            atomic.sweep(run.path.parent, PARTS)
+            ready = True
+        except locks.InUseError as error:
             raise RunError(
-                f"{run.path}: cannot be written: {error.strerror}."
+                f"{run.path}: in use by another process ({error.owner})."
+            ) from None
+        except OSError as error:
+            raise RunError(
+                f"{error.filename or run.path}: {error.strerror}."
             ) from error
+        finally:
+            if not ready:
+                run.close()
         return run
 
-    def _take_lock(self, path):
-        # Opened before it is locked: a lock belongs to an open file.
-        self._lock = open(path, "a+b", buffering=0)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._lock.seek(0)
-            owner = self._lock.read(20).decode("ascii", "replace").strip()
-            self.close()
-            owner = owner or "unknown"
+    def _continued(self, config, free):
+        """The configuration to go on with, if it may go on with this one."""
+        old = self.config()
+        lowered = configurations.lowered(old, config)
+        grown = configurations.grown(old, config)
+        differing = configurations.differing(
+            old, config, {*free, *grown, *lowered}
+        )
+        if differing:
             raise RunError(
-                f"{self.path}: in use by another process ({owner})."
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n".encode())
+                f"{self.path}: goes on with the settings that it was started "
+                f"with only; differing: {'; '.join(differing)}."
+            )
+        self.check_data(config["data_sha256"])
+        if lowered:
+            rate = lowered["learning_rate"]
+            old = configurations.with_rate(old, rate, *self._restart_at())
+        old["settings"].update(grown)
+        return old
+
+    def _remove_unfinished(self):
+        names = (*PARTS, _TABLE_NAME)
+        atomic.remove_unfinished(self.path, names)
+        paths = (self.best, self.last, self.restart)
+        atomic.remove_unfinished(self.last.parent, [x.name for x in paths])
+
+    def begin(self, entries=None):
+        """Writes what it goes on with, once nothing stands in its way.
+
+        A result that is there was measured before that: it gets another name.
+
+        Args:
+            entries: Those of the epochs that are left of a run that goes back;
+                the metrics of all get another name too.
+        """
+        old = results.load_config(self.path)
+        config, self._config = self._config or old, None
+        if config != old or os.path.lexists(self.path / results.FILE_NAME):
+            self._set_aside(results.FILE_NAME, results.SCORES_NAME)
+        if entries is not None and self._has_other_metrics(entries):
+            self._set_aside(results.METRICS_NAME)
+        if config != old:
+            results.save(config, self.path / results.CONFIG_NAME)
+
+    def _has_other_metrics(self, entries):
+        try:
+            return results.load_metrics(self.path) not in ([], entries)
+        except results.ResultError:  # Whatever they are, they stay.
+            return True
+
+    def _set_aside(self, *names):
+        """Gives files another name each, with one number for all."""
+        paths = [self.path / name for name in names]
+        if not any(map(os.path.lexists, paths)):
+            return
+        for number in itertools.count(1):
+            others = [x.with_stem(f"{x.stem}-{number}") for x in paths]
+            if not any(map(os.path.lexists, others)):
+                break
+        for path, other in zip(paths, others, strict=True):
+            if os.path.lexists(path):
+                path.rename(other)
 
     def close(self):
         """Gives the folder free for other processes."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
     def config(self):
-        """Reads the configuration.
+        """The configuration, read if it is not about to change.
 
         Raises:
             RunError: If it is missing, is no JSON or holds no settings.
         """
+        if self._config is not None:
+            return copy.deepcopy(self._config)
         try:
             return results.load_config(self.path)
         except results.ResultError as error:
@@ -238,10 +299,8 @@ class RunFolder:
             entries: List of flat dicts, one an epoch; lists in them become
                 one column an element.
         """
-        lines = [json.dumps(entry, allow_nan=False) for entry in entries]
-        with atomic.replacing(self.path / results.METRICS_NAME) as file:
-            file.write("".join(f"{line}\n" for line in lines).encode())
-        with atomic.replacing(self.path / "metrics.csv") as file:
+        results.save_metrics(entries, self.path / results.METRICS_NAME)
+        with atomic.replacing(self.path / _TABLE_NAME) as file:
             file.write(_as_csv(entries).encode())
 
     def save_last(self, trainer, progress):
@@ -280,12 +339,106 @@ class RunFolder:
                         "checkpoint."
                     )
             return None
-        if not isinstance(self._state(self.last).get("progress"), dict):
+        return self._load_progress(self.last, trainer)
+
+    def _load_progress(self, path, trainer):
+        self._progress(path)
+        return self._load(path, _everything(trainer))["progress"]
+
+    def _progress(self, path):
+        progress = self._state(path).get("progress")
+        if not isinstance(progress, dict):
             raise RunError(
-                f"{self.last}: must hold where the training stands. "
+                f"{path}: must hold where the training stands. "
                 "Received: a checkpoint without it"
             )
-        return self._load(self.last, _everything(trainer))["progress"]
+        return progress
+
+    def note_diverged(self, **where):
+        """Writes down that it diverged, and where, so that it may go back."""
+        config = {**self.config(), "diverged": where}
+        results.save(config, self.path / results.CONFIG_NAME)
+
+    def note_sound(self):
+        """Takes `note_diverged` back: the epoch was validated after all."""
+        config = self.config()
+        if config.pop("diverged", None) is not None:
+            results.save(config, self.path / results.CONFIG_NAME)
+
+    def keep_restart(self):
+        """Makes the last checkpoint the one to go back to; see `load_restart`.
+
+        Its epoch must have been validated.
+
+        Raises:
+            OSError: If the disk is full; the one before stays.
+        """
+        atomic.duplicate(self.last, self.restart)
+
+    def follows_best(self, epoch):
+        """Whether what is best is of this epoch, so far as is known."""
+        if not self.best.exists():
+            return False
+        found = self._state(self.best).get("found")
+        return isinstance(found, dict) and found.get("epoch") == epoch
+
+    def goes_back(self):
+        """Whether the last checkpoint is of a learning rate that diverged."""
+        changes = configurations.rates(self.config())
+        if not changes or not self.last.exists():
+            return False
+        schedule = self._progress(self.last).get("schedule")
+        return self._initial_rate(schedule) != changes[-1]["learning_rate"]
+
+    def load_restart(self, trainer):
+        """Restores the checkpoint of the best epoch.
+
+        Returns:
+            As `load_last`, and the learning rate that it was started with;
+            None and None if no epoch was finished, and all starts again.
+
+        Raises:
+            RunError: As `load_last`.
+        """
+        if not self._has_restart():
+            return None, None
+        saved = self._load_progress(self.restart, trainer)
+        return saved, self._initial_rate(saved.get("schedule"))
+
+    def _initial_rate(self, schedule):
+        # A schedule of earlier code does not tell, and had the first one.
+        first = configurations.rates(self.config())[0]["before"]
+        found = schedule if isinstance(schedule, dict) else {}
+        return found.get("initial_rate", first)
+
+    def _has_restart(self):
+        if self.restart.exists():
+            return True
+        if self.best.exists():
+            raise RunError(
+                f"{self.path}: has no checkpoint from before it diverged, for "
+                "it was started with earlier code; a new run can have a lower "
+                "--learning_rate."
+            )
+        return False
+
+    def _restart_at(self):
+        """The epoch that a run that diverged goes back to, and the steps."""
+        if not self._has_restart():
+            return 1, 0
+        progress = self._progress(self.restart)
+        return progress.get("epoch"), progress.get("steps")
+
+    def describe_restart(self):
+        """What a run that diverged can go back to, in words."""
+        try:
+            epoch, _ = self._restart_at()
+        except RunError as error:
+            return str(error).removesuffix(".")
+        return (
+            "--resume with a lower --learning_rate goes on from before epoch "
+            f"{epoch}"
+        )
 
     def describe_last(self):
         """What there is to go on from, in words."""
@@ -359,17 +512,24 @@ class RunFolder:
             raise RunError(str(error)) from error
 
     def _id(self):
-        """A short name for what is run: its hashed configuration."""
+        return configurations.identity(self.config())
+
+    def provenance(self):
+        """What its record holds of the run that it is the record of."""
         config = self.config()
-        for name in configurations.growing(config):
-            config["settings"].pop(name, None)
-        text = json.dumps(config, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        changes = configurations.rates(config)
+        return {"run": self._id(), **({"rates": changes} if changes else {})}
 
     def save_scores(self, **arrays):
-        """Writes `test_scores.npz`: `nll`, `look_back`, `sentence`."""
-        with atomic.replacing(self.path / results.SCORES_NAME) as file:
-            np.savez(file, **arrays)
+        """Writes `test_scores.npz`: `nll`, `look_back`, `sentence`.
+
+        Returns:
+            What `dsl.results.save_scores` returns.
+        """
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        path = self.path / results.SCORES_NAME
+        return results.save_scores(path, content.getbuffer())
 
 
 def check_name(name):
@@ -390,19 +550,6 @@ def check_finite(model):
                 "the weights must stay finite; a lower learning rate may "
                 f"help. Received: {variable.path} with NaN or infinity"
             )
-
-
-def _missing_folders(folder):
-    """The folders on the way that are not there yet, the innermost first."""
-    return [
-        one for one in (folder, *folder.parents) if not os.path.lexists(one)
-    ]
-
-
-def _remove_empty(folders):
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def _everything(trainer):

@@ -73,6 +73,7 @@ class Schedule:
             "rate": self.rate,
             "reference": self.reference,
             "epoch": self.epoch,
+            "initial_rate": self.initial_rate,
         }
 
     def restore(self, state):
@@ -80,6 +81,17 @@ class Schedule:
         self.rate = state["rate"]
         self.reference = state["reference"]
         self.epoch = state["epoch"]
+
+    def rescale(self, initial_rate):
+        """Takes its own initial rate in the place of the one restored.
+
+            rate = initial_rate_now (rate / initial_rate_then)
+
+        Args:
+            initial_rate: The one that what was restored had begun with.
+        """
+        # Multiplied last: a rate that has not decayed is the one asked for.
+        self.rate = self.initial_rate * (self.rate / initial_rate)
 
     def finish_epoch(self, perplexity):
         """Moves on to the next epoch, given this one's validation."""

@@ -74,14 +74,18 @@ class Progress:
             *(one.get(key) for one in done for key in ("epoch", "steps")),
             *(self.epoch, self.step, self.steps, self.schedule.get("epoch")),
         ]
+        rates = [
+            self.schedule.get("rate"),
+            self.schedule.get("initial_rate", 0.0),  # None in earlier code.
+        ]
         numbers = [
             *(one.get(key) for one in done for key in measured),
-            *(self.seconds, self.schedule.get("rate")),
+            *(self.seconds, *rates),
         ]
         fits = (
             all(type(value) is int for value in whole)
             and all(is_finite(value) for value in numbers)
-            and min(self.step, self.seconds, self.schedule["rate"]) >= 0
+            and min(self.step, self.seconds, *rates) >= 0
             and self.epoch == len(done) + 1
             and [one["epoch"] for one in done] == [*range(1, self.epoch)]
             and self.steps == self.step + (done[-1]["steps"] if done else 0)
@@ -112,25 +116,52 @@ def resume(trainer, run, schedule, measured=()):
         measured: Names of what each epoch that is done must have a number for.
 
     Returns:
-        The `Progress`; that of the very start if there is no checkpoint.
+        The `Progress`; that of the very start if there is no checkpoint. A
+        run that diverged and has a lower learning rate now goes back to the
+        end of its best epoch, or to the start.
 
     Raises:
         RunError: If a checkpoint is gone, damaged or of another run.
     """
-    saved = run.load_last(trainer)
-    if saved is None:
-        return Progress(schedule=schedule.state())
+    back, before = run.goes_back(), None
+    if back:
+        saved, before = run.load_restart(trainer)
+    else:
+        saved = run.load_last(trainer)
+    progress = Progress(schedule=schedule.state())
+    if saved is not None:
+        progress = _restored(saved, measured, schedule, before, run)
+        if progress.best is not None:
+            # Nothing better may come, and these are what is measured at last.
+            run.check_best()
+    run.begin(progress.entries if back else None)
+    if back:
+        run.save_last(trainer, dataclasses.asdict(progress))
+    elif progress.step == 0 and run.follows_best(progress.epoch - 1):
+        # Whatever ended it may have come before this.
+        run.keep_restart()
+    if saved is not None:
+        run.write_metrics(progress.entries)
+    return progress
+
+
+def _restored(saved, measured, schedule, before, run):
+    """The progress that was saved; the schedule goes on from there too.
+
+    `before` is the initial rate then, if there is another one now; for
+    `measured`, see `resume`.
+    """
     try:
         progress = Progress.from_saved(saved, measured)
         schedule.restore(progress.schedule)
-    except (ValueError, KeyError) as error:
+        if before is not None:
+            schedule.rescale(before)
+            progress.schedule = schedule.state()
+    except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise RunError(
-            f"{run.last}: was not written by this program."
+            f"{run.last if before is None else run.restart}: was not written "
+            "by this program."
         ) from error
-    if progress.best is not None:
-        # Nothing better may come, and these are what is measured at the end.
-        run.check_best()
-    run.write_metrics(progress.entries)
     return progress
 
 
@@ -183,7 +214,8 @@ def fit(
 
     Raises:
         DivergedError: If the loss, a weight or the validation is NaN or
-            infinite. The last checkpoint is from before that.
+            infinite. That is noted in the run, which may go back from there;
+            see `resume`.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, once saved.
         OSError: If a checkpoint cannot be written; the one before stays.
         ValueError: If an epoch has no batch.
@@ -198,9 +230,7 @@ def fit(
         if progress.steps % checkpoint_every == 0:
             save()
 
-    while _unfinished(progress, max_epochs, max_steps) and not (
-        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
-    ):
+    def epoch():
         data = epoch_data(progress.epoch)
         steps = _count_steps(data, progress, max_steps, run.last)
         trainer.optimizer.learning_rate = schedule.rate
@@ -210,15 +240,32 @@ def fit(
         entry = _entry(trainer, steps, finish_epoch, schedule, progress)
         _check_finite(entry)
         with interrupts.held_back():
-            if progress.best is None or entry[monitor] < progress.best:
+            better = progress.best is None or entry[monitor] < progress.best
+            if better:
                 progress.best = float(entry[monitor])
                 run.save_best(model, entry)
             schedule.finish_epoch(entry[monitor])
             progress.finish_epoch(entry, schedule)
             save()
+            if better or not run.restart.exists():
+                run.keep_restart()
+            run.note_sound()
             run.write_metrics(progress.entries)
             if on_epoch is not None:
                 on_epoch(entry)
+
+    while _unfinished(progress, max_epochs, max_steps) and not (
+        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
+    ):
+        try:
+            epoch()
+        except DivergedError:
+            run.note_diverged(
+                epoch=progress.epoch,
+                steps=progress.steps,
+                learning_rate=schedule.rate,
+            )
+            raise
 
 
 def _unfinished(progress, max_epochs, max_steps):

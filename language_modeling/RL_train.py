@@ -71,12 +71,14 @@ def train_in(run, args, corpus):
     log_line("measuring the best weights on the test text")
     measured, scores = measuring.measure(args, model, corpus.test)
     measured |= measuring.bits(scores, corpus, corpus.unknown["test"])
-    run.save_scores(**measuring.scores_by_sentence(scores, corpus))
+    scores = measuring.scores_by_sentence(scores, corpus)
+    scores_sha256 = run.save_scores(**scores)
     published, recipe_epochs = settings.reference(args, corpus.name)
     context = {
         "command": PROGRAM.command(),
         "published": published,
         "commit": program.commits(run),
+        "run": {**run.provenance(), "scores_sha256": scores_sha256},
         "recipe_epochs": recipe_epochs,
         "last_weights_sha256": last_weights,
     }

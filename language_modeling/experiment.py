@@ -176,6 +176,7 @@ def record(args, model, corpus, epochs, measured, context):
         "last_weights_sha256": context["last_weights_sha256"],
         "versions": provenance.versions(),
         "commit": context["commit"],
+        **context["run"],
         "data": corpus.describe(),
         "data_sha256": corpus.sha256,
         "backend": keras.backend.backend(),

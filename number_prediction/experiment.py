@@ -184,6 +184,7 @@ def record(args, classifier, data_sha256, epochs, measured, context):
         "last_weights_sha256": context["last_weights_sha256"],
         "versions": provenance.versions(),
         "commit": context["commit"],
+        **context["run"],
         "data_sha256": data_sha256,
         "backend": keras.backend.backend(),
         "cores": provenance.cores(),

@@ -128,19 +128,21 @@ def produce(args):
         split: number_prediction.draw(settings, split, count)
         for split, count in counts.items()
     }
-    there = {}
+    there, fault = look(args, drawn)
+    # Where nothing is missing, the folder may be one to read alone.
+    if fault is None and not all(there.values()):
+        with number_prediction.writing(args.out_dir, say):
+            # Another process may have written meanwhile.
+            there, fault = look(args, drawn)
+            for split, examples in drawn.items():
+                if fault is None and not there[split]:
+                    number_prediction.save(path_of(args, examples), examples)
+    if fault is not None:
+        return fail(2, fault)
     for split, examples in drawn.items():
-        path = path_of(args, examples)
-        there[split], fault = find(path, examples)
-        if fault is not None and not args.force:
-            return fail(2, f"{path}: {fault}; --force replaces it.")
-    for split, examples in drawn.items():
-        path = path_of(args, examples)
-        if not there[split]:
-            number_prediction.save(path, examples)
         say(
-            f"{path}: {len(examples):,} examples, sha256 {examples.sha256}, "
-            f"{'unchanged' if there[split] else 'written'}"
+            f"{path_of(args, examples)}: {len(examples):,} examples, sha256 "
+            f"{examples.sha256}, {'unchanged' if there[split] else 'written'}"
         )
     for split in ("valid", "test"):
         same, chance = number_prediction.overlap(drawn["train"], drawn[split])
@@ -154,6 +156,7 @@ def produce(args):
 
 def size_fault(settings, counts):
     """Says which split is too large, if one is."""
+    from dsl import provenance
     from dsl.datasets import number_prediction
 
     most = number_prediction.MOST_BYTES
@@ -165,8 +168,8 @@ def size_fault(settings, counts):
                 f"{settings.length}. Received: {count:,}"
             )
     needed = COPIES * sum(map(settings.bytes_of, counts.values()))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
+    memory = provenance.memory()
+    if memory is not None and needed > memory:
         return (
             "argument --length, --train, --valid, --test: must fit into "
             f"{memory >> 20:,} MiB of memory. Received: what needs "
@@ -192,6 +195,17 @@ def path_of(args, examples):
 
     name = number_prediction.file_name(examples.settings, examples.split)
     return Path(args.out_dir) / name
+
+
+def look(args, drawn):
+    """Which splits are there already, and what must not be replaced."""
+    there = {}
+    for split, examples in drawn.items():
+        path = path_of(args, examples)
+        there[split], fault = find(path, examples)
+        if fault is not None and not args.force:
+            return there, f"{path}: {fault}; --force replaces it."
+    return there, None
 
 
 def find(path, examples):

@@ -92,10 +92,7 @@ def load(args):
     folder = Path(args.data_dir)
     if args.produce:
         produce(wanted, folder)
-    splits = {
-        split: number_prediction.load(folder, split, wanted)
-        for split in ("train", "valid", "test")
-    }
+    splits = number_prediction.load_splits(folder, wanted)
     for split, examples in splits.items():
         found = examples.settings.seed
         path = folder / number_prediction.file_name(wanted, split)
@@ -122,13 +119,19 @@ def produce(wanted, folder):
     """Makes the files that are not there, in the paper's sizes."""
     from dsl.datasets import number_prediction
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for split, count in recipes.COUNTS.items():
-        path = folder / number_prediction.file_name(wanted, split)
-        if not path.exists():
-            examples = number_prediction.draw(wanted, split, count)
-            number_prediction.save(path, examples)
-            say(f"made {path}: {count:,} examples")
+    paths = {
+        split: folder / number_prediction.file_name(wanted, split)
+        for split in recipes.COUNTS
+    }
+    if all(path.exists() for path in paths.values()):
+        return  # Even in a folder that cannot be written.
+    with number_prediction.writing(folder, say):
+        for split, path in paths.items():
+            if not path.exists():
+                count = recipes.COUNTS[split]
+                examples = number_prediction.draw(wanted, split, count)
+                number_prediction.save(path, examples)
+                say(f"made {path}: {count:,} examples")
 
 
 def train(training, args, name, splits):
@@ -186,6 +189,7 @@ def train_in(training, run, args, splits, sha256):
         "command": training.command(),
         "published": settings.published(args, counts),
         "commit": program.commits(run),
+        "run": run.provenance(),
         "last_weights_sha256": last_weights,
     }
     record = experiment.record(

@@ -8,20 +8,26 @@ which each token has the mean of its sentence. An interval over sentences asks
 for no more.
 """
 
-import json
+import io
+import os
 import shlex
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from dsl import messages, results
+from dsl import atomic, configurations, messages, results
 from scripts import command_line
 from scripts.comparing import reading
 
 # Tasks whose runs leave a score of each token.
 SCORED = ("language_modeling",)
+NAMES = (
+    results.CONFIG_NAME,
+    results.METRICS_NAME,
+    results.FILE_NAME,
+    results.SCORES_NAME,
+)
 # Which data, and what makes it, is the same on all machines.
 UNTOLD = reading.IGNORED - {"corpus", "produce"}
 
@@ -63,10 +69,16 @@ def keep(run, folder):
             copy exists already or cannot be written.
     """
     record = results.load(run)
+    if not results.is_finished(run):
+        raise results.ResultError(
+            f"{run}: must be finished. Received: a run that goes on beyond "
+            f"its {results.FILE_NAME}"
+        )
     config = results.load_config(run)
     epochs = results.load_metrics(run)
     scores = None
     if record["task"] in SCORED:
+        results.check_scores(run, record)
         scores = by_sentence(results.load_scores(run))
     del record["run_folder"]
     for one in (record, config):
@@ -82,15 +94,16 @@ def keep(run, folder):
             f"{run / results.FILE_NAME}: `command` must be that of a shell: "
             f"{error}."
         ) from error
+    record["run"] = configurations.identity(config)
+    if os.path.lexists(folder):
+        raise results.ResultError(f"{folder}: exists already.")
     try:
-        if folder.exists():
-            raise results.ResultError(f"{folder}: exists already.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as new:
-            copy = Path(new) / folder.name
-            copy.mkdir()
-            write(copy, config, epochs, scores, record)
-            copy.rename(folder)
+        lock = atomic.make_folder(
+            folder,
+            NAMES,
+            lambda copy: write(copy, config, epochs, scores, record),
+        )
+        lock.release(remove=True)
     except OSError as error:
         raise results.ResultError(
             f"{folder}: must be a folder that can be made. "
@@ -103,9 +116,12 @@ def write(folder, config, epochs, scores, record):
     import numpy as np
 
     if scores is not None:
-        np.savez_compressed(folder / results.SCORES_NAME, **scores)
-    lines = [f"{json.dumps(entry)}\n" for entry in epochs]
-    (folder / results.METRICS_NAME).write_text("".join(lines))
+        content = io.BytesIO()
+        np.savez_compressed(content, **scores)
+        record["scores_sha256"] = results.save_scores(
+            folder / results.SCORES_NAME, content.getbuffer()
+        )
+    results.save_metrics(epochs, folder / results.METRICS_NAME)
     results.save(config, folder / results.CONFIG_NAME)
     results.save(record, folder / results.FILE_NAME)
 

@@ -86,7 +86,13 @@ def train(trainer, data, flags):
         run = runs.RunFolder.create(folder, "run", {"settings": {}})
         schedule = schedules.Schedule(flags.learning_rate, 1.0)
         progress = training.resume(trainer, run, schedule)
-        for name in ("save_last", "save_best", "write_metrics"):
+        for name in (
+            "save_last",
+            "save_best",
+            "keep_restart",
+            "note_sound",
+            "write_metrics",
+        ):
             setattr(run, name, clock.timed(getattr(run, name)))
         started = time.perf_counter()
         training.fit(

@@ -7,7 +7,6 @@ interrupted.
 """
 
 import importlib.util
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -69,7 +68,9 @@ class Program:
 
         try:
             return work(run)
-        except (runs.DivergedError, OSError) as error:
+        except runs.DivergedError as error:
+            return self.fail(1, f"{error}; {run.describe_restart()}.")
+        except OSError as error:
             what = in_words(error)
             return self.fail(1, f"{what}; {run.describe_last()}.")
         except KeyboardInterrupt:
@@ -97,8 +98,13 @@ class Program:
         Raises:
             RunError: If it cannot be made, or is another run.
         """
-        from dsl import provenance, runs, startup
+        from dsl import locks, provenance, runs, startup
 
+        if not locks.available():
+            say(
+                "this system has no locks: take care that no other process "
+                "works on the same run"
+            )
         config = {
             "task": self.task,
             "settings": settings,
@@ -161,10 +167,10 @@ def check_memory(needed, what):
         needed: Bytes, at least.
         what: The flags that it depends on, in words.
     """
-    from dsl import runs
+    from dsl import provenance, runs
 
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > memory:
+    memory = provenance.memory()
+    if memory is not None and needed > memory:
         raise runs.RunError(
             f"a model of {what} must fit into {memory / 2**30:.0f} GiB of "
             f"memory. Received: what needs at least {needed / 2**30:.0f} GiB"

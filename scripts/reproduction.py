@@ -128,7 +128,7 @@ class Task:
                 check_settings(copy, flags(), self.settings)
                 print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
                 return None
-            if (run / results.FILE_NAME).exists() and not is_short(
+            if results.is_finished(run) and not is_short(
                 run, flags(), self.settings
             ):
                 return None
@@ -253,7 +253,8 @@ def differing(run, flags, settings):
     """What `check_settings` finds: a dict of names, and the rest in words."""
     args = settings.parse_args(flags)
     wanted = models.effective(settings.of_run(args))
-    found = models.effective(results.load_config(run)["settings"])
+    config = reading.with_rates(results.load_config(run))
+    found = models.effective(config["settings"])
     return {
         key: f"--{key} {found.get(key)!r}, here {value!r}"
         for key, value in wanted.items()

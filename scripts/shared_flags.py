@@ -29,7 +29,8 @@ def add_run_flags(add):
     add(
         "--resume",
         action="store_true",
-        help="go on with the run of this --name, as if it had not stopped",
+        help="go on with the run of this --name, as if it had not stopped; or, "
+        "where it diverged, from its best epoch with a lower --learning_rate",
     )
     add(
         "--checkpoint_every",

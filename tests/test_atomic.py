@@ -1,13 +1,16 @@
 """Files that are replaced as a whole, or not at all."""
 
+import errno
 import os
+import secrets
+import shutil
 import subprocess
 import sys
 
 import pytest
 from small_files import disk_full_after
 
-from dsl import atomic
+from dsl import atomic, locks
 
 
 @pytest.fixture
@@ -110,10 +113,240 @@ def test_what_a_killed_process_was_writing_can_be_removed(path):
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert done.returncode == -9
-    (path.parent / ".hidden").touch()
-    (path.parent / "mine.tmp").touch()
     assert path.read_bytes() == b"old"
     assert len(list(path.parent.rglob(".*.tmp"))) == 2
-    atomic.remove_unfinished(path.parent)
+    for folder in (path.parent, below):
+        atomic.remove_unfinished(folder, ["file", "another"])
     names = {file.name for file in path.parent.rglob("*")}
-    assert names == {"file", "a", "b", ".hidden", "mine.tmp"}
+    assert names == {"file", "a", "b"}
+
+
+# What an earlier version left is told by the number of its process.
+OURS = (".file.0123456789abcdef.tmp", ".file.4711.tmp")
+NOT_OURS = (
+    ".file.tmp",
+    ".file.0123456789abcdef0.tmp",
+    ".file.notes.tmp",
+    ".files.0123456789abcdef.tmp",
+    ".mine.4711.tmp",
+    ".x.tmp",
+    "file.4711.tmp",
+    ".hidden",
+)
+
+
+def test_files_of_others_stay(path):
+    for name in (*OURS, *NOT_OURS):
+        path.with_name(name).write_text("mine")
+    path.with_name(".file.1.tmp").symlink_to(path)
+    path.with_name(".file.2.tmp").mkdir()
+    atomic.remove_unfinished(path.parent, ["file"])
+    names = {file.name for file in path.parent.iterdir()}
+    assert names == {"file", ".file.1.tmp", ".file.2.tmp", *NOT_OURS}
+
+
+@pytest.mark.parametrize("name", [OURS[0], f".file.{os.getpid()}.tmp"])
+def test_nothing_is_written_through_a_link(name, path, monkeypatch):
+    """Of the file, or of the one that is to take its place."""
+    monkeypatch.setattr(secrets, "token_hex", lambda n: "0123456789abcdef")
+    other = path.with_name("other")
+    other.write_bytes(b"mine")
+    link = path.with_name(name)
+    link.symlink_to(other)
+    try:
+        with atomic.replacing(path) as file:
+            file.write(b"new")
+    except FileExistsError as error:
+        assert error.filename == str(path)
+    assert other.read_bytes() == b"mine" and link.is_symlink()
+    link.unlink()
+    path.unlink()
+    path.symlink_to(other)
+    with atomic.replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new" and not path.is_symlink()
+    assert other.read_bytes() == b"mine"
+
+
+# A second name.
+
+
+def no_links(source, target):
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_name_outlives_the_first(links, path, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    second = path.with_name("second")
+    for content in (b"old", b"new"):
+        with atomic.replacing(path) as file:
+            file.write(content)
+        atomic.duplicate(path, second)
+        atomic.duplicate(path, second)
+        assert second.read_bytes() == content
+        assert os.path.samefile(path, second) == links
+        with atomic.replacing(path) as file:
+            file.write(b"third")
+        assert second.read_bytes() == content
+    names = {file.name for file in path.parent.iterdir()}
+    assert names == {"file", "second"}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_second_name_that_cannot_be_given(links, path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    second = path.with_name("second")
+    with pytest.raises(OSError, match="No space") as error:
+        atomic.duplicate(path, second)
+    assert error.value.filename == str(second)
+    assert_only(path, b"old")
+
+
+# Folders.
+
+NAMES = ("config.json", "checkpoints")
+
+
+def fill(folder):
+    (folder / "checkpoints").mkdir()
+    with atomic.replacing(folder / "config.json") as file:
+        file.write(b"{}")
+
+
+def test_a_folder_is_made_whole_and_held(tmp_path):
+    path = tmp_path / "runs" / "name"
+    lock = atomic.make_folder(path, NAMES, fill)
+    names = {one.name for one in path.iterdir()}
+    assert names == {"checkpoints", "config.json", "lock"}
+    assert [one.name for one in path.parent.iterdir()] == ["name"]
+    with pytest.raises(locks.InUseError):
+        locks.Lock(path / "lock")
+    lock.release()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_a_folder_that_fails_leaves_nothing(error, tmp_path):
+    def fail(folder):
+        fill(folder)
+        raise error
+
+    with pytest.raises(error):
+        atomic.make_folder(tmp_path / "a" / "b" / "name", NAMES, fail)
+    assert not any(tmp_path.iterdir())
+    (tmp_path / "name" / "full").mkdir(parents=True)
+    with pytest.raises(OSError):
+        atomic.make_folder(tmp_path / "name", NAMES, fill)
+    assert [one.name for one in tmp_path.iterdir()] == ["name"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("name", ["_write", "_acquire"])
+def test_a_folder_that_cannot_be_locked_leaves_nothing(
+    name, error, tmp_path, monkeypatch
+):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(locks, name, fail)
+    with pytest.raises(error):
+        atomic.make_folder(tmp_path / "a" / "name", NAMES, fill)
+    assert not any(tmp_path.iterdir())
+
+
+KILLED_FOLDER = """
+import os, signal, sys
+from dsl import atomic, locks
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+moment, path = sys.argv[1:]
+if moment == "lock":
+    locks.Lock = die
+elif moment == "move":
+    locks.Lock.move = die
+def fill(folder):
+    os.mkdir(folder / "checkpoints")
+    with atomic.replacing(folder / "config.json"):
+        die() if moment == "write" else None
+atomic.make_folder(path, ("config.json", "checkpoints"), fill)
+"""
+
+
+def unfinished(folder):
+    return sorted(one.name for one in folder.glob(".*"))
+
+
+@pytest.mark.parametrize("moment", ["lock", "write", "move"])
+def test_what_a_kill_leaves_of_a_folder_goes_at_the_next_start(
+    moment, tmp_path
+):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_FOLDER, moment, str(tmp_path / "killed")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == -9
+    (name,) = unfinished(tmp_path)
+    assert name.startswith(".killed.") and name.endswith(".new")
+    # Somebody holds it.
+    lock = locks.Lock(tmp_path / name / "lock")
+    atomic.sweep(tmp_path, NAMES)
+    assert unfinished(tmp_path) == [name]
+    lock.release()
+    atomic.make_folder(tmp_path / "other", NAMES, fill).release()
+    assert [one.name for one in tmp_path.iterdir()] == ["other"]
+
+
+def test_a_folder_of_others_is_not_swept(tmp_path, monkeypatch):
+    name = ".name.0123456789abcdef.new"
+
+    def left(parent):
+        (parent / name / "checkpoints").mkdir(parents=True)
+        (parent / name / "config.json").touch()
+        return parent / name
+
+    whole = left(tmp_path / "whole")
+    folders = [left(tmp_path / str(n)) for n in range(5)]
+    (folders[0] / "mine").touch()
+    (folders[1] / "checkpoints" / "mine").touch()
+    (folders[2] / "config.json").unlink()
+    (folders[2] / "config.json").symlink_to(tmp_path)
+    folders[3].rename(folders[3].with_name(".name.new"))
+    (folders[4] / "config.json").rename(folders[4] / "lock")
+    (folders[4] / "lock").write_text("mine")
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5" / name).symlink_to(whole)
+    before = {str(one) for one in tmp_path.rglob("*")}
+    for parent in tmp_path.iterdir():
+        if parent.name != "whole":
+            atomic.sweep(parent, NAMES)
+    assert {str(one) for one in tmp_path.rglob("*")} == before
+    # Nobody can tell who holds it.
+    with monkeypatch.context() as patch:
+        patch.setattr(locks, "available", lambda: False)
+        atomic.sweep(whole.parent, NAMES)
+    assert whole.exists()
+    atomic.sweep(whole.parent, NAMES)
+    assert not whole.exists()
+    atomic.sweep(tmp_path / "nowhere", NAMES)
+
+
+def test_a_start_that_is_swept_begins_anew(tmp_path, monkeypatch):
+    """Between the folder and its lock, nobody holds it."""
+    lock, swept = locks.Lock, []
+
+    def sweep_first(path):
+        if not swept:
+            swept.append(shutil.rmtree(path.parent))
+        return lock(path)
+
+    monkeypatch.setattr(locks, "Lock", sweep_first)
+    atomic.make_folder(tmp_path / "name", NAMES, fill).release()
+    assert swept and [one.name for one in tmp_path.iterdir()] == ["name"]

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import time
 import tracemalloc
 import zipfile
 
@@ -453,3 +454,14 @@ def test_a_file_that_may_not_be_read(path, monkeypatch):
     monkeypatch.setattr(checkpoints, "open_regular", refuse)
     with pytest.raises(CheckpointError, match="cannot be read: Permission"):
         checkpoints.load(path, blank())
+
+
+@pytest.mark.parametrize("year", [1970, 2200])
+def test_a_clock_that_is_beyond_what_a_zip_file_knows(year, path, monkeypatch):
+    """It has no part in the bytes, either."""
+    expected = path.read_bytes()
+    seconds = (year - 1970) * 365.25 * 86400.0
+    monkeypatch.setattr(time, "time", lambda: seconds)
+    checkpoints.save(path, variables(), STATE)
+    assert path.read_bytes() == expected
+    assert checkpoints.read_state(path) == STATE

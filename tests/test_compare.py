@@ -139,6 +139,29 @@ def test_settings_that_differ_have_a_column():
     assert reading.differing([lstm, fixed, other]) == ["model", "skip"]
 
 
+def test_a_lower_rate_after_divergence_is_another_setting(tmp_path, capsys):
+    """Neither the first rate nor the last tells what was run."""
+    nll, _, sentence = make_text()
+    runs = [
+        make_run(
+            tmp_path / name,
+            scores=(nll, sentence),
+            model="lstm",
+            learning_rate=0.5,
+            seed=seed,
+        )
+        for seed, name in enumerate("ab")
+    ]
+    config = results.load_config(runs[1])
+    change = {"learning_rate": 0.5, "before": 1.0, "epoch": 3, "steps": 9}
+    results.save({**config, "rates": [change]}, runs[1] / "config.json")
+    code, out, err = run_script(capsys, *runs, "--pool_seeds")
+    assert (code, err) == (0, "")
+    assert "1.0, 0.5 from epoch 3" in out
+    rows = [row[0] for row in cells(out.split("\n\n")[0])]
+    assert rows == ["run", "a", "b"]
+
+
 def test_a_setting_is_written_as_it_is(tmp_path, capsys):
     runs = [
         make_run(tmp_path / "a", finished=False, shares=None, mode="x|y"),

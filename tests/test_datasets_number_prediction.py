@@ -853,3 +853,22 @@ def test_the_hash_is_that_of_header_and_numbers():
     content.write(examples.inputs.tobytes() + examples.labels.tobytes())
     expected = hashlib.sha256(content.getvalue()).hexdigest()
     assert examples.sha256 == expected
+
+
+def test_splits_of_two_seeds_are_refused(tmp_path):
+    for split, seed in (("train", 1), ("valid", 2), ("test", 1)):
+        examples = number_prediction.draw(Settings(seed=seed), split, 3)
+        name = number_prediction.file_name(Settings(), split)
+        number_prediction.save(tmp_path / name, examples)
+    with pytest.raises(DataError) as error:
+        number_prediction.load_splits(tmp_path, Settings())
+    assert str(error.value) == (
+        f"{tmp_path} must hold the files of one seed. Received: train 1, "
+        "valid 2, test 1; produce_data.py --force replaces them all"
+    )
+    examples = number_prediction.draw(Settings(seed=1), "valid", 3)
+    name = number_prediction.file_name(Settings(), "valid")
+    number_prediction.save(tmp_path / name, examples)
+    found = number_prediction.load_splits(tmp_path, Settings())
+    assert list(found) == ["train", "valid", "test"]
+    assert found["valid"].sha256 == examples.sha256

@@ -1,12 +1,14 @@
 """What is kept of a run serves a comparison as the run itself does."""
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import make_number_run, make_run, make_text
+from run_folders import make_number_run, make_run, make_text, write_scores
 
 from dsl import results
 
@@ -129,7 +131,10 @@ def test_a_copy_that_cannot_be_made(tmp_path, capsys):
     first, _ = make_runs(tmp_path)
     (tmp_path / "file").touch()
     before = sorted(tmp_path.iterdir())
-    for name, reason in (("file/x", "File exists"), ("n" * 300, "too long")):
+    for name, reason in (
+        ("file/x", "Not a directory"),
+        ("n" * 300, "too long"),
+    ):
         assert run(first, tmp_path / name) == 1
         error = capsys.readouterr().err
         assert error.startswith(f"keep.py: {tmp_path / name}: must be a folder")
@@ -144,3 +149,81 @@ def test_a_copy_is_not_written_over(tmp_path, capsys):
     assert capsys.readouterr().err == (
         f"keep.py: {tmp_path}/kept: exists already.\n"
     )
+
+
+def test_a_copy_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
+    first, _ = make_runs(tmp_path)
+    synced, names = [], []
+    fsync, rename = os.fsync, os.rename
+
+    def note(handle):
+        synced.append(os.fstat(handle).st_ino)
+        return fsync(handle)
+
+    def renamed(source, target):
+        names.extend(Path(source).iterdir())
+        assert {path.stat().st_ino for path in names} <= {
+            *synced,
+            (Path(source) / "lock").stat().st_ino,
+        }
+        synced.clear()
+        return rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "rename", renamed)
+    assert run(first, tmp_path / "kept" / "x") == 0
+    assert len(names) == 5
+    assert synced == [(tmp_path / "kept").stat().st_ino]
+
+
+def test_what_a_kill_left_of_a_copy_goes_with_the_next(tmp_path):
+    first, _ = make_runs(tmp_path)
+    left = tmp_path / "kept" / ".x.0123456789abcdef.new"
+    left.mkdir(parents=True)
+    for name in ("lock", "config.json", ".metrics.jsonl.1.tmp"):
+        (left / name).touch()
+    assert run(first, tmp_path / "kept" / "y") == 0
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["y"]
+
+
+def test_a_copy_belongs_to_itself(tmp_path, capsys):
+    """Its record and scores are told from those of another copy."""
+    copies = [tmp_path / "kept" / name for name in "ab"]
+    for one, copy in zip(make_runs(tmp_path), copies, strict=True):
+        (copy.parent).mkdir(exist_ok=True)
+        config = results.load_config(one)
+        config["settings"]["rnn_size"] = len(copy.name) + (copy.name == "b")
+        results.save(config, one / "config.json")
+        assert run(one, copy) == 0
+    reading.load(copies)
+    for name, says in (
+        ("test_scores.npz", "must be the scores of result.json"),
+        ("result.json", "belongs to another run"),
+    ):
+        whole = (copies[1] / name).read_bytes()
+        shutil.copy(copies[0] / name, copies[1] / name)
+        with pytest.raises(results.ResultError, match=says):
+            reading.load(copies)
+        (copies[1] / name).write_bytes(whole)
+    # As keep finds them, too.
+    shutil.copy(copies[0] / "test_scores.npz", copies[1] / "test_scores.npz")
+    assert run(copies[1], tmp_path / "again") == 1
+    assert "must be the scores of result.json" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_beyond_its_result_is_refused(tmp_path, capsys):
+    """As earlier code left one that was stopped on its way."""
+    settings = {"epoch": 2, "model": "lstm", "seed": 1}
+    one = make_number_run(tmp_path / "a", settings, (0.9, 0.8))
+    config = {**results.load_config(one), "growing": ["epoch"]}
+    results.save(config, one / "config.json")
+    assert results.is_finished(one)
+    assert reading.load([one])[0]["record"] is not None
+    config["settings"]["epoch"] = 3
+    results.save(config, one / "config.json")
+    assert run(one, tmp_path / "kept") == 1
+    assert "goes on beyond its result.json" in capsys.readouterr().err
+    assert not (tmp_path / "kept").exists()
+    write_scores(one, *make_text()[1:])
+    (found,) = reading.load([one])
+    assert (found["record"], found["scores"]) == (None, None)

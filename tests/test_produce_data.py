@@ -285,6 +285,96 @@ def test_what_is_no_file_in_the_place_of_one(kind, capsys):
     assert not list(FOLDER.glob(".*"))
 
 
+# Several processes in one folder.
+
+WRITER = """
+import sys
+from dsl.datasets import number_prediction
+from number_prediction import produce_data
+
+save = number_prediction.save
+def slowly(path, examples):
+    print("saves", flush=True)
+    sys.stdin.readline()
+    save(path, examples)
+number_prediction.save = slowly
+words = sys.argv[1:]
+sys.exit(produce_data.main(produce_data.make_parser().parse_args(words)))
+"""
+
+
+def start(*arguments):
+    """A process that waits for a line before each file that it writes."""
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, *FEW, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+        },
+    )
+
+
+def test_two_seeds_at_once_are_files_of_one(here):
+    first = start("--seed", "1")
+    assert first.stdout.readline() == "saves\n"
+    second = start("--seed", "2")
+    try:
+        line = second.stdout.readline()
+        assert line == f"{FOLDER}: waiting for another process ({first.pid})\n"
+        out, err = first.communicate("\n" * 3)
+        assert (first.returncode, err) == (0, ""), err
+        out, err = second.communicate("\n" * 3)
+        assert second.returncode == 2
+        assert "holds 30 examples of --seed 1, and would hold" in err
+    finally:
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+    assert sorted(contents()) == NAMES
+    found = number_prediction.load_splits(FOLDER, Settings())
+    assert {examples.settings.seed for examples in found.values()} == {1}
+
+
+def test_what_a_killed_process_was_writing_goes(capsys):
+    FOLDER.mkdir(parents=True)
+    ours = [
+        FOLDER / ".num_valid7_1.npz.0123456789abcdef.tmp",
+        FOLDER / ".num_test10_1.npz.4711.tmp",
+    ]
+    others = [FOLDER / ".x.tmp", FOLDER / ".num_test10_1.npz.tmp"]
+    for path in (*ours, *others):
+        path.touch()
+    assert call() == 0
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in others)
+    assert not (FOLDER / ".lock").exists()
+
+
+def test_a_lock_that_leads_elsewhere_is_left_alone(capsys):
+    FOLDER.mkdir(parents=True)
+    Path("mine").write_text("mine")
+    (FOLDER / ".lock").symlink_to(Path("mine").absolute())
+    assert call() == 1
+    assert ".lock: must be a lock, and is a link." in said(capsys)
+    assert Path("mine").read_text() == "mine"
+    assert os.listdir(FOLDER) == [".lock"]
+
+
+def test_a_whole_folder_need_not_be_one_to_write(capsys, monkeypatch):
+    assert call() == 0
+
+    def writing(*_):
+        pytest.fail("it is to be written into")
+
+    monkeypatch.setattr(number_prediction, "writing", writing)
+    assert call() == 0
+    assert capsys.readouterr().out.count(", unchanged\n") == 3
+
+
 # Flags.
 
 BAD = {
@@ -394,7 +484,7 @@ def test_a_name_that_commands_a_terminal(capsys):
         ("file/below", 1, "file/below: Not a directory."),
         (LONG, 1, "File name too long."),
         ("/proc/nowhere", 1, "/proc/nowhere: "),
-        ("/proc/self", 1, "/proc/self/num_train10_1.npz: "),
+        ("/proc/self", 1, "/proc/self/.lock: "),
     ],
 )
 def test_no_folder(here, capsys, name, code, says):
@@ -420,7 +510,7 @@ def test_a_file_system_that_cannot_be_written(monkeypatch, capsys):
     real = open
 
     def refuse(path, mode="r", *arguments, **keywords):
-        if "w" in mode:
+        if {*"wx"} & {*mode}:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
         return real(path, mode, *arguments, **keywords)
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 import cases
 import keras
@@ -86,3 +87,46 @@ def test_commit_outside_of_a_clone(tmp_path, monkeypatch):
     assert provenance.commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.commit(tmp_path) is None
+
+
+def clone(folder):
+    """A repository with one commit, whose name is told."""
+    folder.mkdir()
+    (folder / "file").touch()
+    given = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder)]
+    for words in ("init -q", "add file", "commit -q -m", "describe --always"):
+        done = subprocess.run(
+            ["git", *given, *words.split(), *["one"] * words.endswith("-m")],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    return done.stdout.strip()
+
+
+def test_commit_is_that_of_the_folder_in_a_hook_of_another(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2001-01-01T00:00:00Z")
+    first = clone(tmp_path / "a")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "2002-01-01T00:00:00Z")
+    assert clone(tmp_path / "b") != first
+    other = tmp_path / "b"
+    assert provenance.commit(tmp_path / "a") == first
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert provenance.commit(tmp_path / "a") == first
+
+
+def test_a_commit_with_a_name_that_is_no_text(tmp_path, monkeypatch):
+    (tmp_path / "git").write_text("#!/bin/sh\nprintf 'v1-\\377\\n'\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert provenance.commit(tmp_path) == "v1-\ufffd"
+
+
+def test_memory_is_told_where_it_can_be(monkeypatch):
+    assert provenance.memory() > 2**28
+    monkeypatch.delattr(os, "sysconf")
+    assert provenance.memory() is None

@@ -1,6 +1,11 @@
 """What a training tells while it goes on."""
 
+import json
+import os
 import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,3 +133,68 @@ def test_event_files_hold_one_point_an_epoch(tmp_path):
         "shares/1": [(1, 0.75), (2, 0.5)],
         "shares/2": [(1, 0.25), (2, 0.5)],
     }
+
+
+class Writer:
+    """Makes an event file as that of TensorBoard does."""
+
+    made = 0
+
+    def __init__(self, folder):
+        Writer.made += 1
+        name = f"events.out.tfevents.{Writer.made}.host.{os.getpid()}.0"
+        Path(folder, name).write_text("ours")
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def writer(monkeypatch):
+    monkeypatch.setitem(
+        sys.modules, "tensorboard.summary", SimpleNamespace(Writer=Writer)
+    )
+
+
+def test_event_files_of_others_stay(writer, tmp_path):
+    folder = tmp_path / "events"
+    folder.mkdir()
+    other = "events.out.tfevents.1.host.2.3"
+    (folder / other).write_text("mine")
+    (tmp_path / "target").write_text("mine")
+    for _ in range(3):
+        reporting.EventLog(folder).close()
+        (name,) = json.loads((folder / "written.json").read_text())
+        names = {path.name for path in folder.iterdir()}
+        assert names == {other, name, "written.json"}
+    # A link in the place of one that was written.
+    (folder / name).unlink()
+    (folder / name).symlink_to(tmp_path / "target")
+    reporting.EventLog(folder).close()
+    assert (folder / name).is_symlink()
+    assert (folder / other).read_text() == "mine"
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "3", '["../target", 3, null]', b"\xff", "[" * 10**5]
+)
+def test_a_list_of_event_files_that_is_none(text, writer, tmp_path):
+    (tmp_path / "target").write_text("mine")
+    folder = tmp_path / "events"
+    folder.mkdir()
+    text = text if isinstance(text, bytes) else text.encode()
+    (folder / "written.json").write_bytes(text)
+    reporting.EventLog(folder).close()
+    assert len(list(folder.iterdir())) == 2
+    assert (tmp_path / "target").read_text() == "mine"
+
+
+def test_a_folder_of_events_that_is_a_link(writer, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "events.out.tfevents.1.host.2.3").touch()
+    (tmp_path / "events").symlink_to("mine")
+    with pytest.raises(OSError, match="is a link") as error:
+        reporting.EventLog(tmp_path / "events")
+    assert error.value.filename == str(tmp_path / "events")
+    assert len(list((tmp_path / "mine").iterdir())) == 1

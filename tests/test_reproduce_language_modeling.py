@@ -247,6 +247,32 @@ def test_a_finished_run_of_fewer_epochs_goes_on(tmp_path, trainings, growing):
     assert (tmp_path / "x/small/lstm-1/result.json").exists() == goes_on
 
 
+def test_a_run_that_was_stopped_beyond_its_result_goes_on(tmp_path, trainings):
+    calls, _ = trainings
+    _, flags = plan.runs("small")[0]
+    args = settings.parse_args(flags)
+    record = {"settings": {"max_epochs": args.max_epochs - 1}}
+    folder = finish(tmp_path / "runs/small-lstm-1", args, **record)
+    config = json.loads((folder / "config.json").read_text())
+    config["growing"] = ["max_epochs"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert run(tmp_path, "small", "--only", "lstm-1") == 0
+    assert len(calls) == 1 and "--resume" in calls[0]
+
+
+def test_a_run_whose_rate_was_lowered_is_refused(tmp_path, trainings, capsys):
+    """Though it ended with the rate of the table."""
+    args = settings.parse_args(dict(plan.runs("small"))["lstm-1"])
+    folder = finish(tmp_path / "x/small/lstm-1", args)
+    config = json.loads((folder / "config.json").read_text())
+    change = {"learning_rate": 1.0, "before": 2.0, "epoch": 3, "steps": 9}
+    config["rates"] = [change]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert run(tmp_path, "small", "--only", "lstm-1") == 1
+    says = "--learning_rate '2.0, 1.0 from epoch 3', here 1.0"
+    assert says in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("place", ["runs/small-{}", "x/small/{}"])
 def test_a_run_of_other_settings_is_refused(tmp_path, trainings, capsys, place):
     flags = dict(plan.runs("small"))

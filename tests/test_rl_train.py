@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 import small_models
 from test_broken_inputs import uncompiled
 
-from dsl import datasets, results, runs, stream_trainer, tables
+from dsl import datasets, locks, results, runs, stream_trainer, tables
 from dsl.datasets.corpus import Corpus
 from language_modeling import (
     RL_train,
@@ -29,6 +30,7 @@ from language_modeling import (
     settings,
 )
 from scripts import models
+from scripts.comparing import reading
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
@@ -721,7 +723,33 @@ def test_a_run_that_diverges_fails(small, capsys):
     assert small(*TINY, *flags) == 1
     message = one_line(capsys)
     assert "the valid perplexity must stay finite" in message
-    assert "the checkpoint of epoch 1, step 1, is kept" in message
+    assert message.endswith(
+        "; --resume with a lower --learning_rate goes on from before epoch 1.\n"
+    )
+
+
+def test_a_run_that_diverged_goes_on_with_a_lower_rate(few, capsys):
+    flags = [*TINY, "--model", "lstm", "--name", "a", "--max_grad_norm", "1e9"]
+    assert few(*flags, "--learning_rate", "1e29") == 1
+    assert few(*flags, "--learning_rate", "1e29", "--resume") == 1
+    capsys.readouterr()
+    assert few(*flags, "--learning_rate", "1e30", "--resume") == 2
+    assert "--learning_rate 1e+29, now 1e+30." in one_line(capsys)
+    lower = [*flags, "--learning_rate", "0.5"]
+    assert few(*lower, "--resume") == 0
+    record = results.load("runs/a")
+    (rate,) = record["rates"]
+    assert rate == results.load_config("runs/a")["rates"][0]
+    assert (rate["learning_rate"], rate["before"]) == (0.5, 1e29)
+    assert (rate["epoch"], rate["steps"]) == (1, 0)
+    assert record["settings"]["learning_rate"] == 0.5
+    assert record["run"] == runs.RunFolder("runs/a").provenance()["run"]
+    capsys.readouterr()
+    assert few(*lower, "--resume") == 0
+    assert "finished already" in capsys.readouterr().out
+    assert (
+        few("--no-download", "--split", "test", "--load_model", "runs/a") == 0
+    )
 
 
 def test_a_run_that_diverges_on_the_way_fails(small, capsys):
@@ -1021,9 +1049,20 @@ def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
     assert f"test, batched: {test}" in capsys.readouterr().out
 
 
-def test_a_run_that_is_done_goes_on_for_more_epochs(few, capsys):
+def test_a_run_that_is_done_goes_on_for_more_epochs(few, capsys, monkeypatch):
     for epochs in (1, 3):
         flags = [*DYNAMIC, "--max_epochs", str(epochs), "--name", "longer"]
+        if epochs == 3:
+            # What it measured before is no result of what it is now.
+            with monkeypatch.context() as patch:
+                Stopper(patch, {2: signal.SIGTERM})
+                assert few(*flags, "--resume") == 130
+            assert not results.is_finished("runs/longer")
+            assert not Path("runs/longer/result.json").exists()
+            assert not Path("runs/longer/test_scores.npz").exists()
+            old = results.load("runs/longer/result-1.json")
+            assert len(old["epochs"]) == 1
+            assert Path("runs/longer/test_scores-1.npz").exists()
         assert few(*flags, *["--resume"] * (epochs > 1)) == 0
         assert len(results.load("runs/longer")["epochs"]) == epochs
     assert outcome("longer") == unbroken(few)
@@ -1048,6 +1087,31 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
         config["settings"].pop(key, None)
     Path("runs/a/config.json").write_text(json.dumps(config))
     assert few(*flags, "--resume") == 0
+
+
+def test_what_belongs_to_another_run_is_told(few, capsys, monkeypatch):
+    for name in "ab":
+        flags = [*TINY, "--model", "lstm", "--seed", str(ord(name))]
+        assert few(*flags, "--name", name) == 0
+    capsys.readouterr()
+    record = Path("runs/b/result.json").read_bytes()
+    shutil.copy("runs/a/result.json", "runs/b/result.json")
+    assert few(*flags, "--name", "b", "--resume") == 1
+    assert "runs/b/result.json: belongs to another run" in one_line(capsys)
+    with pytest.raises(results.ResultError, match="belongs to another run"):
+        reading.load(["runs/b"])
+    Path("runs/b/result.json").write_bytes(record)
+    reading.load(["runs/b"])
+    shutil.copy("runs/a/test_scores.npz", "runs/b/test_scores.npz")
+    with pytest.raises(results.ResultError, match="the scores of result.json"):
+        reading.load(["runs/b"])
+
+
+def test_a_system_without_locks(few, capsys, monkeypatch):
+    for name in ("fcntl", "msvcrt"):
+        monkeypatch.setattr(locks, name, None)
+    assert few(*TINY, "--model", "lstm", "--name", "a") == 0
+    assert "this system has no locks" in capsys.readouterr().out
 
 
 def test_going_on_with_other_flags_is_refused(few, capsys):
@@ -1085,7 +1149,7 @@ def test_events_for_tensorboard(few, tmp_path):
     pytest.importorskip("tensorboard")
     flags = [*TINY, "--model", "lstm", "--name", "a", "--tensorboard"]
     assert few(*flags) == 0
-    (events,) = (tmp_path / "runs" / "a" / "events").iterdir()
+    (events,) = (tmp_path / "runs" / "a" / "events").glob("events.out*")
     assert b"valid_perplexity" in events.read_bytes()
 
 

@@ -263,6 +263,10 @@ def test_a_number_that_may_grow_is_kept_when_it_has_grown(tmp_path):
 
     def grow(**changed):
         again = resume(folder, {**growing, "settings": {**SETTINGS, **changed}})
+        # Until it really goes on, it may be refused.
+        assert folder.config()["settings"]["seed"] < changed["seed"]
+        assert again.config()["settings"] == {**SETTINGS, **changed}
+        again.begin()
         again.close()
         return again
 
@@ -296,6 +300,90 @@ def test_what_a_killed_process_left_is_removed(folder):
     again = resume(folder)
     assert not half.exists()
     again.close()
+
+
+def test_what_others_left_is_not_removed(folder):
+    others = [
+        folder.path / ".x.tmp",
+        folder.path / ".notes.1.tmp",
+        folder.path / "checkpoints" / ".mine.0123456789abcdef.tmp",
+        folder.path / "mine" / ".last.npz.1.tmp",
+    ]
+    others[-1].parent.mkdir()
+    for path in others:
+        path.touch()
+    resume(folder).close()
+    assert all(path.exists() for path in others)
+
+
+@pytest.mark.parametrize("part", ["checkpoints", "events", "lock"])
+def test_nothing_is_changed_through_a_link(part, folder, tmp_path):
+    folder.close()
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / ".last.npz.1.tmp").write_text("mine")
+    if part == "lock":
+        target = target / ".last.npz.1.tmp"
+    path = folder.path / part
+    if path.is_dir():
+        path.rmdir()
+    path.unlink(missing_ok=True)
+    path.symlink_to(target)
+    with pytest.raises(runs.RunError) as error:
+        resume(folder)
+    message = one_line(error)
+    assert message.startswith(f"{path}: must b") and "is a link." in message
+    assert (tmp_path / "target" / ".last.npz.1.tmp").read_text() == "mine"
+    path.unlink()
+    if part == "checkpoints":
+        path.mkdir()
+    resume(folder).close()
+
+
+def test_what_a_kill_left_of_a_folder_goes_at_the_next_start(folder):
+    train_dir = folder.path.parent
+
+    def leave():
+        left = train_dir / ".killed.0123456789abcdef.new"
+        (left / "checkpoints").mkdir(parents=True)
+        (left / "config.json").touch()
+        (left / "lock").touch()
+
+    leave()
+    runs.RunFolder.create(train_dir, "next", CONFIG).close()
+    assert names(train_dir) == ["a run", "next"]
+    leave()
+    resume(folder).close()
+    assert names(train_dir) == ["a run", "next"]
+
+
+def test_what_was_measured_before_gets_another_name(folder):
+    def leave(text):
+        for name in ("result.json", "test_scores.npz"):
+            (folder.path / name).write_text(text)
+
+    def found(number):
+        return [
+            (folder.path / f"{stem}-{number}.{end}").read_text()
+            for stem, end in (("result", "json"), ("test_scores", "npz"))
+        ]
+
+    folder.begin()
+    assert names(folder.path) == ["checkpoints", "config.json", "lock"]
+    for number, text in enumerate("abc", 1):
+        leave(text)
+        folder.begin()
+        assert found(number) == [text, text]
+    (folder.path / "result-4.json").write_text("mine")
+    leave("d")
+    folder.begin()
+    assert found(5) == ["d", "d"]
+    assert (folder.path / "result-4.json").read_text() == "mine"
+    assert not (folder.path / "result.json").exists()
+    # Scores alone are of a run that was killed at its end.
+    (folder.path / "test_scores.npz").touch()
+    folder.begin()
+    assert (folder.path / "test_scores.npz").exists()
 
 
 def test_a_folder_is_for_one_process_at_a_time(folder):
@@ -525,3 +613,80 @@ def test_weights_of_a_model_with_more_layers(folder):
 
     folder.save_best(build(2), {})
     assert_refused(folder, build(1))
+
+
+# Going back, to a lower learning rate. What it trains is in test_training.py.
+
+RATED = {**CONFIG, "settings": {**SETTINGS, "learning_rate": 1.0}}
+
+
+def lower(folder, rate):
+    settings = {**RATED["settings"], "learning_rate": rate}
+    return resume(folder, {**RATED, "settings": settings})
+
+
+def test_a_lower_rate_is_for_a_run_that_diverged(tmp_path):
+    folder = runs.RunFolder.create(tmp_path, "name", RATED)
+    identity = folder.provenance()
+    with pytest.raises(runs.RunError, match="learning_rate 1.0, now 0.5."):
+        lower(folder, 0.5)
+    folder.note_diverged(epoch=1, steps=7)
+    before = folder.config()
+    assert before == {**RATED, "diverged": {"epoch": 1, "steps": 7}}
+    for rate in (2.0, 0.0, -1.0, "0.5", None, 0, False):
+        with pytest.raises(runs.RunError, match="learning_rate 1.0, now"):
+            lower(folder, rate)
+    assert folder.config() == before
+    again = lower(folder, 0.5)
+    # It is not written before it really goes on.
+    assert folder.config() == before
+    again.begin()
+    change = {
+        "learning_rate": 0.5,
+        "before": 1.0,
+        "epoch": 1,
+        "steps": 0,
+        "diverged": {"epoch": 1, "steps": 7},
+    }
+    settings = {**RATED["settings"], "learning_rate": 0.5}
+    assert folder.config() == {
+        **RATED,
+        "settings": settings,
+        "rates": [change],
+    }
+    # It is the same run still.
+    assert again.provenance() == {**identity, "rates": [change]}
+    again.close()
+    with pytest.raises(runs.RunError, match="learning_rate 0.5, now 0.25."):
+        lower(folder, 0.25)
+    with pytest.raises(runs.RunError, match="learning_rate 0.5, now 1.0."):
+        lower(folder, 1.0)
+    folder.note_diverged(epoch=2, steps=9)
+    lower(folder, 0.25).begin()
+    rates = folder.config()["rates"]
+    assert [one["learning_rate"] for one in rates] == [0.5, 0.25]
+    assert folder.provenance()["run"] == identity["run"]
+
+
+def test_a_run_that_got_over_it_has_not_diverged(folder):
+    before = folder.config()
+    folder.note_sound()
+    folder.note_diverged(epoch=1)
+    folder.note_sound()
+    assert folder.config() == before
+
+
+def test_scores_are_told_by_their_hash(folder):
+    arrays = {
+        "nll": np.ones(3),
+        "look_back": np.ones(3, int),
+        "sentence": np.zeros(3, int),
+    }
+    record = {"scores_sha256": folder.save_scores(**arrays)}
+    results.check_scores(folder.path, record)
+    results.check_scores(folder.path, {})
+    folder.save_scores(**{**arrays, "nll": np.zeros(3)})
+    with pytest.raises(results.ResultError) as error:
+        results.check_scores(folder.path, record)
+    assert "must be the scores of result.json" in one_line(error)
+    results.check_scores(folder.path, {})

@@ -14,7 +14,7 @@ import pytest
 from keras import ops
 from test_broken_inputs import uncompiled
 
-from dsl import classifier_trainer, results, startup
+from dsl import classifier_trainer, results, runs, startup
 from dsl.classifier_evaluation import ClassifierScorer
 from dsl.datasets import number_prediction as data
 from number_prediction import (
@@ -534,6 +534,26 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     assert here(*tiny, "--name", "broken", *changed) == 2
     message = one_line(capsys)
     assert "--rnn_size 6, now 7; --forget_bias 1.0, now 0.5" in message
+
+
+def test_a_run_that_diverged_goes_on_with_a_lower_rate(
+    here, capsys, monkeypatch
+):
+    flags = [*TINY, "--model", "lstm", "--max_steps", "3", "--name", "a"]
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            classifier_trainer.ClassifierTrainer,
+            "train_on_batch",
+            lambda *_: float("nan"),
+        )
+        assert here(*flags, "--learning_rate", "0.5") == 1
+    assert "--resume with a lower --learning_rate" in one_line(capsys)
+    assert here(*flags, "--learning_rate", "0.01", "--resume") == 0
+    record = results.load("runs/a")
+    (rate,) = record["rates"]
+    assert (rate["before"], rate["learning_rate"]) == (0.5, 0.01)
+    assert record["settings"]["learning_rate"] == 0.01
+    assert record["run"] == runs.RunFolder("runs/a").provenance()["run"]
 
 
 def test_several_seeds_are_several_runs(here, capsys):

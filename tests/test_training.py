@@ -537,6 +537,7 @@ FORGED_ENTRY = {
 }
 FORGED_SCHEDULE = {
     "rate": ("fast", -1.0, None, [1.0], True, math.nan, ...),
+    "initial_rate": ("fast", -1.0, None, [1.0], True, math.nan),
     "reference": ("low", True, [1.0], {}, math.inf),
     "epoch": ("one", 0, 2, -1, True, 1.0, None, 10**25, ...),
 }
@@ -612,3 +613,245 @@ def test_a_checkpoint_without_progress_is_no_fresh_start(saved, run):
     with pytest.raises(runs.RunError, match="must hold where the training"):
         small_models.fit(trainer, SHORT, run, FEW)
     assert run.describe_last() == "its last checkpoint cannot be read"
+
+
+# Going on after it diverged, with a lower rate.
+
+RATE = 0.4
+
+
+def rated(rate=RATE):
+    return {**CONFIG, "settings": {"seed": 1, "learning_rate": rate}}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Function that makes a run with a rate."""
+    made = []
+
+    def make(name, rate=RATE):
+        made.append(runs.RunFolder.create(tmp_path, name, rated(rate)))
+        return made[-1]
+
+    yield make
+    for run in made:
+        run.close()
+
+
+def validated(trainer, run, values, rate=RATE, max_epochs=None, **options):
+    """Trains on one segment an epoch; the values are those to validate."""
+    left = iter(values)
+    return small_models.fit(
+        trainer,
+        ONE_SEGMENT,
+        run,
+        FEW,
+        schedule=schedules.Schedule(rate, factor=0.5, constant_epochs=1),
+        finish_epoch=lambda trained: {"valid": next(left)},
+        monitor="valid",
+        max_epochs=max_epochs or len(values),
+        **options,
+    )
+
+
+def diverge(run, values, rate=RATE):
+    with pytest.raises(runs.DivergedError):
+        validated(learner(), run, values, rate)
+
+
+def lower(run, rate):
+    run.close()
+    folder, name = run.path.parent, run.path.name
+    return runs.RunFolder.resume(folder, name, rated(rate))
+
+
+def assert_same_weights(run, other):
+    for name in ("last", "best"):
+        pairs = zip(
+            *(arrays(getattr(x, name))[1] for x in (run, other)), strict=True
+        )
+        for one, two in pairs:
+            np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
+    """And is the run that a lower rate would have been."""
+    run, other = start("a"), start("b", 0.1)
+    identity = run.provenance()["run"]
+    diverge(run, [math.inf])
+    assert run.last.exists() and not run.restart.exists()
+    assert run.describe_restart() == (
+        "--resume with a lower --learning_rate goes on from before epoch 1"
+    )
+    assert run.config()["diverged"] == {
+        "epoch": 1,
+        "steps": 1,
+        "learning_rate": RATE,
+    }
+    # The same again ends where it ended.
+    run.close()
+    run = runs.RunFolder.resume(run.path.parent, "a", rated())
+    diverge(run, [math.inf])
+    run = lower(run, 0.1)
+    entries = validated(learner(), run, [3.0, 2.0], 0.1)
+    expected = validated(learner(), other, [3.0, 2.0], 0.1)
+    assert timeless(entries) == timeless(expected)
+    assert [entry["learning_rate"] for entry in entries] == [0.1, 0.05]
+    assert_same_weights(run, other)
+    (rate,) = run.config()["rates"]
+    diverged = {"epoch": 1, "steps": 1, "learning_rate": RATE}
+    assert rate == {
+        "learning_rate": 0.1,
+        "before": RATE,
+        "epoch": 1,
+        "steps": 0,
+        "diverged": diverged,
+    }
+    assert "diverged" not in run.config()
+    assert run.provenance() == {"run": identity, "rates": [rate]}
+    run.close()
+
+
+def test_a_run_that_diverged_goes_back_to_its_best_epoch(start):
+    run, other = start("a"), start("b")
+    diverge(run, [3.0, 2.0, 2.5, math.inf])
+    assert run.describe_restart().endswith("goes on from before epoch 3")
+    metrics = (run.path / "metrics.jsonl").read_text()
+    validated(learner(), other, [3.0, 2.0])
+    run = lower(run, 0.1)
+    trainer = learner()
+    schedule = schedules.Schedule(0.1, factor=0.5, constant_epochs=1)
+    progress = training.resume(trainer, run, schedule)
+    assert (progress.epoch, progress.step, progress.steps) == (3, 0, 2)
+    assert schedule.rate == 0.1 * 0.25 and len(progress.entries) == 2
+    # Nothing but the rate is another: not a weight, state or random number.
+    assert_same_weights(run, other)
+    fresh = learner()
+    training.resume(
+        fresh, other, schedules.Schedule(RATE, factor=0.5, constant_epochs=1)
+    )
+    for one, two in zip(trainer.variables, fresh.variables, strict=True):
+        np.testing.assert_array_equal(cases.to_numpy(one), cases.to_numpy(two))
+    # What was measured of the epochs that are left out stays.
+    assert (run.path / "metrics-1.jsonl").read_text() == metrics
+    assert len((run.path / "metrics.jsonl").read_text().splitlines()) == 2
+    (rate,) = run.config()["rates"]
+    assert (rate["epoch"], rate["steps"]) == (3, 2)
+    # From here on it is stopped and goes on as any other.
+    run.close()
+    run = runs.RunFolder.resume(run.path.parent, "a", rated(0.1))
+    entries = validated(learner(), run, [1.5, 9.0], 0.1, 4)
+    assert [entry["valid"] for entry in entries] == [3.0, 2.0, 1.5, 9.0]
+    assert [entry["learning_rate"] for entry in entries] == (
+        pytest.approx([0.4, 0.2, 0.025, 0.0125])
+    )
+    assert run.config()["rates"] == [rate]
+    run.close()
+
+
+@pytest.mark.parametrize("call", ["save_last", "write_metrics"])
+def test_going_back_that_is_killed_goes_back_again(call, start, monkeypatch):
+    run = start("a")
+    diverge(run, [3.0, math.inf])
+
+    def die(*args):
+        raise Killed
+
+    run = lower(run, 0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, call, die)
+        with pytest.raises(Killed):
+            validated(learner(), run, [2.0], 0.1)
+    run.close()
+    run = runs.RunFolder.resume(run.path.parent, "a", rated(0.1))
+    entries = validated(learner(), run, [2.0], 0.1, 2)
+    assert [entry["valid"] for entry in entries] == [3.0, 2.0]
+    assert entries[1]["learning_rate"] == 0.1 * 0.5
+    assert len(run.config()["rates"]) == 1
+    run.close()
+
+
+def test_a_second_divergence_goes_back_too(start):
+    run = start("a")
+    diverge(run, [3.0, math.inf])
+    run = lower(run, 0.2)
+    diverge(run, [math.inf] * 2, 0.2)
+    run = lower(run, 0.1)
+    entries = validated(learner(), run, [2.0], 0.1, 2)
+    assert [entry["learning_rate"] for entry in entries] == [0.4, 0.1 * 0.5]
+    changes = run.config()["rates"]
+    assert [x["before"] for x in changes] == [0.4, 0.2]
+    assert [x["epoch"] for x in changes] == [2, 2]
+    run.close()
+
+
+def test_a_run_that_gets_over_it_does_not_go_back(start):
+    """Elsewhere, its sums may be others."""
+    run = start("a")
+    diverge(run, [3.0, math.inf])
+    assert "diverged" in run.config()
+    validated(learner(), run, [4.0], max_epochs=2)
+    assert "diverged" not in run.config()
+
+
+def test_a_run_of_earlier_code_goes_on_and_has_no_way_back(start):
+    run = start("a")
+    validated(learner(), run, [3.0, 4.0, 5.0])
+    run.restart.unlink()
+    diverge(run, [math.inf] * 4)
+    message = run.describe_restart()
+    assert "has no checkpoint from before it diverged" in message
+    with pytest.raises(runs.RunError, match="has no checkpoint from before"):
+        lower(run, 0.1)
+    assert "rates" not in run.config()
+    run.close()
+
+
+def test_a_run_of_earlier_code_gets_a_way_back(start):
+    """At the end of its best epoch, or of the next."""
+    run = start("a")
+    validated(learner(), run, [3.0])
+    run.restart.unlink()
+    validated(learner(), run, [4.0], max_epochs=1)
+    assert os.path.samefile(run.restart, run.last)
+    run.restart.unlink()
+    run.restart.touch()
+    validated(learner(), run, [4.0], max_epochs=1)
+    assert os.path.samefile(run.restart, run.last)
+    validated(learner(), run, [4.0], max_epochs=2)
+    assert not os.path.samefile(run.restart, run.last)
+    run.restart.unlink()
+    validated(learner(), run, [4.0], max_epochs=3)
+    assert os.path.samefile(run.restart, run.last)
+
+
+@pytest.mark.parametrize("damage", ["last", "best", "of another"])
+def test_a_run_that_is_refused_is_left_as_it_is(damage, start, tmp_path):
+    """Its checkpoint is looked at after its settings."""
+    config = {**CONFIG, "growing": ["seed"]}
+    run = runs.RunFolder.create(tmp_path, "grown", config)
+    validated(learner(), run, [3.0])
+    (run.path / "result.json").write_text("{}")
+    if damage == "last":
+        run.last.write_bytes(b"PK")
+    elif damage == "best":
+        run.best.unlink()
+    else:
+        other = start("other")
+        validated(learner(), other, [3.0])
+        other.last.replace(run.last)
+    run.close()
+    before = {
+        path: path.read_bytes()
+        for path in run.path.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+    run = runs.RunFolder.resume(
+        tmp_path, "grown", {**config, "settings": {"seed": 2}}
+    )
+    with pytest.raises(runs.RunError):
+        validated(learner(), run, [3.0])
+    run.close()
+    for path, content in before.items():
+        assert path.read_bytes() == content
+    assert len(list(run.path.rglob("*"))) == len(before) + 2

@@ -5,20 +5,23 @@ Reading one executes nothing: no pickle is ever loaded, and no size is believed
 before it is compared.
 """
 
+import contextlib
 import dataclasses
 import io
 import json
 import math
 import os
+import re
 import shlex
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from dsl import choices
+from dsl import choices, locks
 from dsl.archives import Archive, ArchiveError
-from dsl.atomic import replacing
+from dsl.atomic import remove_unfinished, replacing
 from dsl.datasets import files
 from dsl.datasets.corpus import SPLITS
 from dsl.datasets.errors import DataError
@@ -31,6 +34,10 @@ from dsl.datasets.number_examples import (
 
 MOST_BYTES = 1 << 27  # All numbers and labels of a split.
 
+_LOCK = ".lock"
+_UNFINISHED = re.compile(
+    rf"\.(num_(?:{'|'.join(SPLITS)})[0-9]+_1\.npz)\.[0-9a-f]+\.tmp"
+)
 _INPUTS, _LABELS, _HEADER = "inputs.npy", "labels.npy", "header.json"
 _MEMBERS = [_INPUTS, _LABELS, _HEADER]
 _MOST_HEADER = 4096  # bytes
@@ -131,6 +138,59 @@ def load(path: str | os.PathLike, split: str, expected: Settings) -> Examples:
             f"{examples.sha256}"
         )
     return examples
+
+
+def load_splits(
+    folder: str | os.PathLike, expected: Settings
+) -> dict[str, Examples]:
+    """Reads all splits, which must come from one seed.
+
+    Args:
+        folder: The folder that holds their files under their usual names.
+        expected: What the examples must be of; their seed may be another.
+
+    Returns:
+        Dict of the examples of each split.
+
+    Raises:
+        DataError: As `load`, or if two splits come from two seeds.
+    """
+    found = {split: load(folder, split, expected) for split in SPLITS}
+    seeds = {split: x.settings.seed for split, x in found.items()}
+    if len(set(seeds.values())) > 1:
+        received = ", ".join(f"{split} {x}" for split, x in seeds.items())
+        raise DataError(
+            f"{folder} must hold the files of one seed. Received: {received}; "
+            "produce_data.py --force replaces them all"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def writing(
+    folder: str | os.PathLike, on_wait: Callable[[str], None]
+) -> Iterator[None]:
+    """Keeps other processes from writing splits into a folder meanwhile.
+
+    What a killed process was writing there is removed.
+
+    Args:
+        folder: The folder, made if it is missing.
+        on_wait: Called with a line if another process has to end first.
+
+    Raises:
+        OSError: If it cannot be made or written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def wait(owner):
+        on_wait(f"{folder}: waiting for another process ({owner})")
+
+    with locks.holding(folder / _LOCK, wait):
+        found = map(_UNFINISHED.fullmatch, os.listdir(folder))
+        remove_unfinished(folder, {match[1] for match in found if match})
+        yield
 
 
 def _write_member(

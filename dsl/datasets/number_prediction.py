@@ -19,7 +19,9 @@ from dsl.datasets.number_files import (
     command,
     file_name,
     load,
+    load_splits,
     save,
+    writing,
 )
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "file_name",
     "labels_of",
     "load",
+    "load_splits",
     "overlap",
     "save",
+    "writing",
 ]

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from dsl import results
+from dsl import configurations, results
 from scripts import models
 
 # Where a run reads and writes, and what it prints: no part of a comparison.
@@ -42,18 +42,37 @@ def load(folders):
     """
     runs = []
     for folder, name in zip(map(Path, folders), names(folders), strict=True):
-        finished = (folder / results.FILE_NAME).exists()
+        config = results.load_config(folder)
+        finished = results.is_finished(folder)
+        record = results.load(folder) if finished else None
         scored = (folder / results.SCORES_NAME).exists()
+        if finished and scored:
+            results.check_scores(folder, record)
+        elif (folder / results.FILE_NAME).exists():
+            scored = False  # They are of before it went on, as that is.
         runs.append(
             {
                 "name": name,
-                "config": results.load_config(folder),
+                "config": with_rates(config),
                 "epochs": results.load_metrics(folder),
-                "record": results.load(folder) if finished else None,
+                "record": record,
                 "scores": results.load_scores(folder) if scored else None,
             }
         )
     return runs
+
+
+def with_rates(config):
+    """A configuration in which lower rates after divergence are a setting."""
+    changes = configurations.rates(config)
+    if not changes:
+        return config
+    rates = [f"{changes[0]['before']}"] + [
+        f"{one['learning_rate']} from epoch {one.get('epoch')}"
+        for one in changes
+    ]
+    settings = {**config["settings"], "learning_rate": ", ".join(rates)}
+    return {**config, "settings": settings}
 
 
 def names(folders):
