@@ -16,6 +16,7 @@ import numpy as np
 
 from dsl.archives import DAMAGED, read_member
 from dsl.atomic import replacing
+from dsl.messages import Failure
 
 FORMAT = 1
 _STATE = "state.json"
@@ -24,7 +25,7 @@ _MOST_STATE = 2**24  # bytes
 _MOST_HEADER = 4096  # bytes of a member beyond its array
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Failure, ValueError):
     """A checkpoint cannot be used; the message is one clear line."""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dsl.archives import DAMAGED
 from dsl.atomic import replacing
-from dsl.messages import short
+from dsl.messages import Failure, short
 
 FILE_NAME = "result.json"
 CONFIG_NAME = "config.json"
@@ -70,7 +70,7 @@ _OF_EPOCHS = (
 Record = Mapping[str, object]
 
 
-class ResultError(ValueError):
+class ResultError(Failure, ValueError):
     """A run record is missing or wrong; the message is one clear line."""
 
 

@@ -26,14 +26,16 @@ from pathlib import Path
 import numpy as np
 
 from dsl import atomic, checkpoints, choices, configurations, results
-from dsl.messages import short
+from dsl.messages import Failure, short
 
 
-class RunError(RuntimeError):
+class RunError(Failure, RuntimeError):
     """A run folder cannot be used; the message is one clear line."""
 
+    exit_code = 2
 
-class DivergedError(ArithmeticError):
+
+class DivergedError(Failure, ArithmeticError):
     """The loss of a run is no longer a number."""
 
 

@@ -61,7 +61,7 @@ def test_an_error_of_the_block_comes_before_the_interrupt():
 
 def test_sigterm_is_ctrl_c():
     before = handlers()
-    with interrupts.sigterm_as_ctrl_c():
+    with interrupts.raised():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
@@ -69,8 +69,8 @@ def test_sigterm_is_ctrl_c():
     assert handlers() == before
 
 
-def test_held_back_within_sigterm_as_ctrl_c():
-    with interrupts.sigterm_as_ctrl_c():
+def test_held_back_within_raised():
+    with interrupts.raised():
         within = handlers()
         with pytest.raises(KeyboardInterrupt), interrupts.held_back() as asked:
             signal.raise_signal(signal.SIGTERM)
@@ -82,7 +82,7 @@ def test_in_a_thread_nothing_changes():
     before, seen = handlers(), []
 
     def work():
-        with interrupts.held_back() as asked, interrupts.sigterm_as_ctrl_c():
+        with interrupts.held_back() as asked, interrupts.raised():
             seen.append((handlers(), bool(asked)))
 
     thread = threading.Thread(target=work)

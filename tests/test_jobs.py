@@ -142,7 +142,7 @@ def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
         "import signal, sys\n"
         # Whatever these tests were started under.
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-        f"sys.path.insert(0, {str(jobs.program.ROOT)!r})\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from scripts import jobs\n"
         "def job(name):\n"
         f"    words = [sys.executable, '-c', {CHILD!r}, name]\n"
