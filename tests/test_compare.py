@@ -2,10 +2,8 @@
 
 import importlib.util
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -391,19 +389,6 @@ def test_missing_matplotlib_is_said_before_anything_else(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal")
-def test_a_reader_that_has_seen_enough_is_no_error():
-    """`scripts/compare ... | head`."""
-    reading_end, writing_end = os.pipe()
-    os.close(reading_end)
-    done = subprocess.run(
-        [sys.executable, compare.__file__, "--help"],
-        stdout=writing_end,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writing_end)
-    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
-
-
 # Runs that differ in nothing but the seed, taken together.
 
 

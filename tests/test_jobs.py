@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from dsl import results
 from scripts import jobs
 
 pytestmark = pytest.mark.backend
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(code="", exit_code=0):

@@ -180,7 +180,9 @@ class Copy:
     def pretend_setup(self):
         """An environment that is there already, and nothing to check it."""
         (self.root / ".venv" / "bin").mkdir(parents=True)
-        (self.root / "scripts" / "setup").write_text("#!/usr/bin/env bash\n")
+        (self.root / "scripts" / "setup").write_text(
+            '#!/usr/bin/env bash\nunset PYTHONPATH\nshift\nexec "$@"\n'
+        )
         self.commands.joinpath("python3").rename(
             self.root / ".venv" / "bin" / "python"
         )
@@ -230,7 +232,7 @@ def test_setup_refuses_an_unknown_argument(copy):
     done = copy.call("setup", "everything")
     assert (done.returncode, done.stderr) == (
         2,
-        "usage: scripts/setup [dev | jax]\n",
+        "usage: scripts/setup [dev | jax] [-- COMMAND ...]\n",
     )
 
 
@@ -315,8 +317,8 @@ def demo(copy):
         path.parent.mkdir()
         path.write_text(FAKE_TRAINER)
         path.with_name("r.json").write_text(json.dumps(record))
-    for script in ("table.py", "command_line.py"):
-        shutil.copy(ROOT / "scripts" / script, copy.root / "scripts")
+    for script in ROOT.glob("scripts/*.py"):
+        shutil.copy(script, copy.root / "scripts")
     shutil.copytree(ROOT / "dsl", copy.root / "dsl")
     return copy
 
