@@ -44,7 +44,8 @@ def commit(root):
         done = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             check=True,
             timeout=10,
         )

@@ -115,3 +115,14 @@ def test_the_folder_must_be_new(check, tmp_path, capsys):
         check()
     assert "--train_dir must be new. Received: runs" in capsys.readouterr().err
     assert "check_resume" not in sys.modules
+
+
+def test_a_disk_that_cannot_be_read_is_one_line(check, capsys, monkeypatch):
+    def read(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert check() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("check_resume.py: runs/unbroken/")
+    assert error.endswith(": Input/output error.\n")

@@ -72,6 +72,16 @@ def test_two_at_once_write_to_files(tmp_path, capfd):
     assert "b: exit code 0 after 0 min" in told
 
 
+def test_what_fails_beside_others_is_said(tmp_path, capfd):
+    """Its last line, which else is in a file alone."""
+    code = "import sys; print('one'); sys.stderr.buffer.write(b'it \\xff\\n')"
+    works = [make("a", [], 2, code=code), make("b", [], 3)]
+    assert jobs.run_all("x", works, 2, tmp_path) in (2, 3)
+    said = capfd.readouterr().out.splitlines()
+    assert "a: exit code 2 after 0 min: it \ufffd" in said
+    assert "b: exit code 3 after 0 min: nothing was said" in said
+
+
 def test_what_runs_beside_a_failure_is_waited_for(tmp_path):
     done = []
     works = [

@@ -12,7 +12,7 @@ import time
 
 from benchmarking import operations
 
-from dsl import startup
+from dsl import messages, startup
 
 # Of so many products in a row, a round keeps the fastest.
 PRODUCTS = 3
@@ -20,7 +20,7 @@ PRODUCTS = 3
 REST = 0.005
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(messages.Failure, RuntimeError):
     """A measurement failed; the message is one clear line."""
 
 
@@ -49,7 +49,11 @@ def run(job, backend):
     process = context.Process(
         target=_measure_held, args=(job, backend, sender), daemon=True
     )
+    # An interrupt is for this process to hear. What is blocked when a process
+    # starts is blocked in it.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     sender.close()
     try:
         return receiver.recv()
@@ -65,9 +69,8 @@ def run(job, backend):
 
 
 def _measure_held(job, backend, sender):
-    # An interrupt is the parent's to report.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     hold(job.cores, backend)
+    startup.import_keras()
     if job.size.model == "number_prediction":
         startup.keep_freed_memory()  # As its program does.
     sender.send(measure(job))
