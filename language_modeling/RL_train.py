@@ -23,7 +23,7 @@ from scripts.program import log_line, say
 PROGRAM = program.Program(__file__, settings.TASK)
 
 
-@entry.program("RL_train.py")
+@entry.program
 def main(args):
     """Trains, or shows an earlier run."""
     from dsl import startup

@@ -29,7 +29,8 @@ def make_parser():
         description="The norm of the gradient of the last step's loss by each "
         "hidden state of the top layer, over segments of a text.",
         epilog="Exit codes: 0 done, 1 the picture cannot be written, 2 usage "
-        "or a run is missing or wrong, 3 data missing or wrong.",
+        "or a run is missing or wrong, 3 data missing or wrong, 130 "
+        "interrupted.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -104,7 +105,7 @@ def parse_args(arguments=None):
     return make_parser().parse_args(arguments)
 
 
-@entry.program("gradient_norms.py")
+@entry.program
 def main(args):
     """Measures each run, and shows what differs."""
     from dsl import startup

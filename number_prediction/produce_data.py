@@ -98,7 +98,7 @@ def parse_args(arguments=None):
     return make_parser().parse_args(arguments)
 
 
-@entry.program("produce_data.py")
+@entry.program
 def main(args):
     """Draws, looks at what is there, and writes what is not."""
     from dsl.datasets import number_prediction

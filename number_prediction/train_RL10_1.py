@@ -24,7 +24,7 @@ from scripts.program import log_line, say
 TASK = "number_prediction"
 
 
-@entry.program("train_RL10_1.py")
+@entry.program
 def main(args):
     return work(program.Program(__file__, TASK), args)
 

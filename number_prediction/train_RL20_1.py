@@ -18,7 +18,7 @@ def parse_args(arguments=None):
     return settings.parse_args(arguments, prog="train_RL20_1.py", length=20)
 
 
-@entry.program("train_RL20_1.py")
+@entry.program
 def main(args):
     training = program.Program(__file__, train_RL10_1.TASK)
     return train_RL10_1.work(training, args)

@@ -85,7 +85,7 @@ def parse_args(arguments=None):
     return args
 
 
-@entry.program("benchmark.py")
+@entry.program
 def main(args):
     available = len(timing.available_cores())
     cores = {"one": 1, "all": available}

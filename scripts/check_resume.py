@@ -66,7 +66,7 @@ def parse_args(arguments=None):
     return args
 
 
-@entry.program("check_resume.py")
+@entry.program
 def main(args):
     moments = random.Random(args.seed)
     started = time.perf_counter()

@@ -19,7 +19,7 @@ def make_parser():
     parser = command_line.Parser(
         description=command_line.description(__file__),
         epilog="Exit codes: 0 done, 1 a run is missing or wrong, or the "
-        "picture cannot be written, 2 usage.",
+        "picture cannot be written, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -73,7 +73,7 @@ def parse_args(arguments=None):
     return args
 
 
-@entry.program("compare")
+@entry.program
 def main(args):
     runs = reading.load(args.runs)
     groups = reading.pooled(runs) if args.pool_seeds else runs

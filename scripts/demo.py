@@ -40,7 +40,7 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-@entry.program("demo.py")
+@entry.program
 def main(args):
     stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 

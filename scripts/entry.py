@@ -60,27 +60,22 @@ def run(path):
     sys.exit(code)
 
 
-def program(name):
+def program(main):
     """A decorator of `main`: what it raises becomes a line and an exit code.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt within it.
-
-    Args:
-        name: What the line begins with.
     """
+    name = os.path.basename(main.__globals__["__file__"])
 
-    def decorate(main):
-        def work(*args):
-            with interrupts.raised():
-                return main(*args)
+    def work(*args):
+        with interrupts.raised():
+            return main(*args)
 
-        @functools.wraps(main)
-        def call(*args):
-            return in_words(name, functools.partial(work, *args))
+    @functools.wraps(main)
+    def call(*args):
+        return in_words(name, functools.partial(work, *args))
 
-        return call
-
-    return decorate
+    return call
 
 
 def in_words(name, work):

@@ -37,7 +37,7 @@ def make_parser():
     parser = command_line.Parser(
         description=command_line.description(__file__, 1),
         epilog="Exit codes: 0 done, 1 a run is missing, unfinished or wrong, "
-        "or the folder cannot be written, 2 usage.",
+        "or the folder cannot be written, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("run", type=command_line.name, metavar="RUN")
@@ -54,7 +54,7 @@ def parse_args(arguments=None):
     return make_parser().parse_args(arguments)
 
 
-@entry.program("keep.py")
+@entry.program
 def main(args):
     keep(Path(args.run), Path(args.folder))
     return 0

@@ -46,7 +46,7 @@ def parse_args(arguments=None):
     return make_parser().parse_args(arguments)
 
 
-@entry.program("overhead.py")
+@entry.program
 def main(args):
     from dsl import startup
     from language_modeling import RL_train, saved_runs, settings

@@ -61,7 +61,7 @@ def parse_args(arguments=None):
     parser = command_line.Parser(
         description=command_line.description(__file__),
         epilog="Exit codes: 0 done, 1 out of date (--check) or a record is "
-        "wrong, 2 usage.",
+        "wrong, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -72,7 +72,7 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-@entry.program("render")
+@entry.program
 def main(args):
     # Some tables stand on several pages.
     once = functools.cache(render)

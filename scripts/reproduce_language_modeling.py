@@ -66,7 +66,7 @@ def parse_args(arguments=None):
     return args
 
 
-@entry.program("reproduce_language_modeling.py")
+@entry.program
 def main(args):
     if args.figures:
         return draw(args)

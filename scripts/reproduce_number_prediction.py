@@ -77,7 +77,7 @@ def parse_args(arguments=None):
     return args
 
 
-@entry.program("reproduce_number_prediction.py")
+@entry.program
 def main(args):
     if args.figures:
         return draw(args)

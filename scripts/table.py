@@ -17,7 +17,8 @@ from scripts import command_line
 def parse_args(arguments=None):
     parser = command_line.Parser(
         description=command_line.description(__file__),
-        epilog="Exit codes: 0 done, 1 a record is missing or wrong, 2 usage.",
+        epilog="Exit codes: 0 done, 1 a record is missing or wrong, 2 usage, "
+        "130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -29,7 +30,7 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
-@entry.program("table")
+@entry.program
 def main(args):
     records = [results.load(run) for run in args.runs]
     rendered = tables.comparison(records)

@@ -129,6 +129,13 @@ def test_a_job_runs_on_its_cores(tmp_path):
     assert (tmp_path / "log").read_text() == f"{{{core}}}\n"
 
 
+def test_a_job_is_told_whose_it_is(tmp_path):
+    said = command("import os; print(os.environ['DSL_PARENT'])")
+    jobs.launch(said, log=tmp_path / "log").wait()
+    assert (tmp_path / "log").read_text() == f"{os.getpid()}\n"
+    assert "DSL_PARENT" not in os.environ
+
+
 CHILD = (
     "import pathlib, signal, sys, time\n"
     "asked = []\n"

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -77,6 +78,10 @@ def test_help_is_fast_and_quiet(script, tmp_path):
             break
     assert min(seconds) < 0.5
     assert not any(tmp_path.iterdir())
+    # Which leaves out all docstrings.
+    bare = call(sys.executable, "-OO", script, "--help", cwd=tmp_path)
+    assert (bare.returncode, bare.stderr) == (0, "")
+    assert bare.stdout == done.stdout
 
 
 @pytest.mark.parametrize("script", PYTHON, ids=name)
@@ -125,7 +130,7 @@ def test_table_of_a_run_without_a_record(tmp_path):
     done = call(sys.executable, ROOT / "scripts/table.py", good, tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"table: {tmp_path / 'result.json'}: no such file; "
+        f"table.py: {tmp_path / 'result.json'}: no such file; "
         "a run writes it when it is done.\n"
     )
 
@@ -187,9 +192,20 @@ class Copy:
             self.root / ".venv" / "bin" / "python"
         )
 
-    def start(self):
+    def pretend_environment(self):
+        """An environment that the set-up itself takes for ready."""
+        (self.root / ".venv" / "bin").mkdir(parents=True)
+        python = self.root / ".venv" / "bin" / "python"
+        python.write_text(GOOD_PYTHON)
+        python.chmod(0o755)
+        version = f"{sys.version.split()[0]} on {os.uname().sysname} "
+        (self.root / ".venv" / "installed-requirements.txt").write_text(
+            f"# Python {version}{os.uname().machine}\n# nothing\n"
+        )
+
+    def start(self, script="setup"):
         return subprocess.Popen(
-            [str(self.root / "scripts" / "setup")],
+            [str(self.root / "scripts" / script)],
             env=self.environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -273,6 +289,42 @@ def test_setup_makes_the_environment_once(copy):
     assert sorted(path.name for path in copy.root.glob(".*")) == [".venv"]
 
 
+HANGING = r"""#!/usr/bin/env bash
+[[ "$*" = *-m\ venv* ]] || exec "{python}" "$@"
+# In a process that is not the one that was started.
+"{python}" -c "import time, pathlib; pathlib.Path('{ready}').touch()
+time.sleep(100)" & wait
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [("setup", signal.SIGTERM), ("compare", signal.SIGINT)],
+)
+def test_a_signal_ends_a_setup_with_all_it_started(copy, script, number):
+    ready = copy.root / "ready"
+    text = HANGING.format(python=sys._base_executable, ready=ready)
+    copy.python("python3", text)
+    with copy.start(script) as process:
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        # Ends once nobody holds its error stream any more.
+        said = process.communicate(timeout=30)[1].splitlines()
+    assert process.returncode == 130
+    assert len(said) == 2 and said[0].startswith("setup: making .venv ")
+    assert said[1] == "setup: interrupted."
+    assert (copy.root / ".venv.unfinished").exists()
+
+
+def test_what_follows_a_setup_runs_where_it_was_called(copy):
+    copy.pretend_environment()
+    done = copy.call("setup", "--", "bash", "-c", "pwd; exit 7", "x", "--")
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout == f"{copy.commands}\n"
+
+
 def test_two_setups_at_once_make_one_environment(copy):
     copy.python("python3", GOOD_PYTHON)
     both = [copy.start(), copy.start()]
@@ -298,6 +350,21 @@ if "--model" in arguments:
     record["model"] = value("--model")
 (folder / "result.json").write_text(json.dumps(record))
 assert os.environ["KERAS_BACKEND"] == "tensorflow"
+"""
+
+
+SAVING_TRAINER = """
+import pathlib, signal, sys, time
+folder = pathlib.Path({folder!r})
+def stop(*_):
+    time.sleep(0.3)
+    (folder / "saved").touch()
+    print("interrupted; saved", file=sys.stderr)
+    sys.exit(130)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
+(folder / "ready").touch()
+time.sleep(60)
 """
 
 
@@ -355,6 +422,23 @@ def test_demo_writes_where_it_is_told(demo, tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("my runs/demo-*/result.json"))) == 3
     assert not (demo.root / "runs").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_demo_reaches_its_training(demo, tmp_path, number):
+    """Which takes its time to save, and is waited for."""
+    demo.pretend_setup()
+    (demo.root / "language_modeling/RL_train.py").write_text(
+        SAVING_TRAINER.format(folder=str(tmp_path))
+    )
+    with demo.start("demo") as process:
+        while not (tmp_path / "ready").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[1]
+    assert (process.returncode, said) == (130, "interrupted; saved\n")
+    assert (tmp_path / "saved").exists()
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 130])
