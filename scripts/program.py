@@ -196,7 +196,8 @@ def report_training(run, every, tell, describe, tensorboard, train):
 
     def log(line):
         try:
-            log_line(line)
+            if not lost:
+                log_line(line)
         except entry.OutputError as error:
             lost.append(error)
             # As after Ctrl-C, what has been trained is saved first.

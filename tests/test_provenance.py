@@ -90,7 +90,7 @@ def test_commit_outside_of_a_clone(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("said", "commit"),
-    [(r"abc\n", "abc"), (r"a\xff\n", "a\\xff"), (r"\xc3\xa9", "é")],
+    [(r"abc\n", "abc"), (r"a\377\n", "a\\xff"), (r"\303\251", "é")],
 )
 def test_a_commit_in_whatever_encoding(said, commit, tmp_path, monkeypatch):
     git = tmp_path / "git"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from run_folders import make_record
+from test_entry import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,18 +25,6 @@ def is_bash(path):
 
 
 SHELL = sorted(filter(is_bash, ROOT.glob("scripts/*")))
-PYTHON = sorted(
-    path
-    for path in ROOT.glob("scripts/*.py")
-    if '__name__ == "__main__"' in path.read_text()
-) + [
-    ROOT / "language_modeling" / "RL_train.py",
-    ROOT / "language_modeling" / "gradient_norms.py",
-    *(
-        ROOT / "number_prediction" / f"{name}.py"
-        for name in ("produce_data", "train_RL10_1", "train_RL20_1")
-    ),
-]
 
 
 def name(path):
@@ -61,7 +50,7 @@ def test_shell_script_is_well_formed(script):
     assert "set -eu\n" in script.read_text()
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_help_is_fast_and_quiet(script, tmp_path):
     """In less than half a second of the processor, whatever else runs."""
     seconds = []
@@ -84,7 +73,7 @@ def test_help_is_fast_and_quiet(script, tmp_path):
     assert bare.stdout == done.stdout
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_an_unknown_option_is_one_message_and_exit_2(script, tmp_path):
     done = call(sys.executable, script, "--no_such_option", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -92,7 +81,7 @@ def test_an_unknown_option_is_one_message_and_exit_2(script, tmp_path):
     assert done.stderr.splitlines()[-1].startswith(f"{script.name}: error: ")
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_arguments_are_read_before_keras_is_imported(script):
     for argument in ("--help", "--no_such_option"):
         done = call(sys.executable, "-X", "importtime", script, argument)
