@@ -61,8 +61,9 @@ def _run_table(table):
     before = {number: signal.signal(number, table.ask) for number in _heard()}
     try:
         code = table.run()
-        # Alone, a training has said so.
-        if table.asked and (code == 0 or len(table.slots) > 1):
+        # Alone, a training that was interrupted has said so.
+        said = code == interrupts.EXIT_CODE and len(table.slots) == 1
+        if table.asked and not said:
             raise KeyboardInterrupt
         return code
     finally:

@@ -236,6 +236,20 @@ def test_a_signal_between_two_jobs_is_an_interrupt(capsys):
     assert done == []
 
 
+def test_a_training_that_a_signal_ends_was_interrupted(capsys):
+    """Before it could hear of it."""
+    works = [make("a", [], code="import time; time.sleep(60)")]
+    handler = signal.signal(
+        signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        assert jobs.run_all("x.py", works) == 130
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert capsys.readouterr().err == "x.py: interrupted.\n"
+
+
 def test_nohup_is_heeded():
     def start():
         signal.raise_signal(signal.SIGHUP)

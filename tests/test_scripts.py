@@ -435,6 +435,8 @@ def test_demo_ends_with_the_exit_code_of_a_failed_run(demo, code):
     demo.pretend_setup()
     done = demo.call("demo", "--stop", code)
     assert (done.returncode, done.stdout) == (code, "")
+    # A flag that is wrong is found before anything is trained.
+    assert not list(demo.root.glob("runs/*/*/arguments.json"))
 
 
 def test_demo_help_and_usage_errors_need_no_setup(copy):
