@@ -120,13 +120,16 @@ def environment_of_child():
     return {**os.environ, _PARENT: str(os.getpid())}
 
 
-def stop_with_parent():
+def stop_with_parent(parent=None):
     """Sends this process a SIGTERM once its parent is gone.
 
-    Only if the parent wished so, see `environment_of_child`; children of this
-    process are not meant.
+    Args:
+        parent: Number of the parent; by default what its
+            `environment_of_child` told, and without that nothing is done.
+            Children of this process are not told.
     """
-    parent = os.environ.pop(_PARENT, None)
+    told = os.environ.pop(_PARENT, None)
+    parent = told if parent is None else str(parent)
     if parent is None:
         return
 

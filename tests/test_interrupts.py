@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from dsl import interrupts
 
+ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -89,3 +93,41 @@ def test_in_a_thread_nothing_changes():
     thread.start()
     thread.join()
     assert seen == [(before, False)]
+
+
+STOPPED = """
+import os, sys, time
+from dsl import interrupts
+parent = {parent}
+interrupts.stop_with_parent(*parent)
+assert "DSL_PARENT" not in os.environ
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("parent", "told", "code"),
+    [
+        ((), None, 0),
+        ((), os.getpid(), 0),
+        ((os.getpid(),), None, 0),
+        ((), 1, -signal.SIGTERM),
+        ((1,), None, -signal.SIGTERM),
+        ((1,), os.getpid(), -signal.SIGTERM),
+    ],
+)
+def test_a_process_whose_parent_is_gone_stops(parent, told, code):
+    """Another parent is the first process, or who else takes orphans."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if told is not None:
+        environment["DSL_PARENT"] = str(told)
+    text = STOPPED.format(parent=parent, seconds=30 if code else 0.1)
+    done = subprocess.run([sys.executable, "-c", text], env=environment)
+    assert done.returncode == code
+
+
+def test_a_child_is_told_of_this_process():
+    assert interrupts.environment_of_child() == {
+        **os.environ,
+        "DSL_PARENT": str(os.getpid()),
+    }

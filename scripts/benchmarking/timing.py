@@ -9,10 +9,11 @@ import random
 import signal
 import sys
 import time
+from multiprocessing import resource_tracker
 
 from benchmarking import operations
 
-from dsl import messages, startup
+from dsl import interrupts, messages, startup
 
 # Of so many products in a row, a round keeps the fastest.
 PRODUCTS = 3
@@ -50,7 +51,8 @@ def run(job, backend):
         target=_measure_held, args=(job, backend, sender), daemon=True
     )
     # An interrupt is for this process to hear. What is blocked when a process
-    # starts is blocked in it.
+    # starts is blocked in it; the start of the tracker would unblock it.
+    resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process.start()
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -69,6 +71,7 @@ def run(job, backend):
 
 
 def _measure_held(job, backend, sender):
+    interrupts.stop_with_parent(multiprocessing.parent_process().pid)
     hold(job.cores, backend)
     startup.import_keras()
     if job.size.model == "number_prediction":
