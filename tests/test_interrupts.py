@@ -98,8 +98,7 @@ def test_in_a_thread_nothing_changes():
 STOPPED = """
 import os, sys, time
 from dsl import interrupts
-parent = {parent}
-interrupts.stop_with_parent(*parent)
+interrupts.stop_with_parent({parent})
 assert "DSL_PARENT" not in os.environ
 time.sleep({seconds})
 """
@@ -108,20 +107,22 @@ time.sleep({seconds})
 @pytest.mark.parametrize(
     ("parent", "told", "code"),
     [
-        ((), None, 0),
-        ((), os.getpid(), 0),
-        ((os.getpid(),), None, 0),
-        ((), 1, -signal.SIGTERM),
-        ((1,), None, -signal.SIGTERM),
-        ((1,), os.getpid(), -signal.SIGTERM),
+        (None, None, 0),
+        (None, "this", 0),
+        ("this", None, 0),
+        (None, "other", -signal.SIGTERM),
+        ("other", None, -signal.SIGTERM),
+        ("other", "this", -signal.SIGTERM),
     ],
 )
 def test_a_process_whose_parent_is_gone_stops(parent, told, code):
-    """Another parent is the first process, or who else takes orphans."""
+    """Orphans have another one, be it the first process or who else."""
+    numbers = {None: None, "this": os.getpid(), "other": 1}
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if told is not None:
-        environment["DSL_PARENT"] = str(told)
-    text = STOPPED.format(parent=parent, seconds=30 if code else 0.1)
+        environment["DSL_PARENT"] = str(numbers[told])
+    seconds = 30 if code else 0.1
+    text = STOPPED.format(parent=numbers[parent], seconds=seconds)
     done = subprocess.run([sys.executable, "-c", text], env=environment)
     assert done.returncode == code
 
