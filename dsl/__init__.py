@@ -2,7 +2,9 @@
 
 import importlib
 
-_HOMES = {
+from dsl import registration
+
+HOMES = {
     "AttentionLSTM": "dsl.layers",
     "AttentionLSTMCell": "dsl.cells",
     "CharacterEmbedding": "dsl.layers",
@@ -11,14 +13,20 @@ _HOMES = {
     "DynamicSkipLSTMCell": "dsl.cells",
     "FixedSkipLSTM": "dsl.layers",
     "FixedSkipLSTMCell": "dsl.cells",
+    "GateOrthogonal": "dsl.initializers",
+    "GroupedOptimizer": "dsl.optimizers",
     "Highway": "dsl.layers",
     "LSTM": "dsl.layers",
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",
+    "PolicySignal": "dsl.policy_signal",
     "SequenceClassifier": "dsl.models",
 }
+"""The module of each class that Keras can save and load."""
 
-__all__ = list(_HOMES)
+__all__ = list(HOMES)
+
+registration.register(HOMES)
 
 
 def __dir__():
@@ -28,6 +36,12 @@ def __dir__():
 def __getattr__(name):
     # Resolved on first use, so that reading a corpus or a run record does
     # not wait for Keras.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in HOMES:
+        return getattr(importlib.import_module(HOMES[name]), name)
+    if name.isidentifier() and not name.startswith("_"):
+        try:
+            return importlib.import_module(f"dsl.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"dsl.{name}":
+                raise
     raise AttributeError(f"module 'dsl' has no attribute {name!r}")

@@ -4,6 +4,7 @@ import math
 
 from keras import ops, tree
 
+from dsl.loops.derivatives import by_hand
 from dsl.loops.scan import after
 
 # Logits that are kept at a time: 96 MiB in float32. Smaller blocks save nothing
@@ -86,7 +87,7 @@ def blocked_nll(hidden, kernel, bias, targets, scale=None, most=MOST_LOGITS):
         parts = _run_blocks(rows, kernel, bias, flat, bounds)
         return ops.stop_gradient(result(parts)), None
 
-    @ops.custom_gradient
+    @by_hand
     def run(rows, kernel, bias):
         parts = _run_blocks(rows, kernel, bias, flat, bounds, True)
         nll = result(parts)
@@ -145,7 +146,7 @@ def _run_blocks(rows, kernel, bias, targets, bounds, derive=False):
 def _nll(logits, targets):
     """`token_nll` of logits `(n, words)` and targets `(n,)`."""
 
-    @ops.custom_gradient
+    @by_hand
     def run(logits):
         nll, p, at = _forward(logits, targets)
 

@@ -1,9 +1,10 @@
 """One-step equations of the recurrent cells, and their derivatives.
 
-And the product that cells, layers and models have in common. Gates stand in
-Keras' order: input i, forget f, candidate g, output o.
+And what cells, layers and models have in common. Gates stand in Keras' order:
+input i, forget f, candidate g, output o.
 """
 
+import keras
 from keras import ops
 
 
@@ -111,3 +112,17 @@ def dense(inputs, kernel):
     rows = ops.matmul(ops.reshape(inputs, (-1, inputs.shape[-1])), kernel)
     lead = ops.shape(inputs)[:-1]
     return ops.reshape(rows, (*lead, kernel.shape[-1]))
+
+
+def as_ids(x):
+    """Ids as integers: a `keras.Input` is float unless it is told otherwise.
+
+    Args:
+        x: Ids, a tensor of any type and shape.
+
+    Returns:
+        The same, int32 or int64.
+    """
+    if keras.backend.standardize_dtype(x.dtype) in ("int32", "int64"):
+        return x
+    return ops.cast(x, "int32")

@@ -33,6 +33,30 @@ def gradients(function, variables, tensors=()):
     )
 
 
+def penalty(function):
+    """The squared norm of a gradient, as a function of the same tensors.
+
+    What a gradient penalty adds to a loss; its gradient is a derivative of
+    the second order.
+    """
+
+    def squared_norm(*tensors):
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            with tf.GradientTape() as tape:
+                tape.watch(tensors)
+                value = function(*tensors)
+            found = tape.gradient(value, tensors)
+        else:
+            import jax
+
+            found = jax.grad(function, tuple(range(len(tensors))))(*tensors)
+        return sum(keras.ops.sum(keras.ops.square(one)) for one in found)
+
+    return squared_norm
+
+
 def _tensorflow(function, variables, tensors):
     import tensorflow as tf
 

@@ -258,6 +258,65 @@ def test_words_by_their_ids(width):
     np.testing.assert_allclose(found, right, atol=1e-6)
 
 
+@pytest.fixture
+def channels_first():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)
+
+
+def test_keras_layout_of_images_changes_nothing(channels_first):
+    encoder = build()
+    found = encode(encoder, table())
+    keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(found, encode(encoder, table()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64"])
+def test_ids_of_another_type(dtype):
+    embedding = dsl.CharacterEmbedding(WORDS, build())
+    tokens = np.array([[2, 0, 1], [1, 2, 3]])
+    right = encode(embedding, tokens)
+    np.testing.assert_array_equal(
+        encode(embedding, tokens.astype(dtype)), right
+    )
+    rows = table().astype(dtype)
+    np.testing.assert_array_equal(
+        encode(embedding.encoder, rows), encode(embedding.encoder, table())
+    )
+    symbolic = embedding(keras.Input((6,), dtype=dtype))
+    assert symbolic.shape == (None, 6, UNITS)
+    assert embedding.compute_output_shape((2, 3)) == (2, 3, UNITS)
+
+
+def test_ids_that_half_precision_would_round():
+    spelling = [[1]] * 257 + [[2], [3]]
+    encoder = dsl.CharacterEncoder(9, 2, (1,), (3,), dtype="mixed_bfloat16")
+    embedding = dsl.CharacterEmbedding(
+        spelling, encoder, dtype="mixed_bfloat16"
+    )
+    found = embedding(np.array([[256.0, 257.0, 258.0]]))
+    assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
+    found = cases.to_numpy(ops.cast(found, "float32"))[0]
+    assert np.all(np.any(found[1:] != found[:-1], axis=-1))
+
+
+def test_a_mask_of_word_zero_as_in_keras():
+    tokens = np.array([[2, 0, 1], [1, 2, 0]])
+    embedding = dsl.CharacterEmbedding(WORDS, build(), mask_zero=True)
+    found = embedding.compute_mask(ops.array(tokens))
+    np.testing.assert_array_equal(found, tokens != 0)
+    layer = dsl.LSTM(3)
+    right = layer(embedding(tokens), mask=tokens != 0)
+    model = keras.Sequential([embedding, layer])
+    np.testing.assert_array_equal(model(ops.array(tokens)), right)
+    again = dsl.CharacterEmbedding.from_config(embedding.get_config())
+    assert again.mask_zero and again.supports_masking
+    plain = dsl.CharacterEmbedding(WORDS, build())
+    assert plain.compute_mask(ops.array(tokens)) is None
+
+
 def test_another_precision():
     encoder = dsl.CharacterEncoder(9, 2, (2,), (3,), dtype="mixed_bfloat16")
     found = encoder(ops.array(table()))

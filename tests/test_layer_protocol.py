@@ -319,27 +319,6 @@ def test_unfilled_slots_and_padding_do_not_matter(autodiff):
                 np.testing.assert_array_equal(found[name], expected[name])
 
 
-def test_initial_values_of_the_policy():
-    layer = dsl.DynamicSkipLSTM(
-        50, 5, policy_units=50, previous_bias=2.0, seed=1
-    )
-    layer.build((None, None, 50))
-    values = {
-        weight.name: cases.to_numpy(weight)
-        for weight in layer.trainable_weights
-    }
-    np.testing.assert_allclose(values["policy_bias"], 0.1)
-    np.testing.assert_allclose(
-        values["policy_output_bias"], [2.1, 0.1, 0.1, 0.1, 0.1]
-    )
-    for name in ("policy_kernel", "policy_output_kernel"):
-        assert abs(values[name].std() - 0.3) < 0.03
-    first = values["policy_kernel"].ravel()[:250]
-    second = values["policy_output_kernel"].ravel()
-    # Two draws, not one used twice.
-    assert abs(np.corrcoef(first, second)[0, 1]) < 0.3
-
-
 def test_the_policy_reads_the_dropped_out_input():
     layer = cases.dynamic(3, dropout=0.5, seed=2)
     for name in ("kernel", "recurrent_kernel"):

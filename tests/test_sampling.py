@@ -211,3 +211,119 @@ def test_the_cell_is_greedy_unless_training():
     np.testing.assert_array_equal(cases.to_numpy(layer(inputs)), greedy)
     drawn = cases.to_numpy(layer(inputs, training=True))
     assert np.abs(drawn - greedy).max() > 1e-3
+
+
+# Saving.
+
+
+def trainable(seed=5):
+    """A model that draws actions and dropout in `fit`, from the same start."""
+    keras.utils.set_random_seed(1)
+    layer = dsl.DynamicSkipLSTM(
+        cases.UNITS,
+        NUM_ACTIONS,
+        policy_units=cases.POLICY_UNITS,
+        estimator="straight_through",
+        dropout=0.3,
+        seed=seed,
+    )
+    model = keras.Sequential(
+        [keras.Input((STEPS, cases.FEATURES)), layer, keras.layers.Dense(1)]
+    )
+    model.compile("adam", "mse", jit_compile=False)
+    return model
+
+
+class Interrupted(Exception):
+    pass
+
+
+class InterruptAfter(keras.callbacks.Callback):
+    """Ends a training at the end of its second epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise Interrupted
+
+
+def fit(model, folder, *callbacks):
+    x = cases.random_inputs(steps=STEPS).astype("float32")
+    backup = keras.callbacks.BackupAndRestore(folder)
+    model.fit(
+        x,
+        x[:, 0, :1],
+        epochs=4,
+        shuffle=False,
+        verbose=0,
+        callbacks=[backup, *callbacks],
+    )
+    return model.get_weights()
+
+
+@pytest.mark.backend
+def test_a_resumed_fit_ends_as_the_unbroken_one(tmp_path):
+    unbroken = fit(trainable(), tmp_path / "unbroken")
+    with pytest.raises(Interrupted):
+        fit(trainable(), tmp_path / "backup", InterruptAfter())
+    resumed = trainable()
+    for one, other in zip(
+        fit(resumed, tmp_path / "backup"), unbroken, strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("implementation", ["layer", "cell"])
+@pytest.mark.parametrize("file", ["model.keras", "model.weights.h5"])
+def test_draws_go_on_where_they_were_saved(file, implementation, tmp_path):
+    weights, inputs, _ = setting()
+    options = {"policy_units": cases.POLICY_UNITS}
+
+    def build(seed):
+        cell = dsl.DynamicSkipLSTMCell(
+            cases.UNITS, NUM_ACTIONS, seed=seed, **options
+        )
+        layer = keras.layers.RNN(cell)
+        if implementation == "layer":
+            layer = dsl.DynamicSkipLSTM.from_config(cell.get_config())
+        return keras.Sequential([keras.Input((STEPS, cases.FEATURES)), layer])
+
+    def draw(model):
+        x = inputs.astype("float32")
+        return cases.to_numpy(model(x, training=True))
+
+    model = build(3)
+    cases.set_weights(model, weights)
+    first = draw(model)
+    path = tmp_path / file
+    if file == "model.keras":
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+    else:
+        model.save_weights(path)
+        loaded = build(4)
+        loaded.load_weights(path)
+    second = draw(model)
+    assert np.any(second != first)
+    np.testing.assert_array_equal(draw(loaded), second)
+
+
+def test_weights_that_were_saved_without_a_seed_are_loaded():
+    cell, other = (
+        dsl.DynamicSkipLSTMCell(cases.UNITS, NUM_ACTIONS, seed=seed)
+        for seed in (3, 4)
+    )
+    store = {}
+    for one in (cell, other):
+        one.build((None, cases.FEATURES))
+    cell.save_own_variables(store)
+    del store["seed_state"]
+    other.load_own_variables(store)
+    for left, right in zip(
+        other.get_weights(), cell.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(left, right)
+    assert cases.to_numpy(other.seed_generator.state)[0] == 4
+    store["7"] = store["0"]
+    with pytest.raises(ValueError, match="expected 7 variables"):
+        other.load_own_variables(store)

@@ -20,6 +20,8 @@ from dsl.choices import (
 )
 from dsl.steps import dense
 
+_SEED_STATE = "seed_state"
+
 
 @keras.saving.register_keras_serializable(package="dsl")
 class DynamicSkipLSTMCell(PastStatesLSTMCell):
@@ -97,6 +99,11 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     bias and never mixes; lets empty slots be chosen, which resets the cell;
     clears the buffer at each segment; draws actions at test time too; and
     orders slots oldest first.
+    Saving: `.keras` and `.weights.h5` files hold how far the draws have come,
+    beside the weights. A `fit` that `keras.callbacks.BackupAndRestore` brings
+    back goes on with the draws that the unbroken one would have made, and
+    ends with the same weights unless another layer draws too: Keras saves no
+    layer's dropout.
     In mixed precision the policy stays in float32.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
     2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
@@ -344,6 +351,21 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             return self.seed_generator
         taken = ops.sum(ops.cast(states[4], "float32"))
         return _StepSeed(self._noise_seed, taken)
+
+    # Keras saves no seed. One of dropout can be lost, for a model draws no
+    # dropout when it is used; actions are what this one is about.
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.num_actions > 1:
+            store[_SEED_STATE] = self.seed_generator.state
+
+    def load_own_variables(self, store):
+        weights = {key: store[key] for key in store.keys()}
+        state = weights.pop(_SEED_STATE, None)
+        super().load_own_variables(weights)
+        if state is not None and self.num_actions > 1:
+            self.seed_generator.state.assign(state)
 
     def get_config(self):
         serialize = keras.initializers.serialize

@@ -28,8 +28,7 @@ class AttentionLSTM(PastStatesLSTM):
             weights of the states, nearest first, float32 or wider
             `(batch, time, num_states)`, and `entropy`, theirs in nats,
             `(batch, time)`; both 0 at masked steps, and in the order of
-            execution. Not for use inside of `keras.layers.Bidirectional`,
-            which drops it.
+            execution. `keras.layers.Bidirectional` refuses a layer with it.
         autodiff: Leave the derivative to the framework.
         **kwargs: All other arguments of `dsl.cells.AttentionLSTMCell` and
             `keras.layers.LSTM`.

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dsl.steps import as_ids
+
 
 @keras.saving.register_keras_serializable(package="dsl")
 class CharacterEmbedding(keras.layers.Layer):
@@ -16,10 +18,12 @@ class CharacterEmbedding(keras.layers.Layer):
             1, with zeros after their end or not, see
             `dsl.datasets.characters.spell`.
         encoder: The `dsl.CharacterEncoder`.
+        mask_zero: Whether word 0 is padding, which the layers behind skip. It
+            needs a spelling all the same.
 
     Call arguments:
-        tokens: Word ids, integer `(...)`. Each is encoded, so that a caller
-            does well to list equal ones once.
+        tokens: Word ids `(...)`, whole numbers of any type. Each is encoded,
+            so that a caller does well to list equal ones once.
 
     Returns:
         Float `(..., output_dim)`.
@@ -36,8 +40,12 @@ class CharacterEmbedding(keras.layers.Layer):
         (1, 3, 3)
     """
 
-    def __init__(self, spelling, encoder, **kwargs):
+    def __init__(self, spelling, encoder, mask_zero=False, **kwargs):
         super().__init__(**kwargs)
+        self.mask_zero = mask_zero
+        self.supports_masking = mask_zero
+        # Half precision would round ids that come as floats.
+        self.autocast = False
         rows = [np.trim_zeros(np.asarray(row, int), "b") for row in spelling]
         longest = max(map(len, rows), default=0)
         if not longest:
@@ -67,7 +75,13 @@ class CharacterEmbedding(keras.layers.Layer):
             self.encoder.build((None, self.spelling.shape[-1]))
 
     def call(self, tokens):
-        return self.encoder(ops.take(self.spelling, tokens, axis=0))
+        return self.encoder(ops.take(self.spelling, as_ids(tokens), axis=0))
+
+    def compute_mask(self, tokens, mask=None):
+        return ops.not_equal(tokens, 0) if self.mask_zero else None
+
+    def compute_output_shape(self, tokens_shape):
+        return (*tokens_shape, self.output_dim)
 
     def all_vectors(self, block=500):
         """The vectors of all words, each encoded once.
@@ -85,7 +99,12 @@ class CharacterEmbedding(keras.layers.Layer):
     def get_config(self):
         rows = [np.trim_zeros(row, "b").tolist() for row in self.spelling]
         encoder = keras.saving.serialize_keras_object(self.encoder)
-        return {**super().get_config(), "spelling": rows, "encoder": encoder}
+        return {
+            **super().get_config(),
+            "spelling": rows,
+            "encoder": encoder,
+            "mask_zero": self.mask_zero,
+        }
 
     @classmethod
     def from_config(cls, config):

@@ -6,6 +6,7 @@ from keras import ops
 from dsl.choices import check_count
 from dsl.initializers import again
 from dsl.layers.highway import Highway
+from dsl.steps import as_ids
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -126,7 +127,7 @@ class CharacterEncoder(keras.layers.Layer):
 
     def call(self, characters):
         lead, width = ops.shape(characters)[:-1], characters.shape[-1]
-        rows = ops.reshape(characters, (-1, width))
+        rows = ops.reshape(as_ids(characters), (-1, width))
         rows = ops.pad(rows, [[0, 0], [0, max(self.widths)]])
         # (rows, width + the widest window, embedding_units)
         x = ops.take(self._vectors(), rows, axis=0)
@@ -140,6 +141,9 @@ class CharacterEncoder(keras.layers.Layer):
         for layer in self.highways:
             y = layer(y)
         return ops.reshape(y, (*lead, self.units))
+
+    def compute_output_shape(self, characters_shape):
+        return (*characters_shape[:-1], self.units)
 
     def _vectors(self):
         """E, of which the first row is not read: no gradient reaches it."""
@@ -183,5 +187,6 @@ def _after_zero(rows):
 
 def _features(x, kernel, bias):
     """y_w `(n, maps)` of x `(n, width + w, embedding_units)`."""
-    z = ops.conv(x, kernel, padding="valid")  # (n, width + 1, maps)
+    # (n, width + 1, maps)
+    z = ops.conv(x, kernel, padding="valid", data_format="channels_last")
     return ops.tanh(ops.max(z, axis=1) + bias)

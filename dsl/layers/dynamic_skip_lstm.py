@@ -33,8 +33,8 @@ class DynamicSkipLSTM(PastStatesLSTM):
         temperature: tau > 0 of the relaxed choice.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
             `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
-            each `(batch, time)` and 0 at masked steps. Not for use inside of
-            `keras.layers.Bidirectional`, which drops it.
+            each `(batch, time)` and 0 at masked steps.
+            `keras.layers.Bidirectional` refuses a layer with it.
         autodiff: Leave the derivative to the framework.
         **kwargs: All other arguments of `dsl.cells.DynamicSkipLSTMCell` and
             `keras.layers.LSTM`.

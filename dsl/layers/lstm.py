@@ -20,7 +20,7 @@ class LSTM(Recurrent):
         units: H, the size of h and c.
         forget_bias: Constant added to the forget gate's pre-activation.
         autodiff: Leave the derivative to the framework.
-        **kwargs: As for `keras.layers.LSTM`, but for `use_cudnn`.
+        **kwargs: As for `keras.layers.LSTM`; `use_cudnn` changes nothing.
 
     Call arguments:
         sequences: Float `(batch, time, features)`.

@@ -16,6 +16,9 @@ LAYER_ARGUMENTS = (
     "name",
     "trainable",
     "dtype",
+    "autocast",
+    "input_shape",
+    "input_dim",
 )
 
 
@@ -34,6 +37,8 @@ class Recurrent(keras.layers.RNN):
         *args: Positional arguments of the cell.
         autodiff: Differentiate by the framework even where a derivative
             derived by hand exists. Slower; tests compare the two.
+        use_cudnn: True, False or "auto", as `keras.layers.LSTM` takes it. It
+            changes nothing: no layer of this library runs cuDNN's loop.
         **kwargs: Arguments of `keras.layers.RNN` (`return_sequences`,
             `return_state`, `go_backwards`, `stateful`,
             `zero_output_for_mask`, `name`, `dtype`, ...; `unroll` changes
@@ -53,7 +58,7 @@ class Recurrent(keras.layers.RNN):
 
     cell_class = None
 
-    def __init__(self, *args, autodiff=False, **kwargs):
+    def __init__(self, *args, autodiff=False, use_cudnn="auto", **kwargs):
         layer_kwargs = {
             key: kwargs.pop(key) for key in LAYER_ARGUMENTS if key in kwargs
         }
@@ -66,6 +71,7 @@ class Recurrent(keras.layers.RNN):
         cell = self.cell_class(*args, **kwargs, **shared)
         super().__init__(cell, **layer_kwargs)
         self.autodiff = autodiff
+        self.use_cudnn = use_cudnn
         self._cell_arguments = frozenset(cell.get_config())
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
@@ -76,6 +82,27 @@ class Recurrent(keras.layers.RNN):
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"
         )
+
+    def __setattr__(self, name, value):
+        if name == "use_cudnn":
+            self._check_use_cudnn(value)
+        super().__setattr__(name, value)
+
+    def _check_use_cudnn(self, use_cudnn):
+        if use_cudnn not in (True, False, "auto"):
+            raise ValueError(
+                '`use_cudnn` must be True, False or "auto". '
+                f"Received: use_cudnn={use_cudnn!r}"
+            )
+        # Once a layer is made, nobody sets this but Bidirectional, in the two
+        # layers that it is about to run.
+        for option in ("return_policy", "return_attention"):
+            if self.__dict__.get(option):
+                raise ValueError(
+                    "`keras.layers.Bidirectional` merges outputs and states, "
+                    "and must be given layers that return nothing else. "
+                    f"Received: {option}=True in {self.name!r}"
+                )
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         return self._run(sequences, initial_state, mask, training)[0]

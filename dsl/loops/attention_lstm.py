@@ -8,6 +8,7 @@ the stored states too.
 from keras import ops, tree
 
 from dsl import steps
+from dsl.loops.derivatives import by_hand
 from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
     advance,
@@ -65,7 +66,7 @@ def attend(inputs, weights, slots, skip_weight):
     ]
     structure = (inputs, weights, list(slots), keys)
 
-    @ops.custom_gradient
+    @by_hand
     def attach(*operands):
         given = tree.pack_sequence_as(structure, operands)
         run = _forward(*given, skip_weight)

@@ -11,6 +11,7 @@ slots are known beforehand, `follow` takes the place of `choose`.
 from keras import ops, tree
 
 from dsl import steps
+from dsl.loops.derivatives import by_hand, recall
 from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
     advance,
@@ -131,13 +132,22 @@ def connect(gates, recurrent_kernel, read, slots, run, skip_weight):
 
     Returns:
         h after each step, `(time, batch, units)`, and the run's `states`.
-        Differentiable in `gates`, `recurrent_kernel`, `read` and `slots`.
+        Differentiable in `gates`, `recurrent_kernel`, `read` and `slots`, any
+        number of times.
     """
-    states = run["states"]
-    h = states[len(slots) :, :, : states.shape[-1] // 2]
+    known = {key: run[key] for key in ("states", "gates", "tanh_c", "mixed")}
 
-    @ops.custom_gradient
+    def rerun(gates, recurrent_kernel, read, *slots):
+        inputs = {"gates": gates, "read": ops.cast(read, gates.dtype)}
+        found = follow(inputs, recurrent_kernel, list(slots), skip_weight)
+        return {key: found[key] for key in known}
+
+    @by_hand
     def attach(gates, recurrent_kernel, read, *slots):
+        run = recall(known, rerun, (gates, recurrent_kernel, read, *slots))
+        states = run["states"]
+        h = states[len(slots) :, :, : states.shape[-1] // 2]
+
         def gradient(*upstream):
             dz, d_mixed, d_slots = _backward(
                 run, recurrent_kernel, read, tree.flatten(upstream), skip_weight

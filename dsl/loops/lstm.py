@@ -3,6 +3,7 @@
 from keras import ops, tree
 
 from dsl import steps
+from dsl.loops.derivatives import by_hand
 from dsl.loops.scan import scan
 
 
@@ -30,7 +31,7 @@ def lstm(projected, recurrent_kernel, h_0, c_0, keep=None):
     """
     optional = () if keep is None else (keep,)
 
-    @ops.custom_gradient
+    @by_hand
     def run(projected, recurrent_kernel, h_0, c_0, *optional):
         keep = optional[0] if optional else None
         saved, (h_last, c_last) = _forward(
