@@ -201,9 +201,7 @@ def program(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "scripts").mkdir()
     shutil.copy(entry.__file__, tmp_path / "scripts")
-    (tmp_path / "dsl").mkdir()
-    for module in ("__init__", "interrupts", "messages"):
-        shutil.copy(ROOT / f"dsl/{module}.py", tmp_path / "dsl")
+    (tmp_path / "dsl").symlink_to(ROOT / "dsl")
     (tmp_path / "slow.py").write_text(SLOW)
     (tmp_path / "scripts/prog.py").write_text(PROGRAM)
     return [sys.executable, "scripts/prog.py"]
