@@ -44,8 +44,7 @@ def commit(root):
         done = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty"],
             capture_output=True,
-            encoding="utf-8",
-            errors="backslashreplace",
+            text=True,
             check=True,
             timeout=10,
         )

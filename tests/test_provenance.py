@@ -86,15 +86,3 @@ def test_commit_outside_of_a_clone(tmp_path, monkeypatch):
     assert provenance.commit(tmp_path) is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert provenance.commit(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("said", "commit"),
-    [(r"abc\n", "abc"), (r"a\377\n", "a\\xff"), (r"\303\251", "é")],
-)
-def test_a_commit_in_whatever_encoding(said, commit, tmp_path, monkeypatch):
-    git = tmp_path / "git"
-    git.write_text(f"#!/bin/sh\nprintf '{said}'\n")
-    git.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert provenance.commit(tmp_path) == commit
