@@ -20,6 +20,7 @@ HOMES = {
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",
     "PolicySignal": "dsl.policy_signal",
+    "Reinforce": "dsl.models",
     "SequenceClassifier": "dsl.models",
 }
 """The module of each class that Keras can save and load."""

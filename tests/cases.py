@@ -159,6 +159,7 @@ def dynamic(num_actions, weights=None, features=FEATURES, **options):
     options = {
         "skip_weight": 0.3,
         "policy_units": POLICY_UNITS,
+        "estimator": "reinforce",
         "return_sequences": True,
         "return_state": True,
         "return_policy": True,

@@ -47,7 +47,12 @@ def build(
     An `embedding` that is no table keeps its weights.
     """
     sequences = {"return_sequences": True, "return_state": True}
-    options = {"skip_weight": 0.3, "seed": 5, **options}
+    options = {
+        "skip_weight": 0.3,
+        "estimator": "reinforce",
+        "seed": 5,
+        **options,
+    }
     layers = [
         dsl.LSTM(LOWER, **sequences),
         dsl.DynamicSkipLSTM(

@@ -22,7 +22,12 @@ Y = RNG.integers(0, CLASSES, BATCH).astype("int32")
 
 
 def build(num_actions=ACTIONS, **options):
-    options = {"action_selection": "greedy", "seed": 4, **options}
+    options = {
+        "action_selection": "greedy",
+        "estimator": "reinforce",
+        "seed": 4,
+        **options,
+    }
     layer = dsl.DynamicSkipLSTM(
         cases.UNITS,
         num_actions,

@@ -1,5 +1,8 @@
 """The LSTM cell that chooses which past state to connect to."""
 
+import functools
+import numbers
+
 import keras
 from keras import ops
 
@@ -13,6 +16,7 @@ from dsl.cells.past_states import (
 from dsl.choices import (
     ACTION_SELECTIONS,
     EMPTY_SLOTS,
+    ESTIMATORS,
     OBSERVATIONS,
     check_choice,
     check_count,
@@ -65,6 +69,13 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             the previous state.
         action_selection: "sampled", "greedy", or "auto": sampled in training
             and greedy otherwise.
+        estimator: How the policy learns: "straight_through", from the loss
+            of the model through a relaxed choice
+            (`dsl.policy.straight_through`); or "reinforce", from a loss on
+            its log-probabilities, which only the layer,
+            `dsl.DynamicSkipLSTM`, passes on: a cell in `keras.layers.RNN`
+            does not learn by it.
+        temperature: tau > 0 of the relaxed choice.
         policy_positions: N, how many steps the policy tells apart: where it
             is above 0, a learned vector P[min(n, N - 1)] for n steps taken,
             zero at first, is added inside of its tanh. Not in the paper.
@@ -104,7 +115,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     back goes on with the draws that the unbroken one would have made, and
     ends with the same weights unless another layer draws too: Keras saves no
     layer's dropout.
-    In mixed precision the policy stays in float32.
+    In half precision, mixed or not, the policy is computed in float32.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
     2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
     noise at each step; `dsl.DynamicSkipLSTM` does not.
@@ -119,6 +130,8 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         observation="previous",
         empty_slots="mask",
         action_selection="auto",
+        estimator="straight_through",
+        temperature=1.0,
         policy_positions=0,
         previous_bias=0.0,
         policy_kernel_initializer=None,
@@ -131,12 +144,20 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         check_choice("observation", observation, OBSERVATIONS)
         check_choice("empty_slots", empty_slots, EMPTY_SLOTS)
         check_choice("action_selection", action_selection, ACTION_SELECTIONS)
+        check_choice("estimator", estimator, ESTIMATORS)
+        if not isinstance(temperature, numbers.Real) or not temperature > 0:
+            raise ValueError(
+                "`temperature` divides the logits and must be positive. "
+                f"Received: temperature={temperature!r}"
+            )
         super().__init__(units, num_actions, skip_weight, **kwargs)
         self.num_actions = num_actions
         self.policy_units = policy_units
         self.observation = observation
         self.empty_slots = empty_slots
         self.action_selection = action_selection
+        self.estimator = estimator
+        self.temperature = temperature
         check_number(
             "policy_positions", policy_positions, "a number of steps", 0, 10**6
         )
@@ -209,8 +230,9 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     def _project_policy(self, inputs, training):
         # The policy reads the same dropped-out input as the gates.
         inputs = wide(self._dropped_out(inputs, training))
-        kernel = self.policy_kernel[: inputs.shape[-1]]
-        return dense(ops.stop_gradient(inputs), kernel) + self.policy_bias
+        kernel = wide(self.policy_kernel[: inputs.shape[-1]])
+        hidden = dense(ops.stop_gradient(inputs), kernel)
+        return hidden + wide(self.policy_bias)
 
     def locate(self, policy_projected, count):
         """Adds what the policy knows of the steps that have been taken.
@@ -225,12 +247,11 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         if self.policy_positions == 0:
             return policy_projected
         step = ops.minimum(count, self.policy_positions - 1)
-        kernel = self.policy_position_kernel
+        kernel = wide(self.policy_position_kernel)
         one_hot = ops.one_hot(
             ops.cast(step, "int32"), self.policy_positions, dtype=kernel.dtype
         )
-        located = ops.cast(dense(one_hot, kernel), policy_projected.dtype)
-        return policy_projected + located
+        return policy_projected + dense(one_hot, kernel)
 
     def logits(self, policy_projected, h_observed):
         """Logits of the policy, before empty slots are ruled out.
@@ -242,13 +263,13 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         Returns:
             Float32 or wider, `(..., num_actions)`.
         """
-        kernel = self.policy_kernel[-self.units :]
+        kernel = wide(self.policy_kernel[-self.units :])
         hidden = ops.tanh(
             policy_projected
             + dense(ops.stop_gradient(wide(h_observed)), kernel)
         )
-        logits = dense(hidden, self.policy_output_kernel)
-        return wide(logits + self.policy_output_bias)
+        logits = dense(hidden, wide(self.policy_output_kernel))
+        return logits + wide(self.policy_output_bias)
 
     def samples(self, training, action_selection=None):
         """Whether actions are drawn rather than the most probable taken."""
@@ -257,6 +278,21 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         return action_selection == "sampled" or (
             action_selection == "auto" and bool(training)
         )
+
+    def relaxed(self, drawn):
+        """Function that gives the weights of the slots their gradient.
+
+        Args:
+            drawn: Whether actions are drawn; the best ones are not relaxed.
+
+        Returns:
+            Function as `dsl.policy.one_hot`.
+        """
+        if self.estimator == "straight_through" and drawn:
+            return functools.partial(
+                policy.straight_through, temperature=self.temperature
+            )
+        return policy.one_hot
 
     def step(
         self,
@@ -318,17 +354,16 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
 
     def call(self, inputs, states, training=False):
-        noise = None
+        choice = {}
         if self.num_actions > 1 and self.samples(training):
             shape = (ops.shape(inputs)[0], self.num_actions)
-            noise = policy.gumbel_noise(
+            choice["noise"] = policy.gumbel_noise(
                 shape, wide_dtype(self.compute_dtype), self._step_seed(states)
             )
+            choice["weights"] = self.relaxed(drawn=True)
+        projected = self.project(inputs, training)
         h_t, states, _ = self.step(
-            self.project(inputs, training),
-            states,
-            training=training,
-            **({} if noise is None else {"noise": noise}),
+            projected, states, training=training, **choice
         )
         return h_t, states
 
@@ -376,6 +411,8 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             "observation": self.observation,
             "empty_slots": self.empty_slots,
             "action_selection": self.action_selection,
+            "estimator": self.estimator,
+            "temperature": self.temperature,
             "policy_positions": self.policy_positions,
             "previous_bias": self.previous_bias,
             "policy_kernel_initializer": serialize(

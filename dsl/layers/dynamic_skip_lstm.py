@@ -1,6 +1,8 @@
 """The dynamic skip LSTM layer."""
 
-import numbers
+import contextlib
+import contextvars
+import warnings
 
 import keras
 from keras import ops
@@ -8,9 +10,28 @@ from keras import ops
 from dsl import loops, policy
 from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
 from dsl.cells.past_states import wide, wide_dtype
-from dsl.choices import ESTIMATORS, check_choice, check_count
+from dsl.choices import check_count
 from dsl.layers.past_states import PastStatesLSTM, pack, unpack
 from dsl.slots import split_slots
+
+_COLLECTED = contextvars.ContextVar("collected choices", default=None)
+
+
+@contextlib.contextmanager
+def collected_choices():
+    """Collects the choices from which REINFORCE learns, within the block.
+
+    Yields:
+        List of dicts of `log_prob`, `entropy` and `look_back`, each `(batch,
+        time)` in order of execution: one of each call, in training, of a
+        `DynamicSkipLSTM` whose estimator is "reinforce".
+    """
+    found = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -25,11 +46,11 @@ class DynamicSkipLSTM(PastStatesLSTM):
         num_actions: K, how many past states can be chosen.
         skip_weight: lambda in [0, 1], the share of the chosen state.
         policy_units: Width of the policy's hidden layer.
-        estimator: How the policy learns: "reinforce", by a loss on its
-            log-probabilities (`dsl.policy_gradient.reinforce_loss`), which
-            `fit` alone does not add, so that the policy stays as it starts; or
-            "straight_through", from the task's loss through a relaxed choice
-            (`dsl.policy.straight_through`).
+        estimator: How the policy learns: "straight_through", from the loss
+            of the model through a relaxed choice, in any `fit`; or
+            "reinforce", from a loss on its log-probabilities, which
+            `dsl.Reinforce` adds in `fit`, and who asks for `return_policy`
+            can add (`dsl.policy_gradient.reinforce_loss`).
         temperature: tau > 0 of the relaxed choice.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
             `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
@@ -83,26 +104,20 @@ class DynamicSkipLSTM(PastStatesLSTM):
         num_actions=5,
         skip_weight=1.0,
         policy_units=50,
-        estimator="reinforce",
+        estimator="straight_through",
         temperature=1.0,
         return_policy=False,
         **kwargs,
     ):
-        check_choice("estimator", estimator, ESTIMATORS)
-        if not isinstance(temperature, numbers.Real) or not temperature > 0:
-            raise ValueError(
-                "`temperature` divides the logits and must be positive. "
-                f"Received: temperature={temperature!r}"
-            )
         super().__init__(
             units,
             num_actions=num_actions,
             skip_weight=skip_weight,
             policy_units=policy_units,
+            estimator=estimator,
+            temperature=temperature,
             **kwargs,
         )
-        self.estimator = estimator
-        self.temperature = temperature
         self.return_policy = return_policy
 
     def call(
@@ -130,11 +145,26 @@ class DynamicSkipLSTM(PastStatesLSTM):
         result, extras = self._run(
             sequences, initial_state, mask, training, num_rollouts, **options
         )
+        if training and options and self.estimator == "reinforce":
+            self._hand_on(extras)
         if not self.return_policy:
             return result
         return self._with_extras(
             result, extras or self._no_choice(sequences, mask, num_rollouts)
         )
+
+    def _hand_on(self, extras):
+        """Gives the choices to who collects them, or warns that nobody does."""
+        collected = _COLLECTED.get()
+        if collected is not None:
+            collected.append(extras)
+        elif self.trainable and not self.return_policy:
+            warnings.warn(
+                f"the policy of {self.name!r} does not learn: with "
+                "estimator='reinforce' the model must be a dsl.Reinforce, or "
+                "a loss must use what `return_policy=True` returns",
+                stacklevel=2,
+            )
 
     def _no_choice(self, sequences, mask, num_rollouts):
         """The extras of a layer with a single action."""
@@ -185,18 +215,6 @@ class DynamicSkipLSTM(PastStatesLSTM):
         force = policy.forcing(possible + lost * first)
         return ops.where(ops.equal(forced, 0)[..., None], noise, force)
 
-    def _relaxed(self, drawn):
-        """Function that gives the weights of the slots their gradient."""
-
-        def relax(logits, noise, actions):
-            return policy.straight_through(
-                logits, noise, actions, self.temperature
-            )
-
-        if self.estimator == "straight_through" and drawn:
-            return relax
-        return policy.one_hot
-
     def _step_arguments(
         self, projected, states, keep, forced=None, drawn=False
     ):
@@ -205,7 +223,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
         length = ops.shape(projected["policy"])[0]
         count = self._counts(states, keep, length)
         noise = self._noise(count, forced, drawn)
-        return {"noise": noise}, {"weights": self._relaxed(drawn)}
+        return {"noise": noise}, {"weights": self.cell.relaxed(drawn)}
 
     def _derived_scan(
         self, projected, states, keep, training, forced=None, drawn=False
@@ -229,7 +247,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
         )
         actions = run["action"]
         read = policy.slot_weights(
-            self._relaxed(drawn)(logits, noise, actions),
+            cell.relaxed(drawn)(logits, noise, actions),
             count,
             self.empty_slots,
         )
@@ -288,7 +306,5 @@ class DynamicSkipLSTM(PastStatesLSTM):
     def get_config(self):
         return {
             **super().get_config(),
-            "estimator": self.estimator,
-            "temperature": self.temperature,
             "return_policy": self.return_policy,
         }

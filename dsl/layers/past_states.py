@@ -5,6 +5,7 @@ from keras import ops, tree
 
 from dsl.cells.past_states import wide
 from dsl.layers.lstm import LSTM
+from dsl.layers.recurrent import step_mask
 from dsl.slots import join_slots
 
 
@@ -78,6 +79,7 @@ class PastStatesLSTM(LSTM):
     def _taken(self, sequences, mask):
         """1, or 0 at masked steps, `(batch, time)` in order of execution."""
         ones = ops.ones_like(wide(sequences[:, :, 0]))
+        mask = step_mask(mask, sequences)
         if mask is None:
             return ones
         taken = ops.cast(mask, ones.dtype)

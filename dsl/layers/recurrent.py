@@ -47,13 +47,23 @@ class Recurrent(keras.layers.RNN):
     Call arguments:
         sequences: Float `(batch, time, features)`.
         initial_state: Optional list of states, each `(batch, size)`.
-        mask: Optional bool `(batch, time)`; where it is False the state stays
-            and the output repeats.
+        mask: Optional `(batch, time)`, or one row for all; where it is False
+            or 0 the state stays and the output repeats. With a last axis, a
+            step counts where any of its values does.
         training: Whether the cell is in training mode.
 
     Returns:
         As `keras.layers.RNN`: the last output `(batch, units)` or all of them
         `(batch, time, units)`, followed by the final states on request.
+
+    Raises:
+        ValueError: If a mask has not one value a step, states are of other
+            sizes, or a stateful layer gets another batch size.
+
+    Departures: Before the first step that counts, outputs are zeros on every
+    backend, as those of `keras.layers.RNN` are on TensorFlow; on JAX it puts
+    h_0 there, unless it is unrolled. `zero_output_for_mask` holds for an
+    unrolled layer as well, which `keras.layers.RNN` forgets in part.
     """
 
     cell_class = None
@@ -104,6 +114,28 @@ class Recurrent(keras.layers.RNN):
                     f"Received: {option}=True in {self.name!r}"
                 )
 
+    # The states of a stateful layer. Keras makes them from values, which fails
+    # where a model is built on its first batch on JAX, and does not list them,
+    # so that `fit` and `predict` lose them there. Saved they are nowhere.
+
+    def _create_state_variables(self, batch_size):
+        # Past `__setattr__`, which would count them among the weights.
+        self.__dict__["states"] = [
+            keras.Variable(
+                "zeros",
+                shape=(batch_size, size),
+                dtype=self.variable_dtype,
+                trainable=False,
+                name="rnn_state",
+            )
+            for size in self.state_size
+        ]
+
+    @property
+    def variables(self):
+        """All variables, the states of a stateful layer among them."""
+        return [*super().variables, *(self.states or [])]
+
     def call(self, sequences, initial_state=None, mask=None, training=False):
         return self._run(sequences, initial_state, mask, training)[0]
 
@@ -120,6 +152,8 @@ class Recurrent(keras.layers.RNN):
 
         `options` are a subclass's own, passed on to its scan.
         """
+        self._check_batch_size(sequences)
+        mask = step_mask(mask, sequences)
         states = self._starting_states(sequences, initial_state)
         projected, states, keep = self._prepare(
             sequences, states, mask, training, num_rollouts
@@ -142,7 +176,9 @@ class Recurrent(keras.layers.RNN):
         """Projections, states and mask, time-major and once a rollout."""
         self.cell.get_dropout_mask(sequences[:, 0])
         sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
-        keep = _time_major_mask(mask, self.compute_dtype)
+        keep = None
+        if mask is not None:
+            keep = ops.cast(ops.transpose(mask)[:, :, None], self.compute_dtype)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=0)
             keep = None if keep is None else ops.flip(keep, axis=0)
@@ -168,6 +204,15 @@ class Recurrent(keras.layers.RNN):
         if self.return_sequences:
             return ops.transpose(outputs, (1, 0, 2))
         return outputs[-1]
+
+    def _check_batch_size(self, sequences):
+        """Raises a ValueError if a stateful layer has states of other rows."""
+        rows, expected = sequences.shape[0], self._expected_batch_size
+        if self.stateful and not _may_be_equal(rows, expected):
+            raise ValueError(
+                "a stateful layer carries one state a row, and its batch size "
+                f"must stay {expected}. Received: batch size {rows}"
+            )
 
     def _starting_states(self, sequences, initial_state):
         if initial_state is None and self.stateful:
@@ -274,10 +319,42 @@ def _zero_unless(kept, x):
     return x * ops.cast(kept, x.dtype)
 
 
-def _time_major_mask(mask, dtype):
-    """Turns a Keras mask `(batch, time)` into float `(time, batch, 1)`."""
+def step_mask(mask, sequences):
+    """Which steps count, of any mask that `keras.layers.LSTM` takes.
+
+    Args:
+        mask: None, a tensor of any type, or a list of which the first counts.
+        sequences: What it is for, `(batch, time, ...)`.
+
+    Returns:
+        None, or bool `(batch, time)`.
+
+    Raises:
+        ValueError: If there is not one value a step.
+    """
     if tree.is_nested(mask):
         mask = mask[0]
     if mask is None:
         return None
-    return ops.transpose(ops.cast(mask, dtype))[:, :, None]
+    given = tuple(getattr(mask, "shape", ()))
+    wanted = tuple(sequences.shape[:2])
+    fits = len(given) in (2, 3) and (
+        _may_be_equal(given[1], wanted[1])
+        and (given[0] == 1 or _may_be_equal(given[0], wanted[0]))
+    )
+    if not fits:
+        raise ValueError(
+            "`mask` must have a value for each step, (batch, time) = "
+            f"{wanted}. Received: {type(mask).__name__} of shape {given}"
+        )
+    mask = ops.cast(mask, "bool")
+    if len(given) == 3:
+        mask = ops.any(mask, axis=-1)
+    batch, length = ops.shape(sequences)[:2]
+    # Sizes that are known when it runs only: neither repeats a single step.
+    mask = ops.broadcast_to(mask, (batch, ops.shape(mask)[1]))
+    return ops.reshape(mask, (batch, length))
+
+
+def _may_be_equal(size, other):
+    return None in (size, other) or size == other

@@ -1,6 +1,7 @@
 """Models built from the layers."""
 
 from dsl.models.language_model import LanguageModel
+from dsl.models.reinforce import Reinforce
 from dsl.models.sequence_classifier import SequenceClassifier
 
-__all__ = ["LanguageModel", "SequenceClassifier"]
+__all__ = ["LanguageModel", "Reinforce", "SequenceClassifier"]
