@@ -16,7 +16,7 @@ import numpy as np
 
 from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
-from dsl.messages import short
+from dsl.messages import Failure, short
 from dsl.regular_files import open_regular
 
 FORMAT = 1
@@ -25,7 +25,7 @@ _NUMBERS = re.compile(r"_\d+(?=[/_]|$)")
 _MOST_STATE = 2**24  # bytes
 
 
-class CheckpointError(ValueError):
+class CheckpointError(Failure, ValueError):
     """A checkpoint cannot be used; the message is one clear line."""
 
 

@@ -1,10 +1,22 @@
-"""Ctrl-C and SIGTERM, heard between two steps and never within one."""
+"""Ctrl-C and SIGTERM: when they are heard, and how a process ends by them.
+
+They end a program at once while nothing is lost by it, raise
+KeyboardInterrupt while it works, and are heard between two steps of a training
+and never within one.
+"""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
+import time
 
+EXIT_CODE = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Variable of the environment: the process without which this one stops.
+_PARENT = "DSL_PARENT"
+_PAUSE = 0.5  # Seconds between two looks at whether it is there.
 
 
 class Asked:
@@ -46,14 +58,48 @@ def held_back():
 
 
 @contextlib.contextmanager
-def sigterm_as_ctrl_c():
-    """Lets SIGTERM raise KeyboardInterrupt within the block."""
+def raised():
+    """Lets SIGTERM, as Ctrl-C, raise KeyboardInterrupt within the block."""
 
     def interrupt(number, frame):
         raise KeyboardInterrupt
 
     with _handled_by(interrupt):
         yield
+
+
+@contextlib.contextmanager
+def ending(stderr=2):
+    """Lets Ctrl-C and SIGTERM end this process within the block.
+
+    While modules are imported, an exception can be lost or come out as
+    another one; and there is nothing to save.
+
+    Args:
+        stderr: The open file that gets the line about it.
+    """
+    with _handled_by(lambda number, frame: end(stderr)):
+        yield
+
+
+def end_at_once():
+    """As `ending`, until something else is said."""
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: end())
+
+
+def ignore():
+    """Lets Ctrl-C and SIGTERM do nothing from now on."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def end(stderr=2):
+    """Ends this process as one that was interrupted, at once."""
+    line = f"{os.path.basename(sys.argv[0])}: interrupted.\n"
+    with contextlib.suppress(OSError):
+        os.write(stderr, line.encode(errors="backslashreplace"))
+    os._exit(EXIT_CODE)
 
 
 @contextlib.contextmanager
@@ -67,3 +113,29 @@ def _handled_by(handler):
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+def environment_of_child():
+    """Variables that make a child stop once this process is gone."""
+    return {**os.environ, _PARENT: str(os.getpid())}
+
+
+def stop_with_parent(parent=None):
+    """Sends this process a SIGTERM once its parent is gone.
+
+    Args:
+        parent: Number of the parent; by default what its
+            `environment_of_child` told, and without that nothing is done.
+            Children of this process are not told.
+    """
+    told = os.environ.pop(_PARENT, None)
+    parent = told if parent is None else str(parent)
+    if parent is None:
+        return
+
+    def watch():
+        while str(os.getppid()) == parent:
+            time.sleep(_PAUSE)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,8 +1,21 @@
-"""Text of strangers, made fit for a terminal."""
+"""Text of strangers, made fit for a terminal; errors that are one line."""
 
 # Not printable by themselves, but part of how some scripts are spelled.
 JOINERS = "\u200c\u200d"
 _LONGEST = 1000
+# For terminals that have no such character.
+_PLAIN = {"±": "+/-", "λ": "lambda", "…": "...", "×": "x"}
+
+
+class Failure(Exception):
+    """What ends a program; the message is one clear line.
+
+    Attributes:
+        exit_code: That of the program: 1 failed, 2 usage, 3 data missing or
+            wrong.
+    """
+
+    exit_code = 1
 
 
 def printable(text):
@@ -35,3 +48,21 @@ def one_line(text):
         return line
     half = _LONGEST // 2
     return f"{line[:half]} ... {line[-half:]}"
+
+
+def plain(error):
+    """A handler of the errors of `codecs`: what stands for a character.
+
+    Args:
+        error: The UnicodeEncodeError.
+
+    Returns:
+        The text for what cannot be encoded, and where to go on.
+    """
+    text = error.object[error.start : error.end]
+    escaped = "".join(
+        _PLAIN.get(character)
+        or character.encode("ascii", "backslashreplace").decode()
+        for character in text
+    )
+    return escaped, error.end

@@ -16,7 +16,7 @@ from pathlib import Path
 from dsl import configurations
 from dsl.archives import Archive, ArchiveError
 from dsl.atomic import replacing
-from dsl.messages import short
+from dsl.messages import Failure, short
 from dsl.regular_files import open_regular, read_regular
 
 FILE_NAME = "result.json"
@@ -76,7 +76,7 @@ _OF_EPOCHS = (
 Record = Mapping[str, object]
 
 
-class ResultError(ValueError):
+class ResultError(Failure, ValueError):
     """A run record is missing or wrong; the message is one clear line."""
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from dsl import atomic, checkpoints, choices, configurations, locks, results
-from dsl.messages import short
+from dsl.messages import Failure, short
 
 CHECKPOINTS, EVENTS = "checkpoints", "events"
 # What there may be in a run folder that is being made.
@@ -40,11 +40,13 @@ PARTS = (
 _TABLE_NAME = "metrics.csv"
 
 
-class RunError(RuntimeError):
+class RunError(Failure, RuntimeError):
     """A run folder cannot be used; the message is one clear line."""
 
+    exit_code = 2
 
-class DivergedError(ArithmeticError):
+
+class DivergedError(Failure, ArithmeticError):
     """The loss of a run is no longer a number."""
 
 

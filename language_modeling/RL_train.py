@@ -3,26 +3,32 @@
 python language_modeling/RL_train.py --preset small --model dynamic_skip
 """
 
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from language_modeling import character_flags, settings  # noqa: E402
-from scripts import models, program  # noqa: E402
-from scripts.program import log_line, say  # noqa: E402
+from language_modeling import character_flags, settings
+from language_modeling.settings import parse_args  # noqa: F401
+from scripts import models, program
+from scripts.program import log_line, say
 
 PROGRAM = program.Program(__file__, settings.TASK)
 
 
+@entry.program
 def main(args):
-    return PROGRAM.run(lambda: work(args))
-
-
-def work(args):
     """Trains, or shows an earlier run."""
+    from dsl import startup
+
+    startup.check_keras()
     if args.tensorboard:
         program.need("--tensorboard", "tensorboard", "tensorboard")
     if args.figure is not None:
@@ -184,7 +190,3 @@ def print_record(record):
         )
     if record.get("true_perplexity") is not None:
         print(f"true: {record['true_perplexity']['test']:.2f}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(settings.parse_args()))

@@ -3,16 +3,20 @@
 python language_modeling/gradient_norms.py runs/LSTM runs/DYNAMIC
 """
 
+import os
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from language_modeling import settings  # noqa: E402
-from scripts import command_line, models, program  # noqa: E402
-from scripts.comparing import reading  # noqa: E402
-from scripts.program import log_line, say  # noqa: E402
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
+from language_modeling import settings
+from scripts import command_line, models, program
+from scripts.comparing import reading
+from scripts.program import log_line, say
 
 PROGRAM = program.Program(__file__, settings.TASK)
 # How many steps before the last one the table tells of.
@@ -25,7 +29,8 @@ def make_parser():
         description="The norm of the gradient of the last step's loss by each "
         "hidden state of the top layer, over segments of a text.",
         epilog="Exit codes: 0 done, 1 the picture cannot be written, 2 usage "
-        "or a run is missing or wrong, 3 data missing or wrong.",
+        "or a run is missing or wrong, 3 data missing or wrong, 130 "
+        "interrupted.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -96,14 +101,16 @@ def make_parser():
     return parser
 
 
+def parse_args(arguments=None):
+    return make_parser().parse_args(arguments)
+
+
+@entry.program
 def main(args):
-    return PROGRAM.run(lambda: work(args))
-
-
-def work(args):
     """Measures each run, and shows what differs."""
     from dsl import startup
 
+    startup.check_keras()
     if args.figure is not None:
         program.need("--figure", "matplotlib", "plots")
     loaded = load(args)
@@ -307,7 +314,3 @@ def draw(args, groups):
     with pictures.letters_lacking() as lacking:
         figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
     say(f"{args.figure}: written{pictures.in_words(lacking)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main(make_parser().parse_args()))

@@ -6,16 +6,21 @@ The same command again makes the same bytes. A file that holds anything else is
 left alone, unless --force is given.
 """
 
-import importlib.util
 import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from dsl import choices  # noqa: E402
-from scripts import command_line  # noqa: E402
+from dsl import choices
+from scripts import command_line
+from scripts.program import say
 
 # Of all examples: drawn, and the largest split read back and unpacked.
 COPIES = 4
@@ -89,28 +94,12 @@ def make_parser():
     return parser
 
 
+def parse_args(arguments=None):
+    return make_parser().parse_args(arguments)
+
+
+@entry.program
 def main(args):
-    if importlib.util.find_spec("numpy") is None:
-        return fail(
-            1,
-            f"NumPy is not installed for {sys.executable}; run scripts/setup "
-            "and then .venv/bin/python.",
-        )
-    from dsl import interrupts
-
-    try:
-        with interrupts.sigterm_as_ctrl_c():
-            return produce(args)
-    except OSError as error:
-        name = args.out_dir if error.filename is None else error.filename
-        return fail(1, f"{name}: {error.strerror}.")
-    except MemoryError:
-        return fail(1, "more memory is needed than there is.")
-    except KeyboardInterrupt:
-        return fail(130, "interrupted.")
-
-
-def produce(args):
     """Draws, looks at what is there, and writes what is not."""
     from dsl.datasets import number_prediction
 
@@ -123,7 +112,7 @@ def produce(args):
     counts = {"train": args.train, "valid": args.valid, "test": args.test}
     fault = size_fault(settings, counts) or folder_fault(args.out_dir)
     if fault is not None:
-        return fail(2, fault)
+        return entry.fail("produce_data.py", fault, 2)
     drawn = {
         split: number_prediction.draw(settings, split, count)
         for split, count in counts.items()
@@ -138,7 +127,7 @@ def produce(args):
                 if fault is None and not there[split]:
                     number_prediction.save(path_of(args, examples), examples)
     if fault is not None:
-        return fail(2, fault)
+        return entry.fail("produce_data.py", fault, 2)
     for split, examples in drawn.items():
         say(
             f"{path_of(args, examples)}: {len(examples):,} examples, sha256 "
@@ -224,23 +213,3 @@ def find(path, examples):
         f"holds {len(found):,} examples of --seed {found.settings.seed}, and "
         f"would hold {len(examples):,} of {examples.settings.seed}"
     )
-
-
-def say(line):
-    """Prints a line at once, in which a name of the user's may stand."""
-    from dsl import messages
-
-    print(messages.one_line(line), flush=True)
-
-
-def fail(code, error):
-    """Says in one line what went wrong."""
-    from dsl import messages
-
-    line = messages.one_line(error)
-    print(f"produce_data.py: {line}", file=sys.stderr)
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main(make_parser().parse_args()))

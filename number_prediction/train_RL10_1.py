@@ -5,26 +5,35 @@ python number_prediction/train_RL10_1.py --produce --model dynamic_skip
 
 import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from number_prediction import recipes, settings  # noqa: E402
-from scripts import models, program  # noqa: E402
-from scripts.program import log_line, say  # noqa: E402
+from number_prediction import recipes, settings
+from number_prediction.settings import parse_args  # noqa: F401
+from scripts import models, program
+from scripts.program import log_line, say
 
 TASK = "number_prediction"
 
 
-def main(args, script=__file__):
-    training = program.Program(script, TASK)
-    return training.run(lambda: work(training, args))
+@entry.program
+def main(args):
+    return work(program.Program(__file__, TASK), args)
 
 
 def work(training, args):
     """Trains once, or once a seed."""
+    from dsl import startup
+
+    startup.check_keras()
     if args.tensorboard:
         program.need("--tensorboard", "tensorboard", "tensorboard")
     splits = load(args)
@@ -209,7 +218,3 @@ def print_record(record):
     if published.get("test_accuracy") is not None:
         accuracy = 100 * published["test_accuracy"]
         say(f"published: accuracy {accuracy:.1f} % ({published['source']})")
-
-
-if __name__ == "__main__":
-    sys.exit(main(settings.parse_args()))

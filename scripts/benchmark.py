@@ -7,28 +7,32 @@ each number of cores. KERAS_BACKEND chooses tensorflow (default) or jax.
 PyTorch takes part where it is installed.
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import argparse
 import importlib.util
-import os
 import shlex
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarking import plan, report, timing
 
-from benchmarking import plan, report, timing  # noqa: E402
-
-from dsl import results  # noqa: E402
-from scripts import command_line  # noqa: E402
-
-BACKENDS = ("tensorflow", "jax")
+from dsl import results, startup
+from scripts import command_line
+from scripts.program import ROOT
 
 
 def make_parser():
     parser = command_line.Parser(
-        description=__doc__,
+        description=command_line.description(__file__),
         epilog="Exit codes: 0 done, 1 failed, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
@@ -63,8 +67,8 @@ def make_parser():
     )
     parser.add_argument(
         "--out",
-        type=Path,
-        default=ROOT / "results" / "benchmark.json",
+        type=command_line.writable,
+        default=str(ROOT / "results" / "benchmark.json"),
         metavar="FILE",
         help="the record (default: results/benchmark.json)",
     )
@@ -74,19 +78,14 @@ def make_parser():
 def parse_args(arguments=None):
     parser = make_parser()
     args = parser.parse_args(arguments)
-    args.backend = os.environ.get("KERAS_BACKEND") or BACKENDS[0]
-    if args.backend not in BACKENDS:
-        parser.error(
-            "KERAS_BACKEND must be tensorflow or jax. "
-            f"Received: {args.backend!r}"
-        )
-    if importlib.util.find_spec(args.backend) is None:
-        parser.error(f"{args.backend} is not installed.")
-    if args.out.is_dir():
-        parser.error(f"--out must name a file. Received: {str(args.out)!r}")
+    try:
+        args.backend = startup.check_keras()
+    except startup.StartupError as error:
+        parser.error(str(error))
     return args
 
 
+@entry.program
 def main(args):
     available = len(timing.available_cores())
     cores = {"one": 1, "all": available}
@@ -104,21 +103,13 @@ def main(args):
 
 def run(args, jobs):
     started = time.perf_counter()
-    try:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        tables = [timing.run(job, args.backend) for job in jobs]
-        record = {
-            **facts(args),
-            "seconds": time.perf_counter() - started,
-            "tables": [report.summarize(table) for table in tables],
-        }
-        results.save(record, args.out)
-    except (timing.BenchmarkError, results.ResultError, OSError) as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("benchmark.py: interrupted; nothing is kept.", file=sys.stderr)
-        return 130
+    tables = [timing.run(job, args.backend) for job in jobs]
+    record = {
+        **facts(args),
+        "seconds": time.perf_counter() - started,
+        "tables": [report.summarize(table) for table in tables],
+    }
+    results.save(record, args.out)
     print(report.render(record))
     return 0
 
@@ -159,7 +150,3 @@ def cpu_model(path="/proc/cpuinfo"):
     import platform
 
     return platform.processor() or platform.machine()
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

@@ -3,20 +3,26 @@
 python scripts/check_resume.py --kills 50 -- --preset small --max_steps 40
 """
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import hashlib
 import json
-import os
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from dsl import results  # noqa: E402
-from scripts import command_line  # noqa: E402
+from dsl import interrupts, messages, results
+from scripts import command_line
+from scripts.program import ROOT
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 # What a clock measures.
@@ -25,9 +31,9 @@ UNEQUAL = ("seconds", "valid_seconds", "tokens_per_second")
 
 def make_parser():
     parser = command_line.Parser(
-        description=__doc__.splitlines()[0],
+        description=command_line.description(__file__, 1),
         epilog="Exit codes: 0 every run ended in the same bits, 1 one did "
-        "not, 2 usage.",
+        "not, or failed, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -60,6 +66,7 @@ def parse_args(arguments=None):
     return args
 
 
+@entry.program
 def main(args):
     moments = random.Random(args.seed)
     started = time.perf_counter()
@@ -110,16 +117,17 @@ def kill(args, name, seconds):
         command(args, name),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=os.environ,
+        env=interrupts.environment_of_child(),
     ) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
+            pass
+        finally:
             process.kill()
         code = process.wait()
-        message = process.stderr.read().decode()
-    if code not in (0, -9):
-        raise SystemExit(f"{name}: exit code {code}: {message}")
+        said = process.stderr.read()
+    check(name, code, said, (0, -9))
     return None if code == 0 else f"{seconds:.1f} s, {remains(args, name)}"
 
 
@@ -141,18 +149,26 @@ def remains(args, name):
 
 def finish(args, name):
     """Starts or resumes a run and waits for its end."""
-    done = subprocess.run(command(args, name), capture_output=True, text=True)
-    if done.returncode != 0:
-        raise SystemExit(
-            f"{name}: exit code {done.returncode}: {done.stderr.strip()}"
-        )
+    done = subprocess.run(
+        command(args, name),
+        capture_output=True,
+        env=interrupts.environment_of_child(),
+    )
+    check(name, done.returncode, done.stderr, (0,))
+
+
+def check(name, code, said, codes):
+    """Raises a Failure, with what was said, at any other exit code."""
+    if code not in codes:
+        said = said.decode(errors="replace").strip()
+        raise messages.Failure(f"{name}: exit code {code}: {said}")
 
 
 def outcome(args, name):
     """All of a finished run that no clock or name has part in."""
     folder = Path(args.train_dir) / name
     record = results.load(folder)
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    lines = (folder / "metrics.jsonl").read_bytes().splitlines()
     scores = (folder / "test_scores.npz").read_bytes()
     return {
         "last_weights": record["last_weights_sha256"],
@@ -166,7 +182,3 @@ def outcome(args, name):
 
 def timeless(entry):
     return {key: x for key, x in entry.items() if key not in UNEQUAL}
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

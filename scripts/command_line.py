@@ -1,8 +1,12 @@
 """What every command line of the project has in common."""
 
 import argparse
+import ast
+import errno
 import importlib.util
 import os
+import re
+import sys
 from pathlib import Path
 
 from dsl import choices, messages
@@ -21,6 +25,17 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**kwargs)
         self.source = source
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse, which in Python 3.11 drops the value of --flag=--."""
+        words = sys.argv[1:] if args is None else list(args)
+        for word in words[: words.index("--") if "--" in words else None]:
+            if re.fullmatch(r"-[^=]+=--", word, re.DOTALL):
+                self.error(
+                    f"argument {word[:-3]}: must have another value. "
+                    "Received: '--'"
+                )
+        return super().parse_known_args(words, namespace)
+
     def error(self, message):
         """Exits with status 2."""
         origin = "error" if self.source is None else self.source
@@ -35,6 +50,17 @@ class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
         if action.default is None or "(default" in (action.help or ""):
             return action.help
         return super()._get_help_string(action)
+
+
+def description(path, lines=None):
+    """The docstring of a program, which `python -OO` has left out.
+
+    Args:
+        path: Its file.
+        lines: How many lines of it; all by default.
+    """
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    return "\n".join(ast.get_docstring(tree).splitlines()[:lines])
 
 
 def given(parser, arguments, args):
@@ -111,6 +137,32 @@ def picture(text):
             "must be a file in a folder that exists. "
             f"Received: {text!r}{', a folder' * folder}"
         )
+    return writable(text)
+
+
+def writable(text):
+    """An argparse type: a file that can be written, found out before the work.
+
+    Its folder is made if it is missing; else nothing is written.
+    """
+    import tempfile
+
+    path = Path(text)
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if os.path.lexists(path) and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}."
+        ):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(
+            "must be a file that can be written. "
+            f"Received: {text!r}, {error.strerror}"
+        ) from error
     return text
 
 

@@ -1,10 +1,14 @@
 """Compares runs: settings that differ, measurements, how sure they are."""
 
-import signal
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
 
 from dsl import messages, pictures, results
 from scripts import command_line
@@ -13,9 +17,9 @@ from scripts.comparing import accuracies, reading, tables
 
 def make_parser():
     parser = command_line.Parser(
-        description=__doc__,
+        description=command_line.description(__file__),
         epilog="Exit codes: 0 done, 1 a run is missing or wrong, or the "
-        "picture cannot be written, 2 usage.",
+        "picture cannot be written, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -69,21 +73,16 @@ def parse_args(arguments=None):
     return args
 
 
+@entry.program
 def main(args):
-    try:
-        runs = reading.load(args.runs)
-        groups = reading.pooled(runs) if args.pool_seeds else runs
-        parts = [tables.overview(runs), together(args, groups)]
-    except (results.ResultError, OSError) as error:
-        return fail(error)
+    runs = reading.load(args.runs)
+    groups = reading.pooled(runs) if args.pool_seeds else runs
+    parts = [tables.overview(runs), together(args, groups)]
     print("\n\n".join(filter(None, parts)))
-    for drawing, path in (
-        (draw, args.figure),
-        (draw_look_backs, args.look_back_figure),
-    ):
-        code = drawing(runs, path) if path else 0
-        if code != 0:
-            return code
+    if args.figure:
+        draw(runs, args.figure)
+    if args.look_back_figure:
+        draw_look_backs(runs, args.look_back_figure)
     return 0
 
 
@@ -98,26 +97,27 @@ def draw(runs, path):
     from scripts.comparing import figure
 
     if tables.by_accuracy(runs):
-        return fail(
+        raise results.ResultError(
             f"{path}: not written, --figure draws perplexities; accuracies "
             "are drawn by scripts/reproduce_number_prediction TABLE --figures."
         )
     drawn = figure.draw([(run["name"], run["epochs"]) for run in runs])
     if not drawn.axes[0].lines:
-        return fail(f"{path}: not written, no epoch has a perplexity yet.")
-    return save(drawn, path)
+        raise results.ResultError(
+            f"{path}: not written, no epoch has a perplexity yet."
+        )
+    save(drawn, path)
 
 
 def draw_look_backs(runs, path):
     from scripts.comparing import look_backs
 
-    try:
-        drawn = look_backs.draw(runs)
-    except results.ResultError as error:
-        return fail(error)
+    drawn = look_backs.draw(runs)
     if drawn is None:
-        return fail(f"{path}: not written, no epoch has distances.")
-    return save(drawn, path)
+        raise results.ResultError(
+            f"{path}: not written, no epoch has distances."
+        )
+    save(drawn, path)
 
 
 def save(drawn, path):
@@ -125,17 +125,7 @@ def save(drawn, path):
         with pictures.letters_lacking() as lacking:
             drawn.savefig(path, dpi=200)
     except OSError as error:
-        return fail(f"{path}: cannot be written: {error.strerror}.")
+        raise results.ResultError(
+            f"{path}: cannot be written: {error.strerror}."
+        ) from error
     print(f"\nFigure: {messages.printable(path)}{pictures.in_words(lacking)}")
-    return 0
-
-
-def fail(message):
-    print(f"compare: {messages.one_line(message)}", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):  # `scripts/compare ... | head`
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main(parse_args()))

@@ -5,13 +5,12 @@ import dataclasses
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dsl import messages, results
-from scripts import program
+from dsl import interrupts, messages
+from scripts import entry
 
 _PAUSE = 0.2  # Seconds between two looks at who is done.
 
@@ -53,17 +52,20 @@ def run_all(prog, jobs, processes=1, logs="."):
     Returns:
         The exit code of the first that failed, else 0.
     """
-    table = _Table(jobs, processes, Path(logs))
+    return entry.in_words(
+        prog, lambda: _run_table(_Table(jobs, processes, Path(logs)))
+    )
+
+
+def _run_table(table):
     before = {number: signal.signal(number, table.ask) for number in _heard()}
     try:
         code = table.run()
-        if code == 0 and table.asked:
-            return fail(prog, "interrupted.", 130)
+        # Alone, a training that was interrupted has said so.
+        said = code == interrupts.EXIT_CODE and len(table.slots) == 1
+        if table.asked and not said:
+            raise KeyboardInterrupt
         return code
-    except results.ResultError as error:
-        return fail(prog, error)
-    except OSError as error:
-        return fail(prog, f"{program.in_words(error)}.")
     finally:
         table.end()
         for number, handler in before.items():
@@ -132,12 +134,15 @@ class _Table:
         log = None
         if len(self.slots) > 1:
             self.logs.mkdir(parents=True, exist_ok=True)
-            log = self.logs / f"{job.name}.log"
+            log = self._log(job)
             _say(f"{job.name}: started, see {log}")
         process = launch(command, share_of_cores(slot, len(self.slots)), log)
         self.running[slot] = job, process, time.monotonic()
         if self.asked:
             process.send_signal(signal.SIGTERM)
+
+    def _log(self, job):
+        return self.logs / f"{job.name}.log"
 
     def _collect(self):
         """Ends the jobs whose process has ended."""
@@ -153,7 +158,11 @@ class _Table:
             code = code if code >= 0 else 128 - code
             if len(self.slots) > 1:
                 minutes = (time.monotonic() - started) / 60
-                _say(f"{job.name}: exit code {code} after {minutes:.0f} min")
+                said = f": {_last_line(self._log(job))}" if code else ""
+                _say(
+                    f"{job.name}: exit code {code} after {minutes:.0f} min"
+                    f"{said}"
+                )
             self.code = self.code or code
             if code == 0:
                 job.finish()
@@ -190,13 +199,14 @@ def launch(command, cores=None, log=None):
         log: File that its output is added to; this terminal by default.
 
     Returns:
-        The `subprocess.Popen`. It hears no Ctrl-C of the terminal.
+        The `subprocess.Popen`. It hears no Ctrl-C of the terminal, and a
+        program of this project stops once this process is gone.
     """
     with contextlib.ExitStack() as until_started:
-        options = {}
+        options = {"env": interrupts.environment_of_child()}
         if log is not None:
             file = until_started.enter_context(open(log, "ab"))
-            options = {"stdout": file, "stderr": subprocess.STDOUT}
+            options |= {"stdout": file, "stderr": subprocess.STDOUT}
         if cores is not None:
             # Inherited: code between fork and exec is not safe beside threads.
             before = os.sched_getaffinity(0)
@@ -205,10 +215,11 @@ def launch(command, cores=None, log=None):
         return subprocess.Popen(command, start_new_session=True, **options)
 
 
-def fail(prog, message, code=1):
-    """Says in one line what went wrong; returns the exit code."""
-    print(f"{prog}: {messages.one_line(message)}", file=sys.stderr)
-    return code
+def _last_line(path):
+    with open(path, "rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "nothing was said"
 
 
 def _say(line):

@@ -8,15 +8,21 @@ which each token has the mean of its sentence. An interval over sentences asks
 for no more.
 """
 
-import io
 import os
-import shlex
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
+import io
+import shlex
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from dsl import atomic, configurations, messages, results
+from dsl import atomic, configurations, results
 from scripts import command_line
 from scripts.comparing import reading
 
@@ -34,9 +40,9 @@ UNTOLD = reading.IGNORED - {"corpus", "produce"}
 
 def make_parser():
     parser = command_line.Parser(
-        description=__doc__.splitlines()[0],
+        description=command_line.description(__file__, 1),
         epilog="Exit codes: 0 done, 1 a run is missing, unfinished or wrong, "
-        "or the folder cannot be written, 2 usage.",
+        "or the folder cannot be written, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument("run", type=command_line.name, metavar="RUN")
@@ -49,11 +55,13 @@ def make_parser():
     return parser
 
 
+def parse_args(arguments=None):
+    return make_parser().parse_args(arguments)
+
+
+@entry.program
 def main(args):
-    try:
-        keep(Path(args.run), Path(args.folder))
-    except results.ResultError as error:
-        return fail(error)
+    keep(Path(args.run), Path(args.folder))
     return 0
 
 
@@ -151,12 +159,3 @@ def without(command, names):
         if not dropping:
             kept.append(word)
     return shlex.join(kept)
-
-
-def fail(message):
-    print(f"keep.py: {messages.one_line(message)}", file=sys.stderr)
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(make_parser().parse_args()))

@@ -7,21 +7,27 @@ The clock runs where something is written or printed, so that what else the
 machine does meanwhile tells on both parts alike.
 """
 
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from scripts import command_line  # noqa: E402
+from scripts import command_line
 
 
 def make_parser():
     parser = command_line.Parser(
-        description=__doc__.splitlines()[0],
-        epilog="Exit codes: 0 done, 2 usage, 3 data missing or wrong.",
+        description=command_line.description(__file__, 1),
+        epilog="Exit codes: 0 done, 1 failed, 2 usage, 3 data missing or "
+        "wrong, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -36,17 +42,19 @@ def make_parser():
     return parser
 
 
+def parse_args(arguments=None):
+    return make_parser().parse_args(arguments)
+
+
+@entry.program
 def main(args):
-    from dsl import datasets, messages, runs, startup
+    from dsl import startup
     from language_modeling import RL_train, saved_runs, settings
 
+    startup.check_keras()
     flags = settings.parse_args(args.flags)
-    try:
-        corpus = saved_runs.read_corpus(flags, print)
-        RL_train.check_lengths(flags, corpus)
-    except (datasets.DataError, runs.RunError) as error:
-        print(f"overhead.py: {messages.one_line(error)}", file=sys.stderr)
-        return 3 if isinstance(error, datasets.DataError) else 2
+    corpus = saved_runs.read_corpus(flags, print)
+    RL_train.check_lengths(flags, corpus)
     startup.import_keras().utils.set_random_seed(flags.seed)
     from language_modeling import building, experiment
 
@@ -130,7 +138,3 @@ class Clock:
                 self.seconds += time.perf_counter() - started
 
         return call
-
-
-if __name__ == "__main__":
-    sys.exit(main(make_parser().parse_args()))

@@ -1,30 +1,24 @@
 """What the training programs of all tasks have in common.
 
 A program trains in a run folder, can be stopped at any moment and goes on
-with `--resume`. Whatever goes wrong ends in one line on stderr and one of the
-exit codes: 0 done, 1 the run failed, 2 usage, 3 data missing or wrong, 130
-interrupted.
+with `--resume`.
 """
 
-import importlib.util
 import shlex
+import signal
 import sys
 from pathlib import Path
+
+from dsl import interrupts, messages
+from scripts import entry
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-class MissingPackageError(ImportError):
-    """A package that is not installed; holds the exit code.
+class MissingPackageError(messages.Failure, ImportError):
+    """A flag needs a package that is not installed."""
 
-    Args:
-        code: 1 if nothing runs without it, 2 if a flag asked for it.
-        message: One clear line.
-    """
-
-    def __init__(self, code, message):
-        super().__init__(message)
-        self.code = code
+    exit_code = 2
 
 
 class Program:
@@ -39,42 +33,27 @@ class Program:
         self.script = Path(script).resolve()
         self.task = task
 
-    def run(self, work):
-        """Calls `work()` and turns what it raises into an exit code."""
-        try:
-            self._need_keras()
-            from dsl import datasets, interrupts, results, runs
-        except MissingPackageError as error:
-            return self.fail(error.code, error)
-        try:
-            with interrupts.sigterm_as_ctrl_c():
-                return work()
-        except MissingPackageError as error:
-            return self.fail(error.code, error)
-        except datasets.DataError as error:
-            return self.fail(3, error)
-        except runs.RunError as error:
-            return self.fail(2, error)
-        except (results.ResultError, OSError) as error:
-            return self.fail(1, in_words(error))
-        except MemoryError:
-            return self.fail(1, "more memory is needed than there is.")
-        except KeyboardInterrupt:
-            return self.fail(130, "interrupted.")
-
     def run_in(self, run, work):
-        """As `run`, within an open run folder, which is closed at the end."""
+        """Calls `work(run)`, and closes the run folder.
+
+        Returns:
+            The exit code. What can be said of the run is said here.
+        """
         from dsl import runs
 
+        name = self.script.name
         try:
             return work(run)
+        except entry.OutputError:
+            raise
         except runs.DivergedError as error:
-            return self.fail(1, f"{error}; {run.describe_restart()}.")
+            return entry.fail(name, f"{error}; {run.describe_restart()}.")
         except OSError as error:
-            what = in_words(error)
-            return self.fail(1, f"{what}; {run.describe_last()}.")
+            what = entry.describe(error)
+            return entry.fail(name, f"{what}; {run.describe_last()}.")
         except KeyboardInterrupt:
-            return self.fail(130, f"interrupted; {run.describe_last()}.")
+            what = f"interrupted; {run.describe_last()}."
+            return entry.fail(name, what, interrupts.EXIT_CODE)
         finally:
             run.close()
 
@@ -134,22 +113,6 @@ class Program:
         script = self.script.relative_to(ROOT)
         return shlex.join(["python", str(script), *typed])
 
-    def fail(self, code, error):
-        """Says in one line what went wrong; returns the exit code."""
-        from dsl import messages
-
-        line = messages.one_line(error)
-        print(f"{self.script.name}: {line}", file=sys.stderr)
-        return code
-
-    def _need_keras(self):
-        if importlib.util.find_spec("keras") is None:
-            raise MissingPackageError(
-                1,
-                f"Keras is not installed for {sys.executable}; run "
-                "scripts/setup and then .venv/bin/python.",
-            )
-
 
 def need(flag, package, extra):
     """Raises a MissingPackageError unless what a flag needs is installed."""
@@ -157,7 +120,7 @@ def need(flag, package, extra):
 
     message = command_line.missing_package(flag, package, extra)
     if message is not None:
-        raise MissingPackageError(2, message)
+        raise MissingPackageError(message)
 
 
 def check_memory(needed, what):
@@ -235,22 +198,37 @@ def report_training(run, every, tell, describe, tensorboard, train):
     """
     from dsl import reporting
 
-    report = reporting.ProgressReport(log_line, every, tell)
+    lost = []
+
+    def log(line):
+        try:
+            if not lost:
+                log_line(line)
+        except entry.OutputError as error:
+            lost.append(error)
+            # As after Ctrl-C, what has been trained is saved first.
+            signal.raise_signal(signal.SIGTERM)
+
+    report = reporting.ProgressReport(log, every, tell)
     events = reporting.EventLog(run.path / "events") if tensorboard else None
 
     def on_resume(at):
         if at.steps:
             report.log(f"resumed at epoch {at.epoch}, step {at.step}")
-        for entry in at.entries if events is not None else []:
-            events.write(entry)
+        for measured in at.entries if events is not None else []:
+            events.write(measured)
 
-    def on_epoch(entry):
-        report.log(describe(entry))
+    def on_epoch(measured):
+        report.log(describe(measured))
         if events is not None:
-            events.write(entry)
+            events.write(measured)
 
     try:
         return train(on_resume, report.on_step, on_epoch)
+    except KeyboardInterrupt:
+        if lost:
+            raise lost[0] from None
+        raise
     finally:
         report.close()
         if events is not None:
@@ -259,18 +237,9 @@ def report_training(run, every, tell, describe, tensorboard, train):
 
 def say(line):
     """Prints a line, in which a name may stand that commands a terminal."""
-    from dsl import messages
-
     log_line(messages.one_line(line))
 
 
 def log_line(line):
     """Prints a line at once."""
     print(line, flush=True)
-
-
-def in_words(error):
-    """What went wrong, with the file if there is one."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)

@@ -1,16 +1,24 @@
 """Writes the tables of README files from the runs kept in results/."""
 
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
 import functools
 import importlib
 import re
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from dsl import atomic, regular_files, results
+from scripts import command_line, reproduction
 
-from dsl import atomic, messages, regular_files, results  # noqa: E402
-from scripts import command_line, reproduction  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = (
     "README.md",
@@ -51,9 +59,9 @@ BLOCK = re.compile(
 
 def parse_args(arguments=None):
     parser = command_line.Parser(
-        description=__doc__,
+        description=command_line.description(__file__),
         epilog="Exit codes: 0 done, 1 out of date (--check) or a record is "
-        "wrong, 2 usage.",
+        "wrong, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -64,16 +72,13 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
+@entry.program
 def main(args):
     # Some tables stand on several pages.
     once = functools.cache(render)
-    try:
-        stale = [
-            page for page in PAGES if not refresh(ROOT / page, args.check, once)
-        ]
-    except (results.ResultError, OSError) as error:
-        print(f"render: {messages.one_line(error)}", file=sys.stderr)
-        return 1
+    stale = [
+        page for page in PAGES if not refresh(ROOT / page, args.check, once)
+    ]
     for page in stale:
         print(f"{page}: {'out of date' if args.check else 'written'}")
     return int(args.check and bool(stale))
@@ -165,7 +170,3 @@ def benchmark(file, wanted):
             f"{path}: not a record of scripts/benchmark.py."
         ) from error
     return text.replace("## ", "### ")
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

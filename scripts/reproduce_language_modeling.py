@@ -4,16 +4,23 @@ A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
 """
 
-import argparse
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
+import argparse
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from dsl import messages, results  # noqa: E402
-from language_modeling import kept, plan, sweeps  # noqa: E402
-from scripts import command_line, reproduction  # noqa: E402
+from dsl import messages, results
+from language_modeling import kept, plan, sweeps
+from scripts import command_line, reproduction
+from scripts.program import ROOT
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 TASK = reproduction.Task("language_modeling", SCRIPT)
@@ -21,7 +28,7 @@ TASK = reproduction.Task("language_modeling", SCRIPT)
 
 def make_parser():
     parser = TASK.make_parser(
-        __doc__.splitlines()[0],
+        command_line.description(__file__, 1),
         plan.TABLES,
         "runs of the table, MODEL-SEED (default: all)",
         plan.BUDGETS,
@@ -59,9 +66,10 @@ def parse_args(arguments=None):
     return args
 
 
+@entry.program
 def main(args):
     if args.figures:
-        return TASK.attempt(lambda: draw(args))
+        return draw(args)
     tables = [args.table] if args.table else plan.BUDGETS[args.budget]
     works = {}
     for table in tables:
@@ -130,7 +138,3 @@ def draw(args):
     figure.savefig(path, dpi=figures.DPI)
     print(messages.one_line(f"Figure: {path}"))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

@@ -6,16 +6,23 @@ number_prediction/plan.py; all rows of a seed read the same examples, and each
 seed has its own.
 """
 
-import functools
+import os
 import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
+import functools
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from dsl import messages, results  # noqa: E402
-from number_prediction import plan  # noqa: E402
-from scripts import command_line, reproduction  # noqa: E402
+from dsl import messages, results
+from number_prediction import plan
+from scripts import command_line, reproduction
+from scripts.program import ROOT
 
 SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
 TASK = reproduction.Task("number_prediction", SCRIPT)
@@ -23,7 +30,7 @@ TASK = reproduction.Task("number_prediction", SCRIPT)
 
 def make_parser():
     parser = TASK.make_parser(
-        __doc__.splitlines()[0],
+        command_line.description(__file__, 1),
         plan.TABLES,
         "rows of the table, ROW, or runs, ROW-SEED (default: all)",
     )
@@ -70,9 +77,10 @@ def parse_args(arguments=None):
     return args
 
 
+@entry.program
 def main(args):
     if args.figures:
-        return TASK.attempt(lambda: draw(args))
+        return draw(args)
     works = [
         job(args, *run)
         for run in plan.runs(args.table)
@@ -122,7 +130,3 @@ def draw(args):
             figure.savefig(folder / name, dpi=figures.DPI)
             print(messages.one_line(f"Figure: {folder / name}"))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from dsl import configurations, messages, provenance, results
-from scripts import command_line, jobs, keep, models, program
+from scripts import command_line, entry, jobs, keep, models
 from scripts.comparing import reading
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,14 +151,7 @@ class Task:
             What it returns, an exit code; 1 if something went wrong, 130
             after Ctrl-C.
         """
-        try:
-            return work()
-        except (results.ResultError, OSError) as error:
-            words = program.in_words(error)
-            end = "." * isinstance(error, OSError)
-            return jobs.fail(self.program, f"{words}{end}")
-        except KeyboardInterrupt:
-            return jobs.fail(self.program, "interrupted.", 130)
+        return entry.in_words(self.program, work)
 
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""

@@ -1,18 +1,24 @@
 """Renders run records as tables: measured beside published."""
 
+import os
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from dsl import messages, results, tables
+from scripts import entry
+
+if __name__ == "__main__":
+    entry.run(__file__)
+
+from dsl import results, tables
 from scripts import command_line
 
 
 def parse_args(arguments=None):
     parser = command_line.Parser(
-        description=__doc__,
-        epilog="Exit codes: 0 done, 1 a record is missing or wrong, 2 usage.",
+        description=command_line.description(__file__),
+        epilog="Exit codes: 0 done, 1 a record is missing or wrong, 2 usage, "
+        "130 interrupted.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -24,18 +30,11 @@ def parse_args(arguments=None):
     return parser.parse_args(arguments)
 
 
+@entry.program
 def main(args):
-    try:
-        records = [results.load(run) for run in args.runs]
-        rendered = tables.comparison(records)
-    except results.ResultError as error:
-        print(f"table: {messages.one_line(error)}", file=sys.stderr)
-        return 1
+    records = [results.load(run) for run in args.runs]
+    rendered = tables.comparison(records)
     print(rendered)
     for source in tables.sources(records):
         print(f"\nPublished: {source}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(parse_args()))

@@ -1,6 +1,10 @@
 import dataclasses
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import benchmark
 import render
 from benchmarking import operations, plan, report, text, timing
+
+from scripts import entry
 
 TINY = plan.Size(
     "tiny",
@@ -545,7 +551,10 @@ def test_each_block_has_the_tables_of_its_model(block):
         (["--rounds", "0"], "must be an integer at least 1 "),
         (["--sizes", "large"], "invalid choice: 'large'"),
         (["--cores", "3"], "invalid choice: '3'"),
-        (["--out", "."], "--out must name a file. Received: '.'"),
+        (
+            ["--out", "."],
+            "--out: must be a file that can be written. Received: '.', Is a ",
+        ),
     ],
 )
 def test_a_wrong_option_is_one_line(options, message, capsys):
@@ -595,10 +604,35 @@ def test_a_process_that_fails_is_one_line(tmp_path, capfd):
     args = benchmark.parse_args(["--out", str(tmp_path / "benchmark.json")])
     # Without a contender there is nothing to build.
     job = plan.Job("step", TINY, (None,), cores=1, rounds=1)
-    assert benchmark.run(args, [job]) == 1
+    code = entry.in_words("benchmark.py", lambda: benchmark.run(args, [job]))
+    assert code == 1
     last = capfd.readouterr().err.splitlines()[-1]
     assert last == (
         "benchmark.py: the process that timed step, tiny ended early with "
         "exit code 1."
     )
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.backend
+@pytest.mark.skipif(not Path("/proc").exists(), reason="no list of children")
+def test_ctrl_c_of_the_terminal_is_heard_by_one_process(tmp_path):
+    """It reaches them all, and one ends the others."""
+    words = ["--sizes", "small", "--out", str(tmp_path / "benchmark.json")]
+    with subprocess.Popen(
+        [sys.executable, benchmark.__file__, *words],
+        stderr=subprocess.PIPE,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        # One of them keeps account of what is shared.
+        while len(children.read_text().split()) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        for child in map(int, children.read_text().split()):
+            os.kill(child, signal.SIGINT)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        err = process.communicate(timeout=60)[1]
+    assert (process.returncode, err) == (130, b"benchmark.py: interrupted.\n")
     assert not any(tmp_path.iterdir())

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -72,9 +74,39 @@ def test_what_is_left_of_a_killed_run_is_compared(
     assert last == f"1 kills of 1 runs; {says}"
 
 
-def test_a_training_that_fails_ends_the_check(check):
-    with pytest.raises(SystemExit, match="unbroken: exit code 5"):
-        check("broken")
+def test_a_training_that_fails_ends_the_check(check, capsys):
+    assert check("broken") == 1
+    said = capsys.readouterr().err
+    assert said == "check_resume.py: unbroken: exit code 5:\n"
+
+
+@pytest.mark.parametrize("kills", [[], ["unbroken"]])
+def test_an_interrupt_leaves_no_training_behind(kills, check, monkeypatch):
+    """In the unbroken run, and in one that is to be killed."""
+    started = []
+    popen = subprocess.Popen
+
+    class Interrupted(popen):
+        def __init__(self, command, *args, **options):
+            super().__init__(command, *args, **options)
+            started.append(self)
+            if [command[-1]] != kills:
+                raise_later()
+
+    def raise_later():
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        assert check() == 130
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(started) == 1 + len(kills)
+    assert started[-1].wait(1) == -9
 
 
 def test_the_folder_must_be_new(check, tmp_path, capsys):
@@ -83,3 +115,14 @@ def test_the_folder_must_be_new(check, tmp_path, capsys):
         check()
     assert "--train_dir must be new. Received: runs" in capsys.readouterr().err
     assert "check_resume" not in sys.modules
+
+
+def test_a_disk_that_cannot_be_read_is_one_line(check, capsys, monkeypatch):
+    def read(path):
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    assert check() == 1
+    error = capsys.readouterr().err
+    assert error.startswith("check_resume.py: runs/unbroken/")
+    assert error.endswith(": Input/output error.\n")

@@ -49,6 +49,26 @@ def test_an_error_is_one_line(capsys, arguments, line):
     assert said(capsys, arguments) == f"program: error: {line}"
 
 
+@pytest.mark.parametrize("flag", ["--number", "--seeds", "--name", "--flag"])
+def test_a_value_of_two_dashes_passes_no_check(flag, capsys):
+    """Python 3.11 drops it before the type of the flag sees it."""
+    parser = command_line.Parser(prog="program")
+    parser.add_argument("--number", type=command_line.count)
+    parser.add_argument("--seeds", type=command_line.seed, nargs="+")
+    parser.add_argument("--name", type=command_line.name)
+    parser.add_argument("--flag")
+    parser.add_argument("rest", nargs="*")
+    with pytest.raises(SystemExit) as caught:
+        parser.parse_args([f"{flag}=--"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        f"program: error: argument {flag}: must have another value. "
+        "Received: '--' (see --help)\n"
+    )
+    # Behind two dashes all words are arguments.
+    assert parser.parse_args(["--", f"{flag}=--"]).rest == [f"{flag}=--"]
+
+
 def test_a_long_error_is_cut_but_not_its_ends(capsys):
     line = said(capsys, ["--" + "x" * 10_000 + "END"])
     assert len(line) < 1100
@@ -214,3 +234,42 @@ def test_a_picture_without_a_place(here, text):
     assert str(caught.value) == (
         f"must be a file in a folder that exists. Received: {text!r}{kind}"
     )
+
+
+@pytest.mark.parametrize("text", ["x.json", "new/folder/x.json", "old.png"])
+def test_a_file_that_can_be_written(here, text):
+    assert command_line.writable(text) == text
+    assert os.path.isdir(here / os.path.dirname(text))
+    assert os.path.exists(here / text) == (text == "old.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("folder", "Is a directory"),
+        ("file/x.json", "File exists"),
+        ("/proc/x.json", "No such file or directory"),
+        ("n" * 256, "File name too long"),
+    ],
+)
+def test_a_file_that_cannot_be_written(here, text, why):
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        command_line.writable(text)
+    assert str(caught.value) == (
+        f"must be a file that can be written. Received: {text!r}, {why}"
+    )
+
+
+def test_a_picture_that_cannot_be_written(here):
+    with pytest.raises(argparse.ArgumentTypeError, match="can be written"):
+        command_line.picture("/proc/x.png")
+
+
+# Help.
+
+
+def test_the_docstring_of_a_program(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text('"""What ü does.\n\nMore.\n"""\n', encoding="utf-8")
+    assert command_line.description(path) == "What ü does.\n\nMore."
+    assert command_line.description(path, 1) == "What ü does."

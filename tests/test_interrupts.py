@@ -2,12 +2,16 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from dsl import interrupts
 
+ROOT = Path(__file__).resolve().parents[1]
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 
@@ -61,7 +65,7 @@ def test_an_error_of_the_block_comes_before_the_interrupt():
 
 def test_sigterm_is_ctrl_c():
     before = handlers()
-    with interrupts.sigterm_as_ctrl_c():
+    with interrupts.raised():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
@@ -69,8 +73,8 @@ def test_sigterm_is_ctrl_c():
     assert handlers() == before
 
 
-def test_held_back_within_sigterm_as_ctrl_c():
-    with interrupts.sigterm_as_ctrl_c():
+def test_held_back_within_raised():
+    with interrupts.raised():
         within = handlers()
         with pytest.raises(KeyboardInterrupt), interrupts.held_back() as asked:
             signal.raise_signal(signal.SIGTERM)
@@ -82,10 +86,49 @@ def test_in_a_thread_nothing_changes():
     before, seen = handlers(), []
 
     def work():
-        with interrupts.held_back() as asked, interrupts.sigterm_as_ctrl_c():
+        with interrupts.held_back() as asked, interrupts.raised():
             seen.append((handlers(), bool(asked)))
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert seen == [(before, False)]
+
+
+STOPPED = """
+import os, sys, time
+from dsl import interrupts
+interrupts.stop_with_parent({parent})
+assert "DSL_PARENT" not in os.environ
+time.sleep({seconds})
+"""
+
+
+@pytest.mark.parametrize(
+    ("parent", "told", "code"),
+    [
+        (None, None, 0),
+        (None, "this", 0),
+        ("this", None, 0),
+        (None, "other", -signal.SIGTERM),
+        ("other", None, -signal.SIGTERM),
+        ("other", "this", -signal.SIGTERM),
+    ],
+)
+def test_a_process_whose_parent_is_gone_stops(parent, told, code):
+    """Orphans have another one, be it the first process or who else."""
+    numbers = {None: None, "this": os.getpid(), "other": 1}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if told is not None:
+        environment["DSL_PARENT"] = str(numbers[told])
+    seconds = 30 if code else 0.1
+    text = STOPPED.format(parent=numbers[parent], seconds=seconds)
+    done = subprocess.run([sys.executable, "-c", text], env=environment)
+    assert done.returncode == code
+
+
+def test_a_child_is_told_of_this_process():
+    assert interrupts.environment_of_child() == {
+        **os.environ,
+        "DSL_PARENT": str(os.getpid()),
+    }

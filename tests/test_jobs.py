@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from dsl import results
 from scripts import jobs
 
 pytestmark = pytest.mark.backend
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(code="", exit_code=0):
@@ -69,6 +72,16 @@ def test_two_at_once_write_to_files(tmp_path, capfd):
     assert "b: exit code 0 after 0 min" in told
 
 
+def test_what_fails_beside_others_is_said(tmp_path, capfd):
+    """Its last line, which else is in a file alone."""
+    code = "import sys; print('one'); sys.stderr.buffer.write(b'it \\xff\\n')"
+    works = [make("a", [], 2, code=code), make("b", [], 3)]
+    assert jobs.run_all("x", works, 2, tmp_path) in (2, 3)
+    said = capfd.readouterr().out.splitlines()
+    assert "a: exit code 2 after 0 min: it \ufffd" in said
+    assert "b: exit code 3 after 0 min: nothing was said" in said
+
+
 def test_what_runs_beside_a_failure_is_waited_for(tmp_path):
     done = []
     works = [
@@ -116,6 +129,13 @@ def test_a_job_runs_on_its_cores(tmp_path):
     assert (tmp_path / "log").read_text() == f"{{{core}}}\n"
 
 
+def test_a_job_is_told_whose_it_is(tmp_path):
+    said = command("import os; print(os.environ['DSL_PARENT'])")
+    jobs.launch(said, log=tmp_path / "log").wait()
+    assert (tmp_path / "log").read_text() == f"{os.getpid()}\n"
+    assert "DSL_PARENT" not in os.environ
+
+
 CHILD = (
     "import pathlib, signal, sys, time\n"
     "asked = []\n"
@@ -142,7 +162,7 @@ def test_signals_are_passed_on_and_waited_for(tmp_path, number, processes):
         "import signal, sys\n"
         # Whatever these tests were started under.
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
-        f"sys.path.insert(0, {str(jobs.program.ROOT)!r})\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
         "from scripts import jobs\n"
         "def job(name):\n"
         f"    words = [sys.executable, '-c', {CHILD!r}, name]\n"
@@ -214,6 +234,20 @@ def test_a_signal_between_two_jobs_is_an_interrupt(capsys):
     assert jobs.run_all("x.py", works) == 130
     assert capsys.readouterr().err == "x.py: interrupted.\n"
     assert done == []
+
+
+def test_a_training_that_a_signal_ends_was_interrupted(capsys):
+    """Before it could hear of it."""
+    works = [make("a", [], code="import time; time.sleep(60)")]
+    handler = signal.signal(
+        signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGTERM)
+    )
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        assert jobs.run_all("x.py", works) == 130
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+    assert capsys.readouterr().err == "x.py: interrupted.\n"
 
 
 def test_nohup_is_heeded():

@@ -147,7 +147,7 @@ def test_what_cannot_be_drawn_is_one_line(
     made = with_epochs(tmp_path / "a", epochs)
     assert call(made, "--look_back_figure", tmp_path / "x.png") == 1
     error = capsys.readouterr().err
-    assert error.startswith("compare: ") and message in error
+    assert error.startswith("compare.py: ") and message in error
     assert error.count("\n") == 1 and not (tmp_path / "x.png").exists()
 
 

@@ -1,3 +1,4 @@
+import codecs
 import sys
 import unicodedata
 
@@ -71,3 +72,17 @@ def test_escapes_count_as_long_as_they_are():
     assert len(messages.one_line("\x1b" * 251)) == 1005
     # White space does not.
     assert messages.one_line("a" + " \n" * 5000 + "b") == "a b"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "shown"),
+    [
+        ("a ± b, λ=1…×", "ascii", b"a +/- b, lambda=1...x"),
+        ("a ± b, λ=1", "latin-1", b"a \xb1 b, lambda=1"),
+        ("漢\udcff🙂", "ascii", rb"\u6f22\udcff\U0001f642"),
+        ("漢\udcff", "utf-8", "漢\\udcff".encode()),
+    ],
+)
+def test_plain(text, encoding, shown):
+    codecs.register_error("test.plain", messages.plain)
+    assert text.encode(encoding, "test.plain") == shown

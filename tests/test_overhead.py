@@ -8,7 +8,7 @@ import pytest
 from test_broken_inputs import uncompiled
 from test_rl_train import TINY, corpus
 
-from dsl import datasets
+from dsl import datasets, runs
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -48,3 +48,13 @@ def test_a_text_that_fills_no_segment_is_one_line(call, capsys):
     error = capsys.readouterr().err
     assert error.startswith("overhead.py: --batch_size times ")
     assert error.count("\n") == 1
+
+
+def test_a_disk_that_is_full_is_one_line(call, capsys, monkeypatch):
+    def save(*_):
+        raise OSError(28, "No space left on device", "last.npz")
+
+    monkeypatch.setattr(runs.RunFolder, "save_last", save)
+    assert call() == 1
+    error = capsys.readouterr().err
+    assert error == "overhead.py: last.npz: No space left on device.\n"

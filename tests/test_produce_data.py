@@ -569,12 +569,6 @@ def test_a_signal_while_a_file_is_written(monkeypatch, capsys):
 # What it needs.
 
 
-def test_without_numpy(monkeypatch, capsys):
-    monkeypatch.setattr(produce_data.importlib.util, "find_spec", {}.get)
-    assert call() == 1
-    assert "NumPy is not installed" in said(capsys)
-
-
 def test_words_that_are_no_text(here):
     done = subprocess.run(
         [sys.executable, SCRIPT, *FEW, b"--out_dir=\xff\x1b"],

@@ -339,6 +339,6 @@ def test_an_unknown_table_is_one_line(render, project, capsys, block, message):
     page.write_text(text, "utf-8")
     assert render.main(render.parse_args([])) == 1
     error = capsys.readouterr().err
-    assert error.startswith("render: ") and message in error
+    assert error.startswith("render.py: ") and message in error
     assert error.count("\n") == 1
     assert page.read_text("utf-8") == text

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from run_folders import make_record
+from test_entry import PROGRAMS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,18 +25,6 @@ def is_bash(path):
 
 
 SHELL = sorted(filter(is_bash, ROOT.glob("scripts/*")))
-PYTHON = sorted(
-    path
-    for path in ROOT.glob("scripts/*.py")
-    if '__name__ == "__main__"' in path.read_text()
-) + [
-    ROOT / "language_modeling" / "RL_train.py",
-    ROOT / "language_modeling" / "gradient_norms.py",
-    *(
-        ROOT / "number_prediction" / f"{name}.py"
-        for name in ("produce_data", "train_RL10_1", "train_RL20_1")
-    ),
-]
 
 
 def name(path):
@@ -60,7 +50,7 @@ def test_shell_script_is_well_formed(script):
     assert "set -eu\n" in script.read_text()
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_help_is_fast_and_quiet(script, tmp_path):
     """In less than half a second of the processor, whatever else runs."""
     seconds = []
@@ -77,9 +67,13 @@ def test_help_is_fast_and_quiet(script, tmp_path):
             break
     assert min(seconds) < 0.5
     assert not any(tmp_path.iterdir())
+    # Which leaves out all docstrings.
+    bare = call(sys.executable, "-OO", script, "--help", cwd=tmp_path)
+    assert (bare.returncode, bare.stderr) == (0, "")
+    assert bare.stdout == done.stdout
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_an_unknown_option_is_one_message_and_exit_2(script, tmp_path):
     done = call(sys.executable, script, "--no_such_option", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
@@ -87,7 +81,7 @@ def test_an_unknown_option_is_one_message_and_exit_2(script, tmp_path):
     assert done.stderr.splitlines()[-1].startswith(f"{script.name}: error: ")
 
 
-@pytest.mark.parametrize("script", PYTHON, ids=name)
+@pytest.mark.parametrize("script", PROGRAMS, ids=name)
 def test_arguments_are_read_before_keras_is_imported(script):
     for argument in ("--help", "--no_such_option"):
         done = call(sys.executable, "-X", "importtime", script, argument)
@@ -125,7 +119,7 @@ def test_table_of_a_run_without_a_record(tmp_path):
     done = call(sys.executable, ROOT / "scripts/table.py", good, tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"table: {tmp_path / 'result.json'}: no such file; "
+        f"table.py: {tmp_path / 'result.json'}: no such file; "
         "a run writes it when it is done.\n"
     )
 
@@ -180,14 +174,27 @@ class Copy:
     def pretend_setup(self):
         """An environment that is there already, and nothing to check it."""
         (self.root / ".venv" / "bin").mkdir(parents=True)
-        (self.root / "scripts" / "setup").write_text("#!/usr/bin/env bash\n")
+        (self.root / "scripts" / "setup").write_text(
+            '#!/usr/bin/env bash\nunset PYTHONPATH\nshift\nexec "$@"\n'
+        )
         self.commands.joinpath("python3").rename(
             self.root / ".venv" / "bin" / "python"
         )
 
-    def start(self):
+    def pretend_environment(self):
+        """An environment that the set-up itself takes for ready."""
+        (self.root / ".venv" / "bin").mkdir(parents=True)
+        python = self.root / ".venv" / "bin" / "python"
+        python.write_text(GOOD_PYTHON)
+        python.chmod(0o755)
+        version = f"{sys.version.split()[0]} on {os.uname().sysname} "
+        (self.root / ".venv" / "installed-requirements.txt").write_text(
+            f"# Python {version}{os.uname().machine}\n# nothing\n"
+        )
+
+    def start(self, script="setup"):
         return subprocess.Popen(
-            [str(self.root / "scripts" / "setup")],
+            [str(self.root / "scripts" / script)],
             env=self.environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -230,7 +237,7 @@ def test_setup_refuses_an_unknown_argument(copy):
     done = copy.call("setup", "everything")
     assert (done.returncode, done.stderr) == (
         2,
-        "usage: scripts/setup [dev | jax]\n",
+        "usage: scripts/setup [dev | jax] [-- COMMAND ...]\n",
     )
 
 
@@ -271,6 +278,42 @@ def test_setup_makes_the_environment_once(copy):
     assert sorted(path.name for path in copy.root.glob(".*")) == [".venv"]
 
 
+HANGING = r"""#!/usr/bin/env bash
+[[ "$*" = *-m\ venv* ]] || exec "{python}" "$@"
+# In a process that is not the one that was started.
+"{python}" -c "import time, pathlib; pathlib.Path('{ready}').touch()
+time.sleep(100)" & wait
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [("setup", signal.SIGTERM), ("compare", signal.SIGINT)],
+)
+def test_a_signal_ends_a_setup_with_all_it_started(copy, script, number):
+    ready = copy.root / "ready"
+    text = HANGING.format(python=sys._base_executable, ready=ready)
+    copy.python("python3", text)
+    with copy.start(script) as process:
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        # Ends once nobody holds its error stream any more.
+        said = process.communicate(timeout=30)[1].splitlines()
+    assert process.returncode == 130
+    assert len(said) == 2 and said[0].startswith("setup: making .venv ")
+    assert said[1] == "setup: interrupted."
+    assert (copy.root / ".venv.unfinished").exists()
+
+
+def test_what_follows_a_setup_runs_where_it_was_called(copy):
+    copy.pretend_environment()
+    done = copy.call("setup", "--", "bash", "-c", "pwd; exit 7", "x", "--")
+    assert (done.returncode, done.stderr) == (7, "")
+    assert done.stdout == f"{copy.commands}\n"
+
+
 def test_two_setups_at_once_make_one_environment(copy):
     copy.python("python3", GOOD_PYTHON)
     both = [copy.start(), copy.start()]
@@ -299,6 +342,21 @@ assert os.environ["KERAS_BACKEND"] == "tensorflow"
 """
 
 
+SAVING_TRAINER = """
+import pathlib, signal, sys, time
+folder = pathlib.Path({folder!r})
+def stop(*_):
+    time.sleep(0.3)
+    (folder / "saved").touch()
+    print("interrupted; saved", file=sys.stderr)
+    sys.exit(130)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
+(folder / "ready").touch()
+time.sleep(60)
+"""
+
+
 @pytest.fixture
 def demo(copy):
     copy.python("python3", GOOD_PYTHON)
@@ -315,8 +373,8 @@ def demo(copy):
         path.parent.mkdir()
         path.write_text(FAKE_TRAINER)
         path.with_name("r.json").write_text(json.dumps(record))
-    for script in ("table.py", "command_line.py"):
-        shutil.copy(ROOT / "scripts" / script, copy.root / "scripts")
+    for script in ROOT.glob("scripts/*.py"):
+        shutil.copy(script, copy.root / "scripts")
     shutil.copytree(ROOT / "dsl", copy.root / "dsl")
     return copy
 
@@ -355,11 +413,30 @@ def test_demo_writes_where_it_is_told(demo, tmp_path):
     assert not (demo.root / "runs").exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_demo_reaches_its_training(demo, tmp_path, number):
+    """Which takes its time to save, and is waited for."""
+    demo.pretend_setup()
+    (demo.root / "language_modeling/RL_train.py").write_text(
+        SAVING_TRAINER.format(folder=str(tmp_path))
+    )
+    with demo.start("demo") as process:
+        while not (tmp_path / "ready").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[1]
+    assert (process.returncode, said) == (130, "interrupted; saved\n")
+    assert (tmp_path / "saved").exists()
+
+
 @pytest.mark.parametrize("code", [1, 2, 3, 130])
 def test_demo_ends_with_the_exit_code_of_a_failed_run(demo, code):
     demo.pretend_setup()
     done = demo.call("demo", "--stop", code)
     assert (done.returncode, done.stdout) == (code, "")
+    # A flag that is wrong is found before anything is trained.
+    assert not list(demo.root.glob("runs/*/*/arguments.json"))
 
 
 def test_demo_help_and_usage_errors_need_no_setup(copy):

@@ -1,7 +1,5 @@
 """How much arithmetic a training step needs, counted by hand."""
 
-from benchmarking import text
-
 
 def product(rows, inner, columns):
     """Floating-point operations of one matrix product, `2 m k n`."""
@@ -82,6 +80,9 @@ def encoder_flops(size):
     Returns:
         Integer.
     """
+    # Late: it needs NumPy, and help does not.
+    from benchmarking import text
+
     encoder, words = size.encoder, text.distinct(size)
     windows = words * (encoder.longest + 1)
     forward = sum(

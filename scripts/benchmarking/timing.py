@@ -9,10 +9,11 @@ import random
 import signal
 import sys
 import time
+from multiprocessing import resource_tracker
 
 from benchmarking import operations
 
-from dsl import startup
+from dsl import interrupts, messages, startup
 
 # Of so many products in a row, a round keeps the fastest.
 PRODUCTS = 3
@@ -20,7 +21,7 @@ PRODUCTS = 3
 REST = 0.005
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(messages.Failure, RuntimeError):
     """A measurement failed; the message is one clear line."""
 
 
@@ -49,7 +50,12 @@ def run(job, backend):
     process = context.Process(
         target=_measure_held, args=(job, backend, sender), daemon=True
     )
+    # An interrupt is for this process to hear. What is blocked when a process
+    # starts is blocked in it; the start of the tracker would unblock it.
+    resource_tracker.ensure_running()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     sender.close()
     try:
         return receiver.recv()
@@ -65,9 +71,9 @@ def run(job, backend):
 
 
 def _measure_held(job, backend, sender):
-    # An interrupt is the parent's to report.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    interrupts.stop_with_parent(multiprocessing.parent_process().pid)
     hold(job.cores, backend)
+    startup.import_keras()
     if job.size.model == "number_prediction":
         startup.keep_freed_memory()  # As its program does.
     sender.send(measure(job))
