@@ -61,8 +61,8 @@ APART = (
     # Compiles the layer once for each of 20 steps, for minutes.
     "test_with_mask_zero",
 )
-# Those that scripts/test_jax runs too, but for Keras' harness. All of them
-# would take minutes there.
+# Those that scripts/test_jax runs too, but for what runs Keras' harness: all
+# of them would take minutes there.
 ON_JAX = (("lstm_test", "layer"), ("rnn_test", "layer"), ("rnn_test", "frame"))
 UNSEEN = 1e-12
 
