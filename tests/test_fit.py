@@ -141,6 +141,32 @@ def test_evaluation_and_saved_models(tmp_path):
     loaded.fit(inputs, labels, verbose=0)
 
 
+def test_a_model_of_the_library():
+    """Its logits count; its top layer may return its policy or not."""
+    symbols = np.random.default_rng(1).integers(0, 7, (3, 5))
+    layer = dsl.DynamicSkipLSTM(
+        4,
+        3,
+        policy_units=6,
+        estimator="reinforce",
+        return_sequences=True,
+        return_state=True,
+        return_policy=True,
+    )
+    model = dsl.Reinforce(dsl.SequenceClassifier(7, 2, [layer]))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"], jit_compile=False)
+    model(symbols)
+    before = layer.get_weights()
+    model.fit(symbols, np.array([0, 1, 1]), verbose=0)
+    for old, new in zip(before, layer.get_weights(), strict=True):
+        assert np.abs(old - new).max() > 0.0
+    assert model.predict(symbols, verbose=0).shape == (3, 2)
+    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+    with pytest.raises(ValueError, match="told by from_logits=True"):
+        model.fit(symbols, np.array([0, 1, 1]), verbose=0)
+
+
 @pytest.mark.parametrize("baseline", ["value", "running_mean"])
 def test_baselines_that_do_not_fit(baseline):
     with pytest.raises(ValueError, match="must have the baseline 'batch_mean'"):

@@ -20,20 +20,25 @@ class LogitsModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        for loss in keras.tree.flatten(self.loss):
-            if _takes_probabilities(loss):
-                raise ValueError(
-                    "the model returns logits, of which a loss must be told "
-                    "by from_logits=True, as in keras.losses."
-                    "SparseCategoricalCrossentropy(from_logits=True). "
-                    f"Received: loss={loss!r}"
-                )
+        check_losses(self.loss)
         return super().compute_loss(
             x, y, _judged(y, y_pred), sample_weight, training
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, _judged(y, y_pred), sample_weight)
+
+
+def check_losses(losses):
+    """Raises a ValueError if one of the losses takes probabilities."""
+    for loss in keras.tree.flatten(losses):
+        if _takes_probabilities(loss):
+            raise ValueError(
+                "the model returns logits, of which a loss must be told by "
+                "from_logits=True, as in keras.losses."
+                "SparseCategoricalCrossentropy(from_logits=True). "
+                f"Received: loss={loss!r}"
+            )
 
 
 def _judged(labels, predictions):

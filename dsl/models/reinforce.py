@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dsl.layers.dynamic_skip_lstm import collected_choices
+from dsl.models.logits_model import LogitsModel, check_losses
 from dsl.policy_signal import PolicySignal
 
 
@@ -22,7 +23,8 @@ class Reinforce(keras.Model):
     what came before it as well; `dsl.stream_trainer` gives each what follows.
 
     Args:
-        model: The Keras model, of one output.
+        model: The Keras model, of one output; or a model of this library, of
+            which the logits count.
         signal: `dsl.PolicySignal` that weighs rewards and entropy, of the
             baseline "batch_mean" or "none"; by default
             `PolicySignal(baseline="batch_mean", entropy_weight=0.01)`.
@@ -32,11 +34,12 @@ class Reinforce(keras.Model):
         training: Whether actions are drawn.
 
     Returns:
-        What the model returns.
+        What the model returns, or its logits.
 
     Raises:
         ValueError: If the signal has another baseline; in training, if no
-            layer of the model chooses, or there is not one loss.
+            layer of the model chooses, or there is not one loss, or a loss of
+            logits takes probabilities.
 
     Example:
         >>> from dsl.layers.dynamic_skip_lstm import DynamicSkipLSTM
@@ -75,12 +78,16 @@ class Reinforce(keras.Model):
     def call(self, inputs, training=False):
         with collected_choices() as choices:
             outputs = self.model(inputs, training=training)
+        if isinstance(self.model, LogitsModel):
+            outputs = outputs["logits"]
         self.__dict__["_choices"] = choices
         return outputs
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        if isinstance(self.model, LogitsModel):
+            check_losses(self.loss)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         choices = self._choices
         self._forget_choices()
