@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+import warnings
 
 import keras
 from keras import ops
@@ -69,13 +70,6 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             the previous state.
         action_selection: "sampled", "greedy", or "auto": sampled in training
             and greedy otherwise.
-        estimator: How the policy learns: "straight_through", from the loss
-            of the model through a relaxed choice
-            (`dsl.policy.straight_through`); or "reinforce", from a loss on
-            its log-probabilities, which only the layer,
-            `dsl.DynamicSkipLSTM`, passes on: a cell in `keras.layers.RNN`
-            does not learn by it.
-        temperature: tau > 0 of the relaxed choice.
         policy_positions: N, how many steps the policy tells apart: where it
             is above 0, a learned vector P[min(n, N - 1)] for n steps taken,
             zero at first, is added inside of its tanh. Not in the paper.
@@ -84,6 +78,13 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         policy_kernel_initializer: For A.
         policy_output_kernel_initializer: For V.
         policy_bias_initializer: For a and v.
+        estimator: How the policy learns: "straight_through", from the loss
+            of the model through a relaxed choice
+            (`dsl.policy.straight_through`); or "reinforce", from a loss on
+            its log-probabilities, which only the layer,
+            `dsl.DynamicSkipLSTM`, passes on: a cell in `keras.layers.RNN`
+            does not learn by it.
+        temperature: tau > 0 of the relaxed choice.
         forget_bias: b_f, a constant added to the forget gate.
         **kwargs: As for `keras.layers.LSTMCell`.
 
@@ -130,13 +131,13 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         observation="previous",
         empty_slots="mask",
         action_selection="auto",
-        estimator="straight_through",
-        temperature=1.0,
         policy_positions=0,
         previous_bias=0.0,
         policy_kernel_initializer=None,
         policy_output_kernel_initializer=None,
         policy_bias_initializer=None,
+        estimator="straight_through",
+        temperature=1.0,
         **kwargs,
     ):
         check_count("num_actions", num_actions, "the number of past states")
@@ -356,6 +357,8 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     def call(self, inputs, states, training=False):
         choice = {}
         if self.num_actions > 1 and self.samples(training):
+            if training and self.trainable and self.estimator == "reinforce":
+                warn_of_no_learning(self.name)
             shape = (ops.shape(inputs)[0], self.num_actions)
             choice["noise"] = policy.gumbel_noise(
                 shape, wide_dtype(self.compute_dtype), self._step_seed(states)
@@ -435,6 +438,16 @@ class _StepSeed(keras.random.SeedGenerator):
 
     def next(self, ordered=True):
         return self._seed
+
+
+def warn_of_no_learning(name):
+    """Warns that the policy of a cell or layer has nothing to learn from."""
+    warnings.warn(
+        f"the policy of {name!r} does not learn: estimator='reinforce' needs "
+        "a dsl.Reinforce around a model with the layer, dsl.DynamicSkipLSTM, "
+        "or a training loop that reads what `return_policy=True` returns",
+        stacklevel=3,
+    )
 
 
 def policy_record(logits, actions, count, empty_slots):

@@ -2,13 +2,16 @@
 
 import contextlib
 import contextvars
-import warnings
 
 import keras
 from keras import ops
 
 from dsl import loops, policy
-from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell, policy_record
+from dsl.cells.dynamic_skip_lstm import (
+    DynamicSkipLSTMCell,
+    policy_record,
+    warn_of_no_learning,
+)
 from dsl.cells.past_states import wide, wide_dtype
 from dsl.choices import check_count
 from dsl.layers.past_states import PastStatesLSTM, pack, unpack
@@ -48,9 +51,10 @@ class DynamicSkipLSTM(PastStatesLSTM):
         policy_units: Width of the policy's hidden layer.
         estimator: How the policy learns: "straight_through", from the loss
             of the model through a relaxed choice, in any `fit`; or
-            "reinforce", from a loss on its log-probabilities, which
-            `dsl.Reinforce` adds in `fit`, and who asks for `return_policy`
-            can add (`dsl.policy_gradient.reinforce_loss`).
+            "reinforce", from a loss on its log-probabilities
+            (`dsl.policy_gradient.reinforce_loss`), which `dsl.Reinforce` adds
+            in `fit`, and a training loop of one's own from what
+            `return_policy=True` returns.
         temperature: tau > 0 of the relaxed choice.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
             `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
@@ -159,12 +163,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
         if collected is not None:
             collected.append(extras)
         elif self.trainable and not self.return_policy:
-            warnings.warn(
-                f"the policy of {self.name!r} does not learn: with "
-                "estimator='reinforce' the model must be a dsl.Reinforce, or "
-                "a loss must use what `return_policy=True` returns",
-                stacklevel=2,
-            )
+            warn_of_no_learning(self.name)
 
     def _no_choice(self, sequences, mask, num_rollouts):
         """The extras of a layer with a single action."""

@@ -5,7 +5,7 @@ from keras import ops, tree
 
 from dsl.cells.past_states import wide
 from dsl.layers.lstm import LSTM
-from dsl.layers.recurrent import step_mask
+from dsl.layers.masks import step_mask
 from dsl.slots import join_slots
 
 

@@ -3,6 +3,7 @@
 import keras
 from keras import ops, tree
 
+from dsl.layers.masks import may_be_equal, step_mask
 from dsl.loops.scan import scan
 
 LAYER_ARGUMENTS = (
@@ -65,7 +66,9 @@ class Recurrent(keras.layers.RNN):
     Departures: Before the first step that counts, outputs are zeros on every
     backend, as those of `keras.layers.RNN` are on TensorFlow; on JAX it puts
     h_0 there, unless it is unrolled. `zero_output_for_mask` holds for an
-    unrolled layer as well, which `keras.layers.RNN` forgets in part.
+    unrolled layer as well, which `keras.layers.RNN` forgets in part. A mask
+    with a last axis masks whole steps, as Keras does on JAX; on TensorFlow it
+    masks each unit by a value of its own.
     """
 
     cell_class = None
@@ -214,7 +217,7 @@ class Recurrent(keras.layers.RNN):
     def _check_batch_size(self, sequences):
         """Raises a ValueError if a stateful layer has states of other rows."""
         rows, expected = sequences.shape[0], self._expected_batch_size
-        if self.stateful and not _may_be_equal(rows, expected):
+        if self.stateful and not may_be_equal(rows, expected):
             raise ValueError(
                 "a stateful layer carries one state a row, and its batch size "
                 f"must stay {expected}. Received: batch size {rows}"
@@ -323,44 +326,3 @@ def _zero_unless(kept, x):
     """Zeros in the rows of `x` where `kept`, bool `(batch, 1)`, is False."""
     kept = ops.reshape(kept, (-1, *[1] * (len(x.shape) - 1)))
     return x * ops.cast(kept, x.dtype)
-
-
-def step_mask(mask, sequences):
-    """Which steps count, of any mask that `keras.layers.LSTM` takes.
-
-    Args:
-        mask: None, a tensor of any type, or a list of which the first counts.
-        sequences: What it is for, `(batch, time, ...)`.
-
-    Returns:
-        None, or bool `(batch, time)`.
-
-    Raises:
-        ValueError: If there is not one value a step.
-    """
-    if tree.is_nested(mask):
-        mask = mask[0]
-    if mask is None:
-        return None
-    given = tuple(getattr(mask, "shape", ()))
-    wanted = tuple(sequences.shape[:2])
-    fits = len(given) in (2, 3) and (
-        _may_be_equal(given[1], wanted[1])
-        and (given[0] == 1 or _may_be_equal(given[0], wanted[0]))
-    )
-    if not fits:
-        raise ValueError(
-            "`mask` must have a value for each step, (batch, time) = "
-            f"{wanted}. Received: {type(mask).__name__} of shape {given}"
-        )
-    mask = ops.cast(mask, "bool")
-    if len(given) == 3:
-        mask = ops.any(mask, axis=-1)
-    batch, length = ops.shape(sequences)[:2]
-    # Sizes that are known when it runs only: neither repeats a single step.
-    mask = ops.broadcast_to(mask, (batch, ops.shape(mask)[1]))
-    return ops.reshape(mask, (batch, length))
-
-
-def _may_be_equal(size, other):
-    return None in (size, other) or size == other

@@ -4,6 +4,8 @@ import inspect
 
 import keras
 
+from dsl.cells.dynamic_skip_lstm import warn_of_no_learning
+
 
 class LogitsModel(keras.Model):
     """A model that returns a dict, of which losses and metrics see `logits`.
@@ -21,6 +23,10 @@ class LogitsModel(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         check_losses(self.loss)
+        for layer in self.recurrent_layers if training else []:
+            reinforced = getattr(layer, "estimator", None) == "reinforce"
+            if reinforced and layer.trainable and layer.num_actions > 1:
+                warn_of_no_learning(layer.name)
         return super().compute_loss(
             x, y, _judged(y, y_pred), sample_weight, training
         )

@@ -3,31 +3,35 @@
 import keras
 from keras import ops
 
+from dsl import policy_gradient
+from dsl.choices import check_number
 from dsl.layers.dynamic_skip_lstm import collected_choices
 from dsl.models.logits_model import LogitsModel, check_losses
-from dsl.policy_signal import PolicySignal
 
 
 @keras.saving.register_keras_serializable(package="dsl")
 class Reinforce(keras.Model):
     """A Keras model whose skips learn by REINFORCE, in plain `fit`.
 
-        L = loss(y, model(x)) + mean over rows of
-            sum_t -log pi(a_t) (R - b)  -  beta * sum_t H(pi_t)
-        R = -loss of the row,   b = mean of R over the batch
+        L = 1/B sum_n l_n
+            - w / B sum_n sum_t log pi(a_nt) (R_n - b_n)
+            - beta / B sum_n sum_t H(pi_nt)
+        R_n = -l_n,   b_n = mean of R over the other rows (0 for a single one)
 
-    What a row has lost is the reward of all choices that were made for it, of
-    every `dsl.DynamicSkipLSTM(..., estimator="reinforce")` in the model: an
-    unbiased gradient of the expected loss, wherever the layers stand. Of a
-    loss at each step of a causal model it is a noisy one, for a choice earns
-    what came before it as well; `dsl.stream_trainer` gives each what follows.
+    l_n is what row n of the batch adds to the model's loss, times B, whichever
+    way Keras reduces, weighs and masks it. All choices that were made for a
+    row, of every `dsl.DynamicSkipLSTM(..., estimator="reinforce")` in the
+    model, earn its R_n. Its gradient is an unbiased one of the expected loss,
+    wherever the layers stand, if w = 1, beta = 0 and rows do not touch each
+    other (as in batch normalization). Where a causal model has a loss at each
+    step, the gradient is noisy, for a choice also earns what came before it;
+    the trainer of language models, `dsl.stream_trainer`, counts what follows.
 
     Args:
         model: The Keras model, of one output; or a model of this library, of
             which the logits count.
-        signal: `dsl.PolicySignal` that weighs rewards and entropy, of the
-            baseline "batch_mean" or "none"; by default
-            `PolicySignal(baseline="batch_mean", entropy_weight=0.01)`.
+        policy_weight: w, at least 0.
+        entropy_weight: beta.
 
     Call arguments:
         inputs: What the model takes.
@@ -37,9 +41,9 @@ class Reinforce(keras.Model):
         What the model returns, or its logits.
 
     Raises:
-        ValueError: If the signal has another baseline; in training, if no
-            layer of the model chooses, or there is not one loss, or a loss of
-            logits takes probabilities.
+        ValueError: If a weight is out of range; in training, if no layer of
+            the model chooses, or there is not one loss, or a loss of logits
+            takes probabilities.
 
     Example:
         >>> from dsl.layers.dynamic_skip_lstm import DynamicSkipLSTM
@@ -52,23 +56,19 @@ class Reinforce(keras.Model):
         >>> history = model.fit(x, y, verbose=0)
 
     Reference: Williams 1992, "Simple statistical gradient-following
-    algorithms"; Gui et al., AAAI 2019, https://arxiv.org/abs/1811.03873
+    algorithms"; Kool et al. 2019 for the baseline; Gui et al., AAAI 2019,
+    https://arxiv.org/abs/1811.03873, whose reward is the log-likelihood.
     """
 
-    def __init__(self, model, signal=None, **kwargs):
+    def __init__(self, model, policy_weight=1.0, entropy_weight=0.01, **kwargs):
+        check_number("policy_weight", policy_weight, "not negative", 0, 1e30)
+        check_number(
+            "entropy_weight", entropy_weight, "a finite number", -1e30, 1e30
+        )
         super().__init__(**kwargs)
         self.model = model
-        self.signal = signal or PolicySignal(
-            baseline="batch_mean", entropy_weight=0.01
-        )
-        if self.signal.baseline not in ("batch_mean", "none"):
-            raise ValueError(
-                "`signal` must have the baseline 'batch_mean' or 'none': here "
-                "there is one rollout, of any length. Received: "
-                f"baseline={self.signal.baseline!r}"
-            )
-        if not self.signal.built:  # One that was loaded is.
-            self.signal.build(())
+        self.policy_weight = policy_weight
+        self.entropy_weight = entropy_weight
         self._forget_choices()
 
     def _forget_choices(self):
@@ -86,6 +86,11 @@ class Reinforce(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        if not (isinstance(self.loss, str) or callable(self.loss)):
+            raise ValueError(
+                "the reward is the loss of the model's one output, and "
+                f"`loss` must be one loss. Received: loss={self.loss!r}"
+            )
         if isinstance(self.model, LogitsModel):
             check_losses(self.loss)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
@@ -99,53 +104,60 @@ class Reinforce(keras.Model):
                 "estimator='reinforce' and num_actions of at least 2. "
                 f"Received: {self.model.name!r}, without a choice"
             )
-        lost = self._row_losses(y, y_pred, sample_weight)
-        # All layers are one policy: the order of choices does not matter.
-        chosen = {
-            key: ops.concatenate([one[key] for one in choices], axis=-1)
-            for key in choices[0]
-        }
-        earned = self.signal(lost, chosen, None, training=training)
-        return loss + ops.cast(earned, loss.dtype)
+        reward = -self._row_losses(y, y_pred, sample_weight)
+        others = ops.maximum(ops.cast(ops.shape(reward)[0] - 1, "float32"), 1.0)
+        advantage = reward - (ops.sum(reward) - reward) / others
+        for chosen in choices:
+            earned = self.policy_weight * policy_gradient.reinforce_loss(
+                chosen["log_prob"], advantage
+            )
+            spread = policy_gradient.entropy_bonus(chosen["entropy"])
+            earned = earned - self.entropy_weight * spread
+            loss = loss + ops.cast(earned, loss.dtype)
+        return loss
 
     def _row_losses(self, y, y_pred, sample_weight):
-        """What each row has lost, float32 `(batch, 1)`, without a gradient."""
+        """l of each row, float32 `(batch, 1)`, without a gradient."""
         loss = keras.losses.get(self.loss)
-        if not callable(loss):
-            raise ValueError(
-                "the reward is the loss of the model's one output, and "
-                f"`loss` must be one loss. Received: loss={self.loss!r}"
-            )
-        by_row = _ByRow(loss)(y, y_pred, sample_weight)
-        by_row = ops.reshape(by_row, (ops.shape(by_row)[0], -1))
-        by_row = ops.mean(by_row, axis=-1, keepdims=True)
-        return ops.stop_gradient(ops.cast(by_row, "float32"))
+        function = getattr(loss, "call", loss)
+
+        def ones(y_true, y_pred):
+            return ops.ones_like(function(y_true, y_pred))
+
+        def reduced(function, reduction):
+            found = _Reduced(function, reduction)(y, y_pred, sample_weight)
+            return ops.cast(found, "float32")
+
+        def by_row(function):
+            values = reduced(function, "none")
+            rows = ops.reshape(values, (ops.shape(values)[0], -1))
+            return ops.mean(rows, axis=-1, keepdims=True)
+
+        # What a loss of one everywhere comes to tells how rows are weighed.
+        reduction = getattr(loss, "reduction", "sum_over_batch_size")
+        scale = reduced(ones, reduction) / ops.mean(by_row(ones))
+        return ops.stop_gradient(scale * by_row(function))
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "model": serialize(self.model),
-            "signal": serialize(self.signal),
+            "model": keras.saving.serialize_keras_object(self.model),
+            "policy_weight": self.policy_weight,
+            "entropy_weight": self.entropy_weight,
         }
 
     @classmethod
     def from_config(cls, config):
-        for key in ("model", "signal"):
-            config[key] = keras.saving.deserialize_keras_object(config[key])
-        return cls(**config)
+        model = keras.saving.deserialize_keras_object(config["model"])
+        return cls(**{**config, "model": model})
 
 
-class _ByRow(keras.losses.Loss):
-    """A loss before it is reduced, with the mask and weights that Keras uses.
+class _Reduced(keras.losses.Loss):
+    """A function `(y_true, y_pred)`, masked, weighed and reduced by Keras."""
 
-    Args:
-        loss: A Keras loss, or a function `(y_true, y_pred)`.
-    """
-
-    def __init__(self, loss):
-        super().__init__(name="by_row", reduction="none")
-        self._function = getattr(loss, "call", loss)
+    def __init__(self, function, reduction):
+        super().__init__(name="reduced", reduction=reduction)
+        self._function = function
 
     def call(self, y_true, y_pred):
         return self._function(y_true, y_pred)
