@@ -52,6 +52,8 @@ ODD_MASKS = {
     "negative": STEP_MASK * -1,
     "a last axis": STEP_MASK[:, :, None],
     "a value a feature": np.repeat(STEP_MASK[:, :, None], cases.UNITS, 2),
+    "one of its values": STEP_MASK[:, :, None] * np.eye(cases.STEPS)[:, :3]
+    + STEP_MASK[:, :, None] * np.eye(cases.STEPS)[:, 2:],
     "the first of a list": [STEP_MASK, None],
 }
 
@@ -79,6 +81,8 @@ def test_keras_takes_these_masks_too():
     layer = keras.layers.LSTM(cases.UNITS, return_sequences=True)
     outputs = cases.to_numpy(layer(floats(), mask=STEP_MASK))
     for name, mask in ODD_MASKS.items():
+        if name == "one of its values":
+            continue  # On JAX alone; see the Departures of `Recurrent`.
         found = cases.to_numpy(layer(floats(), mask=mask))
         np.testing.assert_allclose(found, outputs, atol=1e-6, err_msg=name)
 
