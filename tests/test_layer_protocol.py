@@ -45,6 +45,7 @@ def test_graph_equals_eager_for_any_length(autodiff):
 
 @pytest.mark.backend
 @pytest.mark.filterwarnings("ignore:Gradients do not exist for variables")
+@pytest.mark.filterwarnings("ignore:the policy of")
 @pytest.mark.parametrize("estimator", ["reinforce", "straight_through"])
 def test_training_in_a_graph_equals_the_eager_gradient(estimator, monkeypatch):
     """One step of plain gradient descent subtracts the gradient."""

@@ -105,7 +105,8 @@ def fitted(monkeypatch):
             train=text, valid=text, of_characters=False, unknown={"valid": 0}
         )
 
-        def resume(trainer, run, schedule):
+        def resume(trainer, run, schedule, measured):
+            assert measured
             seen.resumed = schedule
             return types.SimpleNamespace(entries=[])
 

@@ -67,9 +67,10 @@ def test_a_file_that_tells_no_size_is_read_no_further():
 # What opens or reads a file otherwise, and why it may.
 ELSEWHERE = {
     "dsl/atomic.py": "writes new files",
-    "dsl/runs.py": "the lock",
     "scripts/benchmark.py": "what Linux tells of the processor",
     "scripts/check_resume.py": "runs that it has just made",
+    "scripts/command_line.py": "the source of a program, for its help",
+    "scripts/entry.py": "the standard error",
     "scripts/jobs.py": "writes logs",
 }
 

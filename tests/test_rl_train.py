@@ -18,7 +18,15 @@ import pytest
 import small_models
 from test_broken_inputs import uncompiled
 
-from dsl import datasets, locks, results, runs, stream_trainer, tables
+from dsl import (
+    configurations,
+    datasets,
+    locks,
+    results,
+    runs,
+    stream_trainer,
+    tables,
+)
 from dsl.datasets.corpus import Corpus
 from language_modeling import (
     RL_train,
@@ -1086,6 +1094,9 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     for key in models.unread("lstm"):
         config["settings"].pop(key, None)
     Path("runs/a/config.json").write_text(json.dumps(config))
+    record = json.loads(before)
+    record["run"] = configurations.identity(config)
+    Path("runs/a/result.json").write_text(json.dumps(record))
     assert few(*flags, "--resume") == 0
 
 

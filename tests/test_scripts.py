@@ -198,7 +198,13 @@ class Copy:
             env=self.environment,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hear_ctrl_c,
         )
+
+
+def hear_ctrl_c():
+    """As at a terminal: what runs in the background ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
