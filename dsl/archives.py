@@ -75,7 +75,8 @@ class Archive:
         for member in _entries(listed):
             if member.name in self._members:
                 raise ArchiveError(f"{short(member.name)} is there twice")
-            if member.offset != position:
+            # No place behind the list is looked at, however far it is.
+            if member.offset != position or position > start:
                 raise ArchiveError("bytes that belong to no member")
             position = self._behind(member)
             self._members[member.name] = member
@@ -193,6 +194,8 @@ class Archive:
         stop = size - _END.size
         if tail[-_END.size - _LOCATOR_64.size :].startswith(b"PK\x06\x07"):
             stop -= long
+            if stop < 0:
+                raise ArchiveError("no end of an archive")
             cut = count, length, start
             first, record, _, _, *disks, count, length, start = (
                 _END_64.unpack_from(tail)
