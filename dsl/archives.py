@@ -155,7 +155,10 @@ class Archive:
         content = self.read(name, most + stop)
         if len(content) - stop != math.prod(shape) * dtype.itemsize:
             raise ArchiveError(f"{short(name)} is of another size than it says")
-        return np.ndarray(shape, dtype, content, stop)
+        try:
+            return np.ndarray(shape, dtype, content, stop)
+        except ValueError:  # None of numbers so many that none can be.
+            raise ArchiveError(f"{short(name)} has an odd shape") from None
 
     def _member(self, name):
         try:

@@ -343,6 +343,12 @@ HEADERS = {
     "far too many": broken_inputs.header(
         PLAIN.replace("2,", f"{broken_inputs.HUGE},"), bytes(16)
     ),
+    "none, of far too many": broken_inputs.header(
+        PLAIN.replace("2,", f"0, {10**30}"), b""
+    ),
+    "none, of many times many": broken_inputs.header(
+        PLAIN.replace("2,", f"0, {2**62}, {2**62}"), b""
+    ),
     "digits": broken_inputs.header(PLAIN.replace("2,", "9" * 3000)),
     "dimensions": broken_inputs.header(PLAIN.replace("2,", "1, " * 1000)),
     "code": broken_inputs.header(PLAIN.replace("(2,)", "(exit(),)")),
