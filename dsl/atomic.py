@@ -30,23 +30,22 @@ def replacing(path):
         A binary file, open for writing.
 
     Raises:
-        OSError: If the file cannot be written; it names `path`.
+        OSError: If the file cannot be written; it names `path`. One of the
+            block that names another file, or is none of the system's, stays.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     made = False
     try:
-        # A file of that name, or a link, is nobody's but this process's.
-        with open(temporary, "xb") as file:
-            made = True
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        # Writing to an open file names none.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with _naming(path, temporary):
+            # A file of that name, or a link, is nobody's but this process's.
+            with open(temporary, "xb") as file:
+                made = True
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     finally:
         if made:
             temporary.unlink(missing_ok=True)
@@ -74,10 +73,9 @@ def duplicate(source, target):
             shutil.copyfileobj(old, new)
         return
     try:
-        os.replace(temporary, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        with _naming(target, temporary):
+            os.replace(temporary, target)
+            sync_folder(target.parent)
     finally:
         # Of two names of one file, `os.replace` leaves both.
         temporary.unlink(missing_ok=True)
@@ -173,6 +171,20 @@ def sync_folder(folder):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextlib.contextmanager
+def _naming(path, temporary):
+    """Makes errors of a file name it, and not what it is called meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        # Writing to an open file names none, and neither does what is no
+        # error of the system.
+        name = error.filename
+        if error.errno is None or name not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _start(path):

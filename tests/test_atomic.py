@@ -60,6 +60,36 @@ def test_a_call_that_fails_leaves_the_old_file_or_the_new(
     assert_only(path, b"new" if name == "open" else b"old")
 
 
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (OSError("some text"), None),
+        (OSError(errno.ENOENT, "No such file", "another"), "another"),
+        (OSError(errno.ENOSPC, "No space left on device"), "file"),
+    ],
+)
+def test_an_error_names_the_file_where_it_names_none(error, name, path):
+    with pytest.raises(OSError) as caught, atomic.replacing(path):
+        raise error
+    found = caught.value
+    assert found.args == error.args
+    expected = str(path) if name == "file" else name
+    assert found.filename == expected
+    assert_only(path, b"old")
+
+
+@pytest.mark.parametrize("target", ["nowhere/file", "folder"])
+def test_an_error_does_not_name_what_the_file_is_called_meanwhile(
+    target, tmp_path
+):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        with atomic.replacing(tmp_path / target):
+            pass
+    assert caught.value.filename == str(tmp_path / target)
+    assert caught.value.filename2 is None
+
+
 @pytest.mark.parametrize("size", [0, 3, 4999])
 def test_a_full_disk_leaves_the_old_file(size, path):
     with pytest.raises(OSError), disk_full_after(size):
