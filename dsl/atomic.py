@@ -124,8 +124,7 @@ def make_folder(path, names, fill):
     finally:
         if not made:
             if lock is not None:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                lock.release()
+                _remove(unfinished, lock)
             _remove_empty(missing)
     return lock
 
@@ -134,7 +133,8 @@ def sweep(parent, names):
     """Deletes folders that a killed `make_folder` has left.
 
     One that somebody holds stays, and so does one with anything in it that
-    is not what `make_folder` puts there.
+    is not what `make_folder` puts there, or without the lock that it puts
+    there first.
 
     Args:
         parent: Where they lie; it may be missing.
@@ -223,15 +223,31 @@ def _sweep_folder(folder, names):
 
 
 def _is_swept(folder, names):
-    """Whether nothing is in it but what `make_folder` puts there."""
-    with os.scandir(folder) as entries:
-        return all(
-            entry.name in names and not os.listdir(entry.path)
-            if entry.is_dir(follow_symlinks=False)
-            else _is_unfinished(entry, names)
-            or (entry.name in names and entry.is_file(follow_symlinks=False))
-            for entry in entries
-        )
+    """Whether `make_folder` has put there all that is in it."""
+    found = list(os.scandir(folder))
+    expected = all(
+        entry.name in names and not os.listdir(entry.path)
+        if entry.is_dir(follow_symlinks=False)
+        else _is_unfinished(entry, names)
+        or (entry.name in names and entry.is_file(follow_symlinks=False))
+        for entry in found
+    )
+    # The lock is there, with its owner, before anything else, and goes last.
+    alone = {entry.name for entry in found} <= {locks.NAME}
+    return expected and (alone or locks.has_owner(folder / locks.NAME))
+
+
+def _remove(folder, lock):
+    """Deletes a folder, its lock last: it tells whose the rest is."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != locks.NAME:
+                os.unlink(entry.path)
+        lock.release(remove=True)
+        folder.rmdir()
+    lock.release()
 
 
 def _is_unfinished(entry, names):
