@@ -18,6 +18,7 @@ from dsl.regular_files import open_regular
 PACKED = (".gz", ".xz")
 _MAX_BYTES = 1 << 28  # No corpus here comes near it; a packed bomb does.
 _PIECE = 1 << 18  # bytes
+_PACKED_PIECE = 1 << 13  # Less, for each stream in it copies what follows.
 _MAX_MEMORY = 1 << 28  # That unpacking takes: as much as an xz file says.
 
 
@@ -151,14 +152,37 @@ def _read_gzip(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_xz(file: BinaryIO) -> Iterator[bytes]:
-    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
-    while not unpacker.eof:
-        packed = file.read(_PIECE) if unpacker.needs_input else b""
-        if unpacker.needs_input and not packed:
-            raise EOFError("the file ends before its content does")
-        yield unpacker.decompress(packed, _PIECE)
-    if unpacker.unused_data or file.read(1):
-        raise EOFError("more after its end")
+    """Yields what one stream after the other holds, as `xz` reads them."""
+    packed = file.read(_PACKED_PIECE)
+    while True:
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+        while not unpacker.eof:
+            if unpacker.needs_input and not packed:
+                packed = file.read(_PACKED_PIECE)
+                if not packed:
+                    raise EOFError("the file ends before its content does")
+            piece, packed = unpacker.decompress(packed, _PIECE), b""
+            if piece:
+                yield piece
+        packed = _behind_padding(unpacker.unused_data, file)
+        if not packed:
+            return
+
+
+def _behind_padding(packed: bytes, file: BinaryIO) -> bytes:
+    """What follows the zero bytes, by fours, that may follow a stream."""
+    zeros = 0
+    while True:
+        rest = packed.lstrip(b"\0")
+        zeros += len(packed) - len(rest)
+        packed = rest or file.read(_PACKED_PIECE)
+        if rest or not packed:
+            break
+    if zeros % 4:
+        raise EOFError(
+            f"{zeros} zero bytes behind a stream, not a multiple of 4"
+        )
+    return packed
 
 
 _READERS = {".gz": _read_gzip, ".xz": _read_xz}
