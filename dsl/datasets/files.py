@@ -71,14 +71,16 @@ def read_text(
         text = content.decode() if sha256 else texts.decoded(content)
     except UnicodeDecodeError as error:
         utf_8 = error.encoding == "utf-8"
-        if utf_8:
-            _check_no_zero(path, content)
+        if utf_8 and b"\0" in content:
+            raise _zero_byte(path, content.index(0)) from None
         raise DataError(
             f"{path} must be UTF-{8 if utf_8 else 16} text. Received: byte "
             f"0x{content[error.start]:02x} at offset {error.start}"
         ) from None
     if "\0" in text:
-        _check_no_zero(path, content)
+        # In UTF-16, most letters have a zero byte too.
+        before = text[: text.index("\0")]
+        raise _zero_byte(path, len(before.encode(texts.encoding(content))))
     if sha256 is not None:
         check_hash(str(path), content, "sha256", sha256)
         return text
@@ -87,13 +89,10 @@ def read_text(
     return texts.cleaned(text)
 
 
-def _check_no_zero(path: Path, content: bytes) -> None:
-    """Raises DataError if there is a zero byte, which no text has."""
-    if b"\0" in content:
-        raise DataError(
-            f"{path} must be a text file. Received: a zero byte at offset "
-            f"{content.index(0)}"
-        )
+def _zero_byte(path: Path, offset: int) -> DataError:
+    return DataError(
+        f"{path} must be a text file. Received: a zero byte at offset {offset}"
+    )
 
 
 def read_bytes(path: Path) -> bytes:
