@@ -2,7 +2,8 @@
 
 What this project and `numpy.savez` write is a zip file (`.npz`): its members
 stand one right after the other from the first byte on, stored or deflated, and
-are listed at its end. Whatever is not exactly that is refused.
+are listed at its end. Whatever is not exactly that is refused, and so are
+arrays of anything but numbers in the order of C.
 """
 
 import dataclasses
