@@ -2,7 +2,8 @@
 
 What this project and `numpy.savez` write is a zip file (`.npz`): its members
 stand one right after the other from the first byte on, stored or deflated, and
-are listed at its end. Whatever is not exactly that is refused.
+are listed at its end. Whatever is not exactly that is refused, and so are
+arrays of anything but numbers in the order of C.
 """
 
 import dataclasses
@@ -75,7 +76,8 @@ class Archive:
         for member in _entries(listed):
             if member.name in self._members:
                 raise ArchiveError(f"{short(member.name)} is there twice")
-            if member.offset != position:
+            # No place behind the list is looked at, however far it is.
+            if member.offset != position or position > start:
                 raise ArchiveError("bytes that belong to no member")
             position = self._behind(member)
             self._members[member.name] = member
@@ -154,7 +156,10 @@ class Archive:
         content = self.read(name, most + stop)
         if len(content) - stop != math.prod(shape) * dtype.itemsize:
             raise ArchiveError(f"{short(name)} is of another size than it says")
-        return np.ndarray(shape, dtype, content, stop)
+        try:
+            return np.ndarray(shape, dtype, content, stop)
+        except ValueError:  # None of numbers so many that none can be.
+            raise ArchiveError(f"{short(name)} has an odd shape") from None
 
     def _member(self, name):
         try:
@@ -193,6 +198,8 @@ class Archive:
         stop = size - _END.size
         if tail[-_END.size - _LOCATOR_64.size :].startswith(b"PK\x06\x07"):
             stop -= long
+            if stop < 0:
+                raise ArchiveError("no end of an archive")
             cut = count, length, start
             first, record, _, _, *disks, count, length, start = (
                 _END_64.unpack_from(tail)

@@ -30,23 +30,22 @@ def replacing(path):
         A binary file, open for writing.
 
     Raises:
-        OSError: If the file cannot be written; it names `path`.
+        OSError: If the file cannot be written; it names `path`. One of the
+            block that names another file, or is none of the system's, stays.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     made = False
     try:
-        # A file of that name, or a link, is nobody's but this process's.
-        with open(temporary, "xb") as file:
-            made = True
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        # Writing to an open file names none.
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        with _naming(path, temporary):
+            # A file of that name, or a link, is nobody's but this process's.
+            with open(temporary, "xb") as file:
+                made = True
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     finally:
         if made:
             temporary.unlink(missing_ok=True)
@@ -74,10 +73,9 @@ def duplicate(source, target):
             shutil.copyfileobj(old, new)
         return
     try:
-        os.replace(temporary, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
+        with _naming(target, temporary):
+            os.replace(temporary, target)
+            sync_folder(target.parent)
     finally:
         # Of two names of one file, `os.replace` leaves both.
         temporary.unlink(missing_ok=True)
@@ -126,8 +124,7 @@ def make_folder(path, names, fill):
     finally:
         if not made:
             if lock is not None:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                lock.release()
+                _remove(unfinished, lock)
             _remove_empty(missing)
     return lock
 
@@ -136,7 +133,8 @@ def sweep(parent, names):
     """Deletes folders that a killed `make_folder` has left.
 
     One that somebody holds stays, and so does one with anything in it that
-    is not what `make_folder` puts there.
+    is not what `make_folder` puts there, or without the lock that it puts
+    there first.
 
     Args:
         parent: Where they lie; it may be missing.
@@ -175,6 +173,20 @@ def sync_folder(folder):
         os.close(handle)
 
 
+@contextlib.contextmanager
+def _naming(path, temporary):
+    """Makes errors of a file name it, and not what it is called meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        # Writing to an open file names none, and neither does what is no
+        # error of the system.
+        name = error.filename
+        if error.errno is None or name not in (None, str(temporary)):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def _start(path):
     """A new folder to fill, and its lock."""
     while True:
@@ -211,15 +223,31 @@ def _sweep_folder(folder, names):
 
 
 def _is_swept(folder, names):
-    """Whether nothing is in it but what `make_folder` puts there."""
-    with os.scandir(folder) as entries:
-        return all(
-            entry.name in names and not os.listdir(entry.path)
-            if entry.is_dir(follow_symlinks=False)
-            else _is_unfinished(entry, names)
-            or (entry.name in names and entry.is_file(follow_symlinks=False))
-            for entry in entries
-        )
+    """Whether `make_folder` has put there all that is in it."""
+    found = list(os.scandir(folder))
+    expected = all(
+        entry.name in names and not os.listdir(entry.path)
+        if entry.is_dir(follow_symlinks=False)
+        else _is_unfinished(entry, names)
+        or (entry.name in names and entry.is_file(follow_symlinks=False))
+        for entry in found
+    )
+    # The lock is there, with its owner, before anything else, and goes last.
+    alone = {entry.name for entry in found} <= {locks.NAME}
+    return expected and (alone or locks.has_owner(folder / locks.NAME))
+
+
+def _remove(folder, lock):
+    """Deletes a folder, its lock last: it tells whose the rest is."""
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif entry.name != locks.NAME:
+                os.unlink(entry.path)
+        lock.release(remove=True)
+        folder.rmdir()
+    lock.release()
 
 
 def _is_unfinished(entry, names):

@@ -12,6 +12,8 @@ import stat
 import time
 from pathlib import Path
 
+from dsl.regular_files import open_regular
+
 try:
     import fcntl
 except ImportError:  # As on Windows.
@@ -24,6 +26,7 @@ except ImportError:  # It is for Windows alone.
 NAME = "lock"
 _CONTENT = re.compile(rb"[0-9]{0,20}\n?")
 _MOST = 32  # bytes that are read of it
+_NOBODY = "unknown"
 # Of a lock on Windows, which keeps others from reading what is locked.
 _LOCKED_BYTE = 2**30
 # Absent on some systems.
@@ -121,6 +124,19 @@ class Lock:
         return handle
 
 
+def has_owner(path):
+    """Whether a lock names the process that holds it, or held it last.
+
+    Args:
+        path: The file, of which nothing changes.
+
+    Raises:
+        OSError: If it cannot be read, or is no lock; it names `path`.
+    """
+    with open_regular(path) as file:
+        return _read(file.fileno(), path) != _NOBODY
+
+
 @contextlib.contextmanager
 def holding(path, on_wait):
     """Holds a lock that is there for the block alone.
@@ -156,7 +172,7 @@ def _read(handle, path):
     content = os.read(handle, _MOST)
     if not _CONTENT.fullmatch(content):
         raise _refusal(path, "must be a lock, and holds something else")
-    return content.decode().strip() or "unknown"
+    return content.decode().strip() or _NOBODY
 
 
 def _write(handle):

@@ -8,6 +8,8 @@ wait for Keras. So a stand-in has the name until the module takes it over.
 import importlib
 import sys
 
+_SAVING = "keras.saving"
+
 
 class StandIn:
     """Stands in Keras' registry for a class that is not imported yet.
@@ -36,19 +38,21 @@ def register(homes):
         homes: The module of each class, by the name of the class.
     """
 
-    def add(keras):
-        registry = keras.saving.get_custom_objects()
+    def add(saving):
+        registry = saving.get_custom_objects()
         for name, home in homes.items():
             registry.setdefault(f"dsl>{name}", StandIn(home, name))
 
-    if sys.modules.get("keras") is None:
-        sys.meta_path.insert(0, _After("keras", add))
+    # Keras may be half imported, by what imports this: the module that is
+    # needed of it comes late, then.
+    if sys.modules.get(_SAVING) is None:
+        sys.meta_path.insert(0, _After(_SAVING, add))
     else:
-        add(importlib.import_module("keras"))
+        add(importlib.import_module(_SAVING))
 
 
 class _After:
-    """Finds a module as others do, and acts when it has been imported."""
+    """Finds a module as others do, and acts once when it has been imported."""
 
     def __init__(self, name, act):
         self.name = name
@@ -70,6 +74,8 @@ class _After:
 
             def exec_module(module):
                 execute(module)
+                # Another list: another thread may go through this one.
+                sys.meta_path = [x for x in sys.meta_path if x is not self]
                 self.act(module)
 
             spec.loader.exec_module = exec_module

@@ -154,12 +154,11 @@ def read_text(path, vocabulary, log):
                 f"{path}: must hold a word of the model's vocabulary, which "
                 f"has no {UNKNOWN}. Received: none, as {unknown[0]!r}"
             )
-    log(
+    line = (
         f"{printable(path)}: {count} words with ends of sentences, "
         f"{len(unknown)} of them unknown to the model"
-        + f" ({rule})"
-        * bool(unknown)
     )
+    log(f"{line} ({rule})" if unknown else line)
     note = note_on_spelling([*unknown, *vocabulary] if unknown else [])
     if note is not None:
         log(f"{printable(path)} and the vocabulary: {note}")

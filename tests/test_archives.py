@@ -117,6 +117,43 @@ def test_bytes_that_belong_to_no_member(change):
         refused(change[1](saved(save)))
 
 
+@pytest.mark.parametrize("limit", [2**31, 100])
+def test_every_beginning_and_every_end_of_an_archive(limit, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", limit)
+    data = saved(a=np.arange(3))
+    assert data[-42:].startswith(b"PK\x06\x07") == (limit == 100)
+    for n in range(len(data)):
+        refused(data[:n])
+        if n:
+            refused(data[n:])
+            # A locator of a longer end before which there is nothing.
+            refused(b"PK\x06\x07" + bytes(16) + data[-END:][:n])
+    short = b"PK\x06\x07" + bytes(16) + packed([])
+    for n in range(60):
+        refused(bytes(n) + short)
+
+
+def test_a_member_behind_the_end_of_what_can_be():
+    """Where its predecessor says to end there, in two places."""
+    size, end = 2**63, 2**63 + LOCAL + 1 + 20
+    long = struct.pack("<2H2Q", 1, 16, size, size)
+    more = struct.pack("<2HQ", 1, 8, end)
+    tail = 0, 33, 0, 2**32 - 1, 2**32 - 1, 1, len(long)
+    other = 0, 33, 0, 0, 0, 1, len(more)
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 45, 0, 0, *tail)
+    local += b"a" + long
+    first = struct.pack(
+        "<4s6H3L5H2L", b"PK\1\2", 45, 45, 0, 0, *tail, 0, 0, 0, 0, 0
+    )
+    second = struct.pack(
+        "<4s6H3L5H2L", b"PK\1\2", 45, 45, 0, 0, *other, 0, 0, 0, 0, 2**32 - 1
+    )
+    listed = first + b"a" + long + second + b"b" + more
+    sizes = len(listed), len(local)
+    last = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2, 2, *sizes, 0)
+    refused(local + listed + last, says="belong to no member")
+
+
 def test_bytes_between_members():
     data = saved()
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -305,6 +342,12 @@ HEADERS = {
     "long numbers": broken_inputs.header(PLAIN.replace("2,", "2L,"), bytes(16)),
     "far too many": broken_inputs.header(
         PLAIN.replace("2,", f"{broken_inputs.HUGE},"), bytes(16)
+    ),
+    "none, of far too many": broken_inputs.header(
+        PLAIN.replace("2,", f"0, {10**30}"), b""
+    ),
+    "none, of many times many": broken_inputs.header(
+        PLAIN.replace("2,", f"0, {2**62}, {2**62}"), b""
     ),
     "digits": broken_inputs.header(PLAIN.replace("2,", "9" * 3000)),
     "dimensions": broken_inputs.header(PLAIN.replace("2,", "1, " * 1000)),

@@ -60,6 +60,36 @@ def test_a_call_that_fails_leaves_the_old_file_or_the_new(
     assert_only(path, b"new" if name == "open" else b"old")
 
 
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (OSError("some text"), None),
+        (OSError(errno.ENOENT, "No such file", "another"), "another"),
+        (OSError(errno.ENOSPC, "No space left on device"), "file"),
+    ],
+)
+def test_an_error_names_the_file_where_it_names_none(error, name, path):
+    with pytest.raises(OSError) as caught, atomic.replacing(path):
+        raise error
+    found = caught.value
+    assert found.args == error.args
+    expected = str(path) if name == "file" else name
+    assert found.filename == expected
+    assert_only(path, b"old")
+
+
+@pytest.mark.parametrize("target", ["nowhere/file", "folder"])
+def test_an_error_does_not_name_what_the_file_is_called_meanwhile(
+    target, tmp_path
+):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        with atomic.replacing(tmp_path / target):
+            pass
+    assert caught.value.filename == str(tmp_path / target)
+    assert caught.value.filename2 is None
+
+
 @pytest.mark.parametrize("size", [0, 3, 4999])
 def test_a_full_disk_leaves_the_old_file(size, path):
     with pytest.raises(OSError), disk_full_after(size):
@@ -305,25 +335,107 @@ def test_what_a_kill_leaves_of_a_folder_goes_at_the_next_start(
     assert [one.name for one in tmp_path.iterdir()] == ["other"]
 
 
+KILLED_AT = """
+import os, signal, sys
+from dsl import atomic
+
+NAMES = "config.json", "checkpoints"
+scandir = os.scandir
+
+class LockFirst:  # The order of a folder is the choice of the system.
+    def __init__(self, folder):
+        with scandir(folder) as entries:
+            self.found = sorted(entries, key=lambda one: one.name != "lock")
+    def __enter__(self):
+        return self
+    def __exit__(self, *_):
+        pass
+    def __iter__(self):
+        return iter(self.found)
+
+os.scandir = LockFirst
+TOLD = "open", "os.", "fcntl.", "shutil."
+
+def kill_at(moment):
+    left = [moment]
+    def hook(event, _):
+        left[0] -= event.startswith(TOLD)
+        if left[0] == -1:  # Once: to kill is such an event too.
+            left[0] -= 1
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(hook)
+
+def make(parent, moment, fails):
+    old = parent + "/.old.0123456789abcdef.new"
+    os.makedirs(old + "/checkpoints")
+    for name, content in ("lock", "1\\n"), ("config.json", "{}"):
+        with open(f"{old}/{name}", "w") as file:
+            file.write(content)
+    def fill(folder):
+        os.mkdir(folder / "checkpoints")
+        with atomic.replacing(folder / "config.json"):
+            pass
+        if fails:
+            raise ValueError
+    kill_at(moment)
+    try:
+        atomic.make_folder(parent + "/new", NAMES, fill)
+    except ValueError:
+        pass
+    os._exit(0)
+
+for fails in (False, True):
+    for moment in range(1000):
+        parent = f"{sys.argv[1]}/{fails}-{moment}"
+        child = os.fork() or make(parent, moment, fails)
+        _, status = os.waitpid(child, 0)
+        if status != signal.SIGKILL:
+            break
+    print(status, moment)
+"""
+
+
+def test_what_a_kill_at_any_moment_leaves_of_a_folder_goes(tmp_path):
+    """Of one that is filled, deleted after an error, or swept."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED_AT, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    status, first, other, second = map(int, done.stdout.split())
+    assert status == other == 0 and 20 < first < second < 200
+    for parent in list(tmp_path.iterdir()):
+        atomic.sweep(parent, NAMES)
+        assert unfinished(parent) == [], parent.name
+
+
 def test_a_folder_of_others_is_not_swept(tmp_path, monkeypatch):
     name = ".name.0123456789abcdef.new"
 
-    def left(parent):
-        (parent / name / "checkpoints").mkdir(parents=True)
-        (parent / name / "config.json").touch()
-        return parent / name
+    def left(parent, lock="4711\n"):
+        folder = parent / name
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "config.json").touch()
+        if lock is not None:
+            (folder / "lock").write_text(lock)
+        return folder
 
     whole = left(tmp_path / "whole")
-    folders = [left(tmp_path / str(n)) for n in range(5)]
+    folders = [left(tmp_path / str(n)) for n in range(4)]
     (folders[0] / "mine").touch()
     (folders[1] / "checkpoints" / "mine").touch()
     (folders[2] / "config.json").unlink()
     (folders[2] / "config.json").symlink_to(tmp_path)
     folders[3].rename(folders[3].with_name(".name.new"))
-    (folders[4] / "config.json").rename(folders[4] / "lock")
-    (folders[4] / "lock").write_text("mine")
-    (tmp_path / "5").mkdir()
-    (tmp_path / "5" / name).symlink_to(whole)
+    (tmp_path / "4").mkdir()
+    (tmp_path / "4" / name).symlink_to(whole)
+    # Its lock is none, is nobody's, or is another file.
+    for n, lock in enumerate((None, "", "mine", "4711\nmine", "47 11\n")):
+        left(tmp_path / f"lock-{n}", lock)
+    (left(tmp_path / "link", None) / "lock").symlink_to(whole / "lock")
+    (left(tmp_path / "folder", None) / "lock").mkdir()
     before = {str(one) for one in tmp_path.rglob("*")}
     for parent in tmp_path.iterdir():
         if parent.name != "whole":

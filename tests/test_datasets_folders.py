@@ -334,12 +334,39 @@ DAMAGE = {
     "cut in its header": XZ[:5],
     "of nothing": lzma.compress(b""),
     "and more": XZ + b"more",
+    "and a little more": XZ + b"m",
+    "and half a stream": XZ + XZ[:-20],
+    "and the start of one": XZ + bytes(4) + XZ[:3],
+    "padded by too little": XZ + bytes(3),
+    "padded by too much": XZ + bytes(5) + XZ,
+    "padding alone": bytes(8),
+    "padded before": bytes(4) + XZ,
     "damaged": XZ[:30] + b"\xff" * 9 + XZ[39:],
     "too large": lzma.compress(bytes(1 << 20)),
     "asks for too much memory": lzma.compress(
         b"a\n", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
     ),
 }
+
+
+STREAMS = {
+    "one": [XZ],
+    "several": [XZ, lzma.compress(b"more words"), XZ],
+    "padded": [XZ, bytes(8)],
+    "padded between": [XZ, bytes(4), XZ, bytes(12), XZ],
+    "nothing in one": [lzma.compress(b""), XZ, lzma.compress(b"")],
+}
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 13])
+@pytest.mark.parametrize("case", STREAMS)
+def test_xz_of_several_streams(tmp_path, monkeypatch, case, piece):
+    """As joining files gives them, and `xz` takes them."""
+    monkeypatch.setattr("dsl.datasets.files._PACKED_PIECE", piece)
+    path = tmp_path / "text.xz"
+    path.write_bytes(b"".join(STREAMS[case]))
+    expected = b"".join(lzma.decompress(x) for x in STREAMS[case] if any(x))
+    assert folders.files.read_bytes(path) == expected
 
 
 @pytest.mark.parametrize("case", DAMAGE)
@@ -367,6 +394,14 @@ def test_no_more_is_unpacked_than_a_text_may_hold(tmp_path, monkeypatch, end):
         assert tracemalloc.get_traced_memory()[1] < 1 << 24  # The packer's own
     finally:
         tracemalloc.stop()
+
+
+def test_no_more_is_unpacked_of_many_streams(tmp_path, monkeypatch):
+    monkeypatch.setattr("dsl.datasets.files._MAX_BYTES", 1 << 21)
+    path = tmp_path / "text.xz"
+    path.write_bytes(lzma.compress(bytes(1 << 20)) * 3)
+    with pytest.raises(DataError, match="must hold at most 2097152 bytes"):
+        folders.files.read_bytes(path)
 
 
 @pytest.mark.parametrize("end", PACK)

@@ -176,7 +176,12 @@ def test_words_that_look_the_same(tmp_path):
         (b"\xff\xfe\x00\xd8", "must be UTF-16 text"),
         ("ab".encode("utf-16-le"), "a zero byte at offset 1"),
         ("ab".encode("utf-32"), "a zero byte at offset 2"),
-        ("a\0b".encode("utf-16"), "a zero byte at offset 3"),
+        ("a\0b".encode("utf-16"), "a zero byte at offset 4"),
+        (
+            "\ufeff\u0100🙂b\0".encode("utf-16-be"),
+            "a zero byte at offset 10",
+        ),
+        ("\ufeffé\0b".encode(), "a zero byte at offset 5"),
         ("λόγος".encode("utf-16-le"), "must be UTF-8 text"),
         ("café".encode("latin-1"), "must be UTF-8 text"),
     ],

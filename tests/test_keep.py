@@ -180,7 +180,8 @@ def test_what_a_kill_left_of_a_copy_goes_with_the_next(tmp_path):
     first, _ = make_runs(tmp_path)
     left = tmp_path / "kept" / ".x.0123456789abcdef.new"
     left.mkdir(parents=True)
-    for name in ("lock", "config.json", ".metrics.jsonl.1.tmp"):
+    (left / "lock").write_text("4711\n")
+    for name in ("config.json", ".metrics.jsonl.1.tmp"):
         (left / name).touch()
     assert run(first, tmp_path / "kept" / "y") == 0
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["y"]

@@ -53,7 +53,12 @@ def test_the_example_runs(tmp_path):
     assert names["labels"].shape == (512,)
 
 
-@pytest.mark.parametrize("page", PAGES)
+def test_the_page_on_files_is_wrapped():
+    lines = (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    assert [x for x in lines if len(x) > 80 and not x.startswith("|")] == []
+
+
+@pytest.mark.parametrize("page", (*PAGES, "SECURITY.md"))
 def test_every_link_leads_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", text)

@@ -120,6 +120,49 @@ def test_keras_first(forgotten):
     assert keras.saving.deserialize_keras_object(config).units == 4
 
 
+SAVING = """
+found = {}
+def get_custom_objects():
+    return found
+"""
+AT_ONCE = """
+import sys
+import FIRST
+from dsl import registration
+import keras
+from keras import saving
+
+print(*saving.get_custom_objects())
+print([x for x in sys.meta_path if type(x).__module__ == "dsl.registration"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "within"),
+    [
+        ("dsl", ""),
+        ("keras", "import dsl"),
+        ("keras", ""),
+        ("dsl", "import dsl"),
+    ],
+)
+def test_nothing_waits_for_keras_once_it_is_there(tmp_path, first, within):
+    """Whichever comes first, or while the other is half imported."""
+    (tmp_path / "keras" / "saving").mkdir(parents=True)
+    package = tmp_path / "keras" / "__init__.py"
+    package.write_text(f"{within}\nfrom keras import saving\n")
+    (tmp_path / "keras" / "saving" / "__init__.py").write_text(SAVING)
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE.replace("FIRST", first)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )
+    assert done.returncode == 0, done.stderr
+    names = " ".join(f"dsl>{name}" for name in dsl.HOMES)
+    assert done.stdout == f"{names}\n[]\n"
+
+
 def test_what_has_been_registered_stays(forgotten):
     forgotten["dsl>LSTM"] = dsl.LSTM
     registration.register(dsl.HOMES)

@@ -347,7 +347,7 @@ def test_what_a_kill_left_of_a_folder_goes_at_the_next_start(folder):
         left = train_dir / ".killed.0123456789abcdef.new"
         (left / "checkpoints").mkdir(parents=True)
         (left / "config.json").touch()
-        (left / "lock").touch()
+        (left / "lock").write_text("4711\n")
 
     leave()
     runs.RunFolder.create(train_dir, "next", CONFIG).close()

@@ -18,6 +18,7 @@ from dsl.regular_files import open_regular
 PACKED = (".gz", ".xz")
 _MAX_BYTES = 1 << 28  # No corpus here comes near it; a packed bomb does.
 _PIECE = 1 << 18  # bytes
+_PACKED_PIECE = 1 << 13  # Less, for each stream in it copies what follows.
 _MAX_MEMORY = 1 << 28  # That unpacking takes: as much as an xz file says.
 
 
@@ -70,14 +71,16 @@ def read_text(
         text = content.decode() if sha256 else texts.decoded(content)
     except UnicodeDecodeError as error:
         utf_8 = error.encoding == "utf-8"
-        if utf_8:
-            _check_no_zero(path, content)
+        if utf_8 and b"\0" in content:
+            raise _zero_byte(path, content.index(0)) from None
         raise DataError(
             f"{path} must be UTF-{8 if utf_8 else 16} text. Received: byte "
             f"0x{content[error.start]:02x} at offset {error.start}"
         ) from None
     if "\0" in text:
-        _check_no_zero(path, content)
+        # In UTF-16, most letters have a zero byte too.
+        before = text[: text.index("\0")]
+        raise _zero_byte(path, len(before.encode(texts.encoding(content))))
     if sha256 is not None:
         check_hash(str(path), content, "sha256", sha256)
         return text
@@ -86,13 +89,10 @@ def read_text(
     return texts.cleaned(text)
 
 
-def _check_no_zero(path: Path, content: bytes) -> None:
-    """Raises DataError if there is a zero byte, which no text has."""
-    if b"\0" in content:
-        raise DataError(
-            f"{path} must be a text file. Received: a zero byte at offset "
-            f"{content.index(0)}"
-        )
+def _zero_byte(path: Path, offset: int) -> DataError:
+    return DataError(
+        f"{path} must be a text file. Received: a zero byte at offset {offset}"
+    )
 
 
 def read_bytes(path: Path) -> bytes:
@@ -151,14 +151,37 @@ def _read_gzip(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _read_xz(file: BinaryIO) -> Iterator[bytes]:
-    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
-    while not unpacker.eof:
-        packed = file.read(_PIECE) if unpacker.needs_input else b""
-        if unpacker.needs_input and not packed:
-            raise EOFError("the file ends before its content does")
-        yield unpacker.decompress(packed, _PIECE)
-    if unpacker.unused_data or file.read(1):
-        raise EOFError("more after its end")
+    """Yields what one stream after the other holds, as `xz` reads them."""
+    packed = file.read(_PACKED_PIECE)
+    while True:
+        unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_MEMORY)
+        while not unpacker.eof:
+            if unpacker.needs_input and not packed:
+                packed = file.read(_PACKED_PIECE)
+                if not packed:
+                    raise EOFError("the file ends before its content does")
+            piece, packed = unpacker.decompress(packed, _PIECE), b""
+            if piece:
+                yield piece
+        packed = _behind_padding(unpacker.unused_data, file)
+        if not packed:
+            return
+
+
+def _behind_padding(packed: bytes, file: BinaryIO) -> bytes:
+    """What follows the zero bytes, by fours, that may follow a stream."""
+    zeros = 0
+    while True:
+        rest = packed.lstrip(b"\0")
+        zeros += len(packed) - len(rest)
+        packed = rest or file.read(_PACKED_PIECE)
+        if rest or not packed:
+            break
+    if zeros % 4:
+        raise EOFError(
+            f"{zeros} zero bytes behind a stream, not a multiple of 4"
+        )
+    return packed
 
 
 _READERS = {".gz": _read_gzip, ".xz": _read_xz}

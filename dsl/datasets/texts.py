@@ -32,7 +32,12 @@ def decoded(content: bytes) -> str:
     Raises:
         UnicodeDecodeError: If it is neither.
     """
-    return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8")
+    return content.decode(encoding(content))
+
+
+def encoding(content: bytes) -> str:
+    """The encoding by which `decoded` decodes these bytes."""
+    return "utf-16" if content.startswith(_UTF_16) else "utf-8"
 
 
 def cleaned(text: str) -> str:
