@@ -5,7 +5,6 @@ with `--resume`.
 """
 
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -207,7 +206,7 @@ def report_training(run, every, tell, describe, tensorboard, train):
         except entry.OutputError as error:
             lost.append(error)
             # As after Ctrl-C, what has been trained is saved first.
-            signal.raise_signal(signal.SIGTERM)
+            interrupts.ask()
 
     report = reporting.ProgressReport(log, every, tell)
     events = reporting.EventLog(run.path / "events") if tensorboard else None

@@ -1,6 +1,7 @@
 """What training programs share: how a run ends that cannot go on."""
 
 import fcntl
+import signal
 
 import pytest
 
@@ -52,6 +53,22 @@ def test_a_lost_output_stops_a_training_as_an_interrupt_does(
             run, 1, lambda *_: "", lambda _: "", False, train
         )
     assert saved == ([] if where == "on_resume" else [True])
+
+
+def test_a_lost_output_after_an_interrupt_is_no_second_one(run, monkeypatch):
+    """Of two signals the second is not held back: nothing would be saved."""
+    monkeypatch.setattr(program, "log_line", lost)
+    saved = []
+
+    def train(on_resume, on_step, on_epoch):
+        with interrupts.held_back() as asked:
+            signal.raise_signal(signal.SIGINT)
+            on_epoch({})
+            saved.append(bool(asked))
+
+    with pytest.raises(entry.OutputError):
+        program.report_training(run, 1, None, lambda _: "", False, train)
+    assert saved == [True]
 
 
 class Progress:
