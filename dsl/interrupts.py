@@ -90,16 +90,17 @@ def ending(stderr=2):
         yield
 
 
-def end_at_once():
-    """As `ending`, until something else is said."""
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: end())
+def end_at_once(code=None):
+    """As `ending`, until something else is said.
 
-
-def ignore():
-    """Lets Ctrl-C and SIGTERM do nothing from now on."""
+    Args:
+        code: The exit code of work that is done, which then ends unsaid; by
+            default it was interrupted.
+    """
     for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(
+            number, lambda *_: end() if code is None else os._exit(code)
+        )
 
 
 def end(stderr=2):
