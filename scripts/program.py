@@ -32,8 +32,13 @@ class Program:
         self.script = Path(script).resolve()
         self.task = task
 
-    def run_in(self, run, work):
+    def run_in(self, run, work, resume="--resume"):
         """Calls `work(run)`, and closes the run folder.
+
+        Args:
+            run: The run folder.
+            work: Function of it that gives an exit code.
+            resume: The flags that go on with this run alone.
 
         Returns:
             The exit code. What can be said of the run is said here.
@@ -46,7 +51,8 @@ class Program:
         except entry.OutputError:
             raise
         except runs.DivergedError as error:
-            return entry.fail(name, f"{error}; {run.describe_restart()}.")
+            restart = run.describe_restart(resume)
+            return entry.fail(name, f"{error}; {restart}.")
         except OSError as error:
             what = entry.describe(error)
             return entry.fail(name, f"{what}; {run.describe_last()}.")
