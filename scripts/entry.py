@@ -57,7 +57,7 @@ def run(path):
     if output.error is not None and code == 0:
         code = _fail_to_write(name, output.error)
     # What frameworks still take down is no work.
-    interrupts.end_at_once(code)
+    interrupts.end_at_once(code or 0)
     sys.exit(code)
 
 
