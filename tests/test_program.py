@@ -88,7 +88,7 @@ def test_an_interrupt_of_a_training_stays_one(run):
     [
         (KeyboardInterrupt(), 130, "interrupted; no checkpoint was written"),
         (OSError(28, "No space", "x"), 1, "x: No space; no checkpoint was "),
-        (runs.DivergedError("nan"), 1, "nan; no checkpoint was written yet."),
+        (runs.DivergedError("nan"), 1, "nan; --resume with a lower --le"),
     ],
 )
 def test_what_is_left_of_a_run_is_said(error, code, line, run, capsys):
