@@ -20,13 +20,18 @@ _PAUSE = 0.5  # Seconds between two looks at whether it is there.
 
 
 class Asked:
-    """Whether a stop was asked for."""
+    """Whether a stop was asked for; a handler of the signals that ask."""
 
     def __init__(self):
         self.stop = False
 
     def __bool__(self):
         return self.stop
+
+    def __call__(self, number, frame):
+        if self.stop:
+            raise KeyboardInterrupt
+        self.stop = True
 
 
 @contextlib.contextmanager
@@ -45,16 +50,19 @@ def held_back():
             at the second one.
     """
     asked = Asked()
-
-    def note(number, frame):
-        if asked:
-            raise KeyboardInterrupt
-        asked.stop = True
-
-    with _handled_by(note):
+    with _handled_by(asked):
         yield asked
     if asked:
         raise KeyboardInterrupt
+
+
+def ask():
+    """Asks for a stop as a signal does; where one is asked for, it is."""
+    handler = signal.getsignal(signal.SIGTERM)
+    if isinstance(handler, Asked):
+        handler.stop = True
+    else:
+        signal.raise_signal(signal.SIGTERM)
 
 
 @contextlib.contextmanager
@@ -82,16 +90,17 @@ def ending(stderr=2):
         yield
 
 
-def end_at_once():
-    """As `ending`, until something else is said."""
-    for number in _SIGNALS:
-        signal.signal(number, lambda *_: end())
+def end_at_once(code=None):
+    """As `ending`, until something else is said.
 
-
-def ignore():
-    """Lets Ctrl-C and SIGTERM do nothing from now on."""
+    Args:
+        code: The exit code of work that is done, which then ends unsaid; by
+            default it was interrupted.
+    """
     for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(
+            number, lambda *_: end() if code is None else os._exit(code)
+        )
 
 
 def end(stderr=2):

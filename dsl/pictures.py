@@ -5,6 +5,7 @@ import re
 import warnings
 
 from dsl.messages import printable
+from dsl.regular_files import check_writable
 
 _LACKING = re.compile(r"Glyph (\d+) .*missing from font")
 _MOST_NAMED = 20
@@ -29,6 +30,27 @@ def letters_lacking():
             warnings.warn_explicit(one.message, one.category, *where)
         elif chr(int(match[1])) not in found:
             found.append(chr(int(match[1])))
+
+
+def save(figure, path, **options):
+    """Writes a picture.
+
+    Args:
+        figure: A Matplotlib `Figure`.
+        path: The file.
+        **options: As of its `savefig`.
+
+    Returns:
+        List of the letters that the font has no shape for.
+
+    Raises:
+        OSError: If it cannot be written, or something is there that is not a
+            regular file; then it names `path`.
+    """
+    check_writable(path)
+    with letters_lacking() as lacking:
+        figure.savefig(path, **options)
+    return lacking
 
 
 def in_words(letters):

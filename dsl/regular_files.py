@@ -1,4 +1,4 @@
-"""Files for reading that are files: no pipe blocks, no device fills memory."""
+"""Files that are regular ones: no pipe blocks, no device fills memory."""
 
 import errno
 import os
@@ -53,6 +53,52 @@ def read_regular(path, most):
     if len(content) > most:  # It has grown meanwhile, or has no size at all.
         raise _too_large(os.fspath(path), most)
     return content
+
+
+def append_regular(path):
+    """Opens a regular file, made if it is missing, to add to its end.
+
+    Args:
+        path: The file. A link is not followed: what it leads to is another's.
+
+    Returns:
+        A binary file, open for writing.
+
+    Raises:
+        OSError: As `open_regular`; or if it is a link.
+    """
+    path = os.fspath(path)
+    if os.path.lexists(path):
+        _check_own(os.lstat(path), path)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | _FLAGS
+    handle = os.open(path, flags, 0o666)
+    try:
+        _check_regular(os.fstat(handle), path)
+        return os.fdopen(handle, "ab")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def check_writable(path):
+    """Raises an OSError if what is there is not a regular file.
+
+    A link to a regular file is one: who names it means that file.
+
+    Args:
+        path: The file to write; none need be there.
+    """
+    path = os.fspath(path)
+    if os.path.exists(path):
+        _check_regular(os.stat(path), path)
+
+
+def _check_own(state, path):
+    if stat.S_ISLNK(state.st_mode):
+        rule = "must be a file of its own, and is a link"
+        raise OSError(errno.ELOOP, rule, path)
+    _check_regular(state, path)
 
 
 def _check_regular(state, path):

@@ -431,14 +431,18 @@ class RunFolder:
         progress = self._progress(self.restart)
         return progress.get("epoch"), progress.get("steps")
 
-    def describe_restart(self):
-        """What a run that diverged can go back to, in words."""
+    def describe_restart(self, resume="--resume"):
+        """What a run that diverged can go back to, in words.
+
+        Args:
+            resume: The flags that go on with it.
+        """
         try:
             epoch, _ = self._restart_at()
         except RunError as error:
             return str(error).removesuffix(".")
         return (
-            "--resume with a lower --learning_rate goes on from before epoch "
+            f"{resume} with a lower --learning_rate goes on from before epoch "
             f"{epoch}"
         )
 

@@ -311,6 +311,6 @@ def draw(args, groups):
         (group["name"], [gradient_norms.normalized(x) for x in group["norms"]])
         for group in groups
     ]
-    with pictures.letters_lacking() as lacking:
-        figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
+    figure = figures.gradients(curves)
+    lacking = pictures.save(figure, args.figure, dpi=figures.DPI)
     say(f"{args.figure}: written{pictures.in_words(lacking)}")

@@ -13,6 +13,7 @@ from scripts import entry
 if __name__ == "__main__":
     entry.run(__file__)
 
+import shlex
 import time
 from pathlib import Path
 
@@ -145,7 +146,11 @@ def produce(wanted, folder):
 
 def train(training, args, name, splits):
     """One run in its folder."""
-    run_args = args
+    run_args, resume = args, "--resume"
+    if args.seeds is not None:
+        # A lower rate is not one of the other seeds.
+        alone = ["--seed", str(args.seed), "--name", name, "--resume"]
+        resume = f"{shlex.join(alone)}, in place of --seeds,"
     if args.seeds is not None and not (Path(args.train_dir) / name).exists():
         # Of several seeds, some may not have been started.
         run_args = settings.without_resume(args)
@@ -160,7 +165,7 @@ def train(training, args, name, splits):
     )
     say(f"Run folder: {run.path}")
     return training.run_in(
-        run, lambda run: train_in(training, run, args, splits, sha256)
+        run, lambda run: train_in(training, run, args, splits, sha256), resume
     )
 
 

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 from dsl import interrupts, messages, results
+from dsl.regular_files import open_regular
 from scripts import command_line
 from scripts.program import ROOT
 
@@ -168,15 +169,17 @@ def outcome(args, name):
     """All of a finished run that no clock or name has part in."""
     folder = Path(args.train_dir) / name
     record = results.load(folder)
-    lines = (folder / "metrics.jsonl").read_bytes().splitlines()
-    scores = (folder / "test_scores.npz").read_bytes()
+    with open_regular(folder / "metrics.jsonl") as file:
+        metrics = [timeless(json.loads(line)) for line in file]
+    with open_regular(folder / "test_scores.npz") as file:
+        scores = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "last_weights": record["last_weights_sha256"],
         "best_weights": record["weights_sha256"],
-        "metrics": [timeless(json.loads(line)) for line in lines],
+        "metrics": metrics,
         "epochs": [timeless(entry) for entry in record["epochs"]],
         "test": timeless(record["test"]),
-        "scores": hashlib.sha256(scores).hexdigest(),
+        "scores": scores,
     }
 
 

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from dsl import choices, messages
+from dsl import choices, messages, regular_files
 
 
 class Parser(argparse.ArgumentParser):
@@ -143,7 +143,8 @@ def picture(text):
 def writable(text):
     """An argparse type: a file that can be written, found out before the work.
 
-    Its folder is made if it is missing; else nothing is written.
+    What is there must be a regular file, or a link to one. Its folder is made
+    if it is missing; else nothing is written.
     """
     import tempfile
 
@@ -151,6 +152,7 @@ def writable(text):
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        regular_files.check_writable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(path) and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))

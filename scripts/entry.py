@@ -52,11 +52,12 @@ def run(path):
         code = in_words(name, functools.partial(_main, path))
     except SystemExit as end:  # After help, or a fault of the command line.
         code = end.code
-    interrupts.ignore()
     with contextlib.suppress(OutputError):
         sys.stdout.flush()
     if output.error is not None and code == 0:
         code = _fail_to_write(name, output.error)
+    # What frameworks still take down is no work.
+    interrupts.end_at_once(code or 0)
     sys.exit(code)
 
 
@@ -68,8 +69,14 @@ def program(main):
     name = os.path.basename(main.__globals__["__file__"])
 
     def work(*args):
-        with interrupts.raised():
-            return main(*args)
+        code = None
+        try:
+            with interrupts.raised():
+                code = main(*args)
+        except KeyboardInterrupt:
+            if code is None:
+                raise
+        return code  # A signal that came after the work does not undo it.
 
     @functools.wraps(main)
     def call(*args):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dsl import interrupts, messages
+from dsl.regular_files import append_regular, open_regular
 from scripts import entry
 
 _PAUSE = 0.2  # Seconds between two looks at who is done.
@@ -196,7 +197,8 @@ def launch(command, cores=None, log=None):
     Args:
         command: List of words.
         cores: Those that it may use; all by default.
-        log: File that its output is added to; this terminal by default.
+        log: File that its output is added to, and no link; this terminal by
+            default.
 
     Returns:
         The `subprocess.Popen`. It hears no Ctrl-C of the terminal, and a
@@ -205,7 +207,7 @@ def launch(command, cores=None, log=None):
     with contextlib.ExitStack() as until_started:
         options = {"env": interrupts.environment_of_child()}
         if log is not None:
-            file = until_started.enter_context(open(log, "ab"))
+            file = until_started.enter_context(append_regular(log))
             options |= {"stdout": file, "stderr": subprocess.STDOUT}
         if cores is not None:
             # Inherited: code between fork and exec is not safe beside threads.
@@ -216,7 +218,7 @@ def launch(command, cores=None, log=None):
 
 
 def _last_line(path):
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
         lines = file.read().decode(errors="replace").splitlines()
     return lines[-1] if lines else "nothing was said"

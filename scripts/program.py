@@ -5,7 +5,6 @@ with `--resume`.
 """
 
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -33,8 +32,13 @@ class Program:
         self.script = Path(script).resolve()
         self.task = task
 
-    def run_in(self, run, work):
+    def run_in(self, run, work, resume="--resume"):
         """Calls `work(run)`, and closes the run folder.
+
+        Args:
+            run: The run folder.
+            work: Function of it that gives an exit code.
+            resume: The flags that go on with this run alone.
 
         Returns:
             The exit code. What can be said of the run is said here.
@@ -47,7 +51,8 @@ class Program:
         except entry.OutputError:
             raise
         except runs.DivergedError as error:
-            return entry.fail(name, f"{error}; {run.describe_restart()}.")
+            restart = run.describe_restart(resume)
+            return entry.fail(name, f"{error}; {restart}.")
         except OSError as error:
             what = entry.describe(error)
             return entry.fail(name, f"{what}; {run.describe_last()}.")
@@ -207,7 +212,7 @@ def report_training(run, every, tell, describe, tensorboard, train):
         except entry.OutputError as error:
             lost.append(error)
             # As after Ctrl-C, what has been trained is saved first.
-            signal.raise_signal(signal.SIGTERM)
+            interrupts.ask()
 
     report = reporting.ProgressReport(log, every, tell)
     events = reporting.EventLog(run.path / "events") if tensorboard else None

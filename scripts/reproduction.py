@@ -144,15 +144,6 @@ class Task:
         names = (f"{args.table}-{need}" for need in needs)
         return jobs.Job(run.name, start, finish, tuple(names))
 
-    def attempt(self, work):
-        """Calls `work()`; says in one line what went wrong with files.
-
-        Returns:
-            What it returns, an exit code; 1 if something went wrong, 130
-            after Ctrl-C.
-        """
-        return entry.in_words(self.program, work)
-
     def run_all(self, args, works):
         """Runs the jobs of this shard; see `jobs.run_all`."""
         shard, shards = args.shard
@@ -180,7 +171,7 @@ class Task:
             return code
 
         if code == 0:
-            return self.attempt(show)
+            return entry.in_words(self.program, show)
         # What went wrong has been said.
         said = (results.ResultError, OSError, KeyboardInterrupt)
         with contextlib.suppress(*said):

@@ -3,6 +3,7 @@
 import contextlib
 import resource
 import signal
+import socket
 
 
 @contextlib.contextmanager
@@ -21,3 +22,9 @@ def disk_full_after(size):
 def endless(path):
     """Makes a link to a device in the place of a file."""
     path.symlink_to("/dev/zero")
+
+
+def make_socket(path):
+    """Makes a socket in the place of a file."""
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))

@@ -1,10 +1,8 @@
 import dataclasses
 import json
-import os
+import pickle
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -614,25 +612,29 @@ def test_a_process_that_fails_is_one_line(tmp_path, capfd):
     assert not any(tmp_path.iterdir())
 
 
+def tell_mask(job, backend, sender):
+    """In the place of a measurement: the signals that are blocked."""
+    sender.send(blocked())
+
+
+def blocked():
+    return signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
 @pytest.mark.backend
-@pytest.mark.skipif(not Path("/proc").exists(), reason="no list of children")
-def test_ctrl_c_of_the_terminal_is_heard_by_one_process(tmp_path):
+def test_ctrl_c_of_the_terminal_is_heard_by_one_process(monkeypatch):
     """It reaches them all, and one ends the others."""
-    words = ["--sizes", "small", "--out", str(tmp_path / "benchmark.json")]
-    with subprocess.Popen(
-        [sys.executable, benchmark.__file__, *words],
-        stderr=subprocess.PIPE,
-    ) as process:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        # One of them keeps account of what is shared.
-        while len(children.read_text().split()) < 2:
-            assert process.poll() is None
-            time.sleep(0.01)
-        for child in map(int, children.read_text().split()):
-            os.kill(child, signal.SIGINT)
-        time.sleep(1)
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        err = process.communicate(timeout=60)[1]
-    assert (process.returncode, err) == (130, b"benchmark.py: interrupted.\n")
-    assert not any(tmp_path.iterdir())
+    monkeypatch.setattr(timing, "_measure_held", tell_mask)
+    before = blocked()
+    assert timing.run(None, "tensorflow") == before | {signal.SIGINT}
+    assert blocked() == before
+
+
+@pytest.mark.backend
+def test_ctrl_c_is_heard_where_a_process_does_not_start():
+    before = blocked()
+    # It cannot be handed to another process.
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        timing.run(lambda: None, "tensorflow")
+    assert signal.SIGINT not in before
+    assert blocked() == before

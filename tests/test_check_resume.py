@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import signal
 import subprocess
@@ -118,10 +119,14 @@ def test_the_folder_must_be_new(check, tmp_path, capsys):
 
 
 def test_a_disk_that_cannot_be_read_is_one_line(check, capsys, monkeypatch):
-    def read(path):
-        raise OSError(5, "Input/output error", str(path))
+    open_file = os.open
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    def open_other(path, *flags):
+        if str(path).endswith("metrics.jsonl"):
+            raise OSError(5, "Input/output error", str(path))
+        return open_file(path, *flags)
+
+    monkeypatch.setattr(os, "open", open_other)
     assert check() == 1
     error = capsys.readouterr().err
     assert error.startswith("check_resume.py: runs/unbroken/")

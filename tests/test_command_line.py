@@ -1,7 +1,9 @@
 import argparse
 import os
+from pathlib import Path
 
 import pytest
+from small_files import endless, make_socket
 
 from scripts import command_line
 
@@ -258,6 +260,26 @@ def test_a_file_that_cannot_be_written(here, text, why):
     assert str(caught.value) == (
         f"must be a file that can be written. Received: {text!r}, {why}"
     )
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, endless, make_socket])
+@pytest.mark.parametrize(
+    "convert", [command_line.writable, command_line.picture]
+)
+def test_what_is_there_must_be_a_regular_file(here, make, convert):
+    """To open a pipe may wait for ever."""
+    make(Path("special.png"))
+    with pytest.raises(argparse.ArgumentTypeError) as caught:
+        convert("special.png")
+    assert str(caught.value) == (
+        "must be a file that can be written. Received: 'special.png', "
+        "not a regular file"
+    )
+
+
+def test_a_link_to_a_file_is_one(here):
+    (here / "link.png").symlink_to("old.png")
+    assert command_line.writable("link.png") == "link.png"
 
 
 def test_a_picture_that_cannot_be_written(here):

@@ -1,6 +1,7 @@
 """How programs begin and end: signals, streams, warnings and exit codes."""
 
 import ast
+import contextlib
 import os
 import shutil
 import signal
@@ -11,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from dsl import checkpoints, datasets, messages, results, runs
+from dsl import (
+    checkpoints,
+    datasets,
+    interrupts,
+    messages,
+    results,
+    runs,
+)
 from scripts import entry
 
 pytestmark = pytest.mark.backend
@@ -126,6 +134,24 @@ def test_both_signals_are_an_interrupt(number, capsys):
     ]
 
 
+def test_a_signal_after_the_work_does_not_undo_it(monkeypatch):
+    raised = interrupts.raised
+
+    @contextlib.contextmanager
+    def late():
+        with raised():
+            yield
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(interrupts, "raised", late)
+
+    @entry.program
+    def main(args):
+        return args
+
+    assert [main(code) for code in (0, 3)] == [0, 3]
+
+
 # As a process of its own, which takes no time to start.
 
 PROGRAM = f'''"""What it does."""
@@ -163,6 +189,11 @@ def main(args):
     if "delete" in args:
         Loud()
         return 0
+    if "teardown" in args:
+        import atexit
+        atexit.register(ready, "teardown")
+        print("all")
+        return int(args[1])
     if "warn" in args:
         import warnings
         warnings.warn("careful")
@@ -239,6 +270,21 @@ def test_a_signal_at_any_moment(moment, number, program):
         b"",
         b"prog.py: interrupted.\n",
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_signal_ends_what_comes_after_the_work(code, number, program):
+    """At once, with the code that it has, and what it printed is there."""
+    with subprocess.Popen(
+        [*program, "teardown", str(code)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_for("teardown", process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, err) == (code, b"all\n", b"")
 
 
 def shell(program, words, **options):

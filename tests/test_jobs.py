@@ -129,6 +129,26 @@ def test_a_job_runs_on_its_cores(tmp_path):
     assert (tmp_path / "log").read_text() == f"{{{core}}}\n"
 
 
+def link_to_mine(path):
+    path.symlink_to("mine")
+
+
+@pytest.mark.parametrize(
+    ("put", "what"),
+    [(os.mkfifo, "not a regular file"), (link_to_mine, "and is a link")],
+)
+def test_a_log_that_is_none_is_one_line(tmp_path, capsys, put, what):
+    """Of a pipe nobody may read, and a link leads to what is another's."""
+    (tmp_path / "mine").write_text("mine")
+    put(tmp_path / "a.log")
+    works = [make("a", []), make("b", [])]
+    assert jobs.run_all("x.py", works, 2, tmp_path) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"x.py: {tmp_path}/a.log: ")
+    assert what in error and error.count("\n") == 1
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_a_job_is_told_whose_it_is(tmp_path):
     said = command("import os; print(os.environ['DSL_PARENT'])")
     jobs.launch(said, log=tmp_path / "log").wait()

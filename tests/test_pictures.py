@@ -1,10 +1,16 @@
 """Letters that a font lacks are told once."""
 
+import os
 import warnings
+from pathlib import Path
 
 import pytest
+from small_files import endless
 
 from dsl import pictures
+
+ROOT = Path(__file__).resolve().parents[1]
+TASKS = ("language_modeling", "number_prediction")
 
 
 def test_each_letter_is_told_once_and_other_warnings_pass():
@@ -17,6 +23,37 @@ def test_each_letter_is_told_once_and_other_warnings_pass():
             warnings.warn("another", stacklevel=1)
     assert found == ["漢", "字"]
     assert [str(one.message) for one in caught] == ["another"]
+
+
+def test_a_picture_is_written_and_its_lacking_letters_are_said(tmp_path):
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    figure.text(0.5, 0.5, "a\u6f22")
+    path = tmp_path / "x.png"
+    assert pictures.save(figure, path) == ["\u6f22"]
+    assert path.read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "link.png").symlink_to("x.png")
+    path.write_bytes(b"")
+    pictures.save(figure, tmp_path / "link.png")
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, endless])
+def test_a_picture_goes_into_no_pipe_or_device(tmp_path, make):
+    path = tmp_path / "x.png"
+    make(path)
+    with pytest.raises(OSError, match="not a regular file") as caught:
+        pictures.save(None, path)
+    assert caught.value.filename == str(path)
+
+
+def test_every_picture_is_saved_so():
+    found = [
+        path.name
+        for package in ("dsl", "scripts", *TASKS)
+        for path in (ROOT / package).rglob("*.py")
+        if ".savefig(" in path.read_text("utf-8")
+    ]
+    assert sorted(found) == ["arcs.py", "pictures.py"]
 
 
 def test_in_words():

@@ -1,6 +1,7 @@
 """What training programs share: how a run ends that cannot go on."""
 
 import fcntl
+import signal
 
 import pytest
 
@@ -54,6 +55,22 @@ def test_a_lost_output_stops_a_training_as_an_interrupt_does(
     assert saved == ([] if where == "on_resume" else [True])
 
 
+def test_a_lost_output_after_an_interrupt_is_no_second_one(run, monkeypatch):
+    """Of two signals the second is not held back: nothing would be saved."""
+    monkeypatch.setattr(program, "log_line", lost)
+    saved = []
+
+    def train(on_resume, on_step, on_epoch):
+        with interrupts.held_back() as asked:
+            signal.raise_signal(signal.SIGINT)
+            on_epoch({})
+            saved.append(bool(asked))
+
+    with pytest.raises(entry.OutputError):
+        program.report_training(run, 1, None, lambda _: "", False, train)
+    assert saved == [True]
+
+
 class Progress:
     epoch, step, steps, seconds, entries = 1, 1, 1, 1.0, ()
 
@@ -71,7 +88,7 @@ def test_an_interrupt_of_a_training_stays_one(run):
     [
         (KeyboardInterrupt(), 130, "interrupted; no checkpoint was written"),
         (OSError(28, "No space", "x"), 1, "x: No space; no checkpoint was "),
-        (runs.DivergedError("nan"), 1, "nan; --resume with a lower --learn"),
+        (runs.DivergedError("nan"), 1, "nan; --resume with a lower --le"),
     ],
 )
 def test_what_is_left_of_a_run_is_said(error, code, line, run, capsys):

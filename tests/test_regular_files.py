@@ -1,11 +1,11 @@
 import ast
 import os
-import socket
 from pathlib import Path
 
 import pytest
+from small_files import endless, make_socket
 
-from dsl.regular_files import open_regular, read_regular
+from dsl.regular_files import append_regular, open_regular, read_regular
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = ("language_modeling", "number_prediction")
@@ -20,20 +20,7 @@ def test_reads_a_file_and_a_link_to_one(tmp_path):
         assert file.read() == b"abc"
 
 
-def make_pipe(path):
-    os.mkfifo(path)
-
-
-def make_link_to_device(path):
-    path.symlink_to("/dev/zero")
-
-
-def make_socket(path):
-    with socket.socket(socket.AF_UNIX) as bound:
-        bound.bind(str(path))
-
-
-@pytest.mark.parametrize("make", [make_pipe, make_link_to_device, make_socket])
+@pytest.mark.parametrize("make", [os.mkfifo, endless, make_socket])
 def test_what_is_no_regular_file_is_refused(tmp_path, make, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "special"
@@ -64,14 +51,49 @@ def test_a_file_that_tells_no_size_is_read_no_further():
         read_regular("/proc/self/status", 3)
 
 
+def test_what_is_added_stands_behind_what_is_there(tmp_path):
+    path = tmp_path / "file"
+    for text in (b"one", b"two"):
+        with append_regular(path) as file:
+            file.write(text)
+    assert path.read_bytes() == b"onetwo"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, endless, make_socket])
+def test_nothing_is_added_to_what_is_no_regular_file(
+    tmp_path, make, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    make(Path("special"))
+    with pytest.raises(OSError) as caught:
+        append_regular("special")
+    assert caught.value.filename == "special"
+    link = make is endless
+    assert caught.value.strerror == (
+        "must be a file of its own, and is a link"
+        if link
+        else "not a regular file"
+    )
+
+
+def test_nothing_is_added_through_a_link(tmp_path):
+    """Nor is anything made where it leads."""
+    (tmp_path / "file").write_bytes(b"mine")
+    for target in ("file", "missing"):
+        (tmp_path / f"to-{target}").symlink_to(target)
+        with pytest.raises(OSError, match="and is a link"):
+            append_regular(tmp_path / f"to-{target}")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert not (tmp_path / "missing").exists()
+
+
 # What opens or reads a file otherwise, and why it may.
 ELSEWHERE = {
     "dsl/atomic.py": "writes new files",
+    "dsl/runs.py": "the lock",
     "scripts/benchmark.py": "what Linux tells of the processor",
-    "scripts/check_resume.py": "runs that it has just made",
-    "scripts/command_line.py": "the source of a program, for its help",
-    "scripts/entry.py": "the standard error",
-    "scripts/jobs.py": "writes logs",
+    "scripts/command_line.py": "the program itself",
+    "scripts/entry.py": "the error stream",
 }
 
 

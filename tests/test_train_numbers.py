@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -554,6 +556,35 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(
     assert (rate["before"], rate["learning_rate"]) == (0.5, 0.01)
     assert record["settings"]["learning_rate"] == 0.01
     assert record["run"] == runs.RunFolder("runs/a").provenance()["run"]
+
+
+def test_of_several_seeds_one_that_diverged_goes_on_alone(
+    here, capsys, monkeypatch
+):
+    """By the words of the message: the others keep their rate."""
+    flags = [*TINY, "--model", "lstm", "--max_steps", "2"]
+    name = ["--name", "a b"]
+    assert here(*flags, *name, "--seeds", "1") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            classifier_trainer.ClassifierTrainer,
+            "train_on_batch",
+            lambda *_: float("nan"),
+        )
+        assert here(*flags, *name, "--seeds", "2", "3") == 1
+    message = one_line(capsys)
+    command = re.search(
+        "; (--.*), in place of --seeds, with a lower --", message
+    )
+    given = shlex.split(command[1])
+    assert given == ["--seed", "2", "--name", "a b-seed2", "--resume"]
+    assert here(*flags, *given, "--learning_rate", "1e-4") == 0
+    assert here(*flags, *name, "--seeds", "1", "3", "--resume") == 0
+    rates = [
+        results.load(f"runs/a b-seed{n}")["settings"]["learning_rate"]
+        for n in (1, 2, 3)
+    ]
+    assert rates[0] == rates[2] > rates[1] == 1e-4
 
 
 def test_several_seeds_are_several_runs(here, capsys):

@@ -54,8 +54,10 @@ def run(job, backend):
     # starts is blocked in it; the start of the tracker would unblock it.
     resource_tracker.ensure_running()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    process.start()
-    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     sender.close()
     try:
         return receiver.recv()
