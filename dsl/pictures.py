@@ -1,13 +1,33 @@
-"""Letters that the font of a picture lacks: told once, not each time."""
+"""Pictures: written as a whole, and the letters that their font lacks."""
 
 import contextlib
 import re
 import warnings
+from pathlib import Path
 
+from dsl import atomic
 from dsl.messages import printable
 
 _LACKING = re.compile(r"Glyph (\d+) .*missing from font")
 _MOST_NAMED = 20
+
+
+def save(figure, path, **options):
+    """Writes a picture as a whole, or not at all.
+
+    Where `path` is a link, the picture takes the place of the link.
+
+    Args:
+        figure: A figure of Matplotlib.
+        path: The file; its suffix says of which kind.
+        **options: As for `figure.savefig`.
+
+    Raises:
+        OSError: If it cannot be written; it names `path`.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    with atomic.replacing(path) as file:
+        figure.savefig(file, format=kind, **options)
 
 
 @contextlib.contextmanager

@@ -312,5 +312,6 @@ def draw(args, groups):
         for group in groups
     ]
     with pictures.letters_lacking() as lacking:
-        figures.gradients(curves).savefig(args.figure, dpi=figures.DPI)
+        drawn = figures.gradients(curves)
+        pictures.save(drawn, args.figure, dpi=figures.DPI)
     say(f"{args.figure}: written{pictures.in_words(lacking)}")

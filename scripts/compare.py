@@ -123,7 +123,7 @@ def draw_look_backs(runs, path):
 def save(drawn, path):
     try:
         with pictures.letters_lacking() as lacking:
-            drawn.savefig(path, dpi=200)
+            pictures.save(drawn, path, dpi=200)
     except OSError as error:
         raise results.ResultError(
             f"{path}: cannot be written: {error.strerror}."

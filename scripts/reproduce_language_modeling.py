@@ -17,7 +17,7 @@ if __name__ == "__main__":
 import argparse
 from pathlib import Path
 
-from dsl import messages, results
+from dsl import messages, pictures, results
 from language_modeling import kept, plan, sweeps
 from scripts import command_line, reproduction
 from scripts.program import ROOT
@@ -135,6 +135,6 @@ def draw(args):
             f"Received: {args.figures}: {error.strerror}"
         ) from error
     path = folder / f"{args.table}.png"
-    figure.savefig(path, dpi=figures.DPI)
+    pictures.save(figure, path, dpi=figures.DPI)
     print(messages.one_line(f"Figure: {path}"))
     return 0

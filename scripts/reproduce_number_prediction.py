@@ -19,7 +19,7 @@ if __name__ == "__main__":
 import functools
 from pathlib import Path
 
-from dsl import messages, results
+from dsl import messages, pictures, results
 from number_prediction import plan
 from scripts import command_line, reproduction
 from scripts.program import ROOT
@@ -113,20 +113,20 @@ def draw(args):
         args.table,
         functools.partial(wanted, args),
     )
-    pictures = {
+    drawn = {
         "accuracy.png": figures.accuracy(rows),
         "policy.png": figures.policies(rows),
         "policy_by_step.png": figures.policies_by_step(rows),
     }
-    if pictures["accuracy.png"] is None:
+    if drawn["accuracy.png"] is None:
         raise results.ResultError(
             f"{args.results}: no run of {args.table} is kept there that was "
             "asked for."
         )
     folder = Path(args.figures)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in pictures.items():
+    for name, figure in drawn.items():
         if figure is not None:
-            figure.savefig(folder / name, dpi=figures.DPI)
+            pictures.save(figure, folder / name, dpi=figures.DPI)
             print(messages.one_line(f"Figure: {folder / name}"))
     return 0

@@ -60,7 +60,7 @@ _END = {
     "offset of the list": (16, "L"),
     "length of a comment": (20, "H"),
 }
-_BOMB = bytes(2**26)
+_BOMB = bytes(2**24)
 
 
 def lie(part, place, form, number=None):
@@ -109,7 +109,7 @@ def _first(name=None, content=None, *method):
 
 
 def _bomb(method):
-    """A first member of 64 MiB, packed, that says to be small."""
+    """A first member of 16 MiB, packed, that says to be small."""
     return in_turn(_first(None, _BOMB, method), everywhere("size", 100))
 
 
@@ -154,7 +154,7 @@ DAMAGES = {
         )
     },
     **{
-        f"64 MiB packed by {name} that say to be 100 bytes": _bomb(method)
+        f"16 MiB packed by {name} that say to be 100 bytes": _bomb(method)
         for name, method in (
             ("deflate", zipfile.ZIP_DEFLATED),
             ("bzip2", zipfile.ZIP_BZIP2),
@@ -198,8 +198,10 @@ READERS = (
 
 
 def archives():
-    for program, arguments, code, path in READERS:
-        for name, function in DAMAGES.items():
+    # All go through one reader: each damage is tried at two of them in turns.
+    for n, (name, function) in enumerate(DAMAGES.items()):
+        for turn in (n, n + 3):
+            program, arguments, code, path = READERS[turn % len(READERS)]
             yield Case(
                 "archive",
                 f"{program}, {path}, {name}",
@@ -234,13 +236,20 @@ def forgeries():
             damage=change(path, function),
         )
 
-    for key in ("epoch", "step", "steps", "entries", "schedule", "best"):
-        for value in ABSURD:
-            if (key, value) != ("schedule", None):
+    # An integer of any size is a number of seconds.
+    amounts = [
+        x
+        for x in ABSURD
+        if type(x) not in (int, float) or not 0 < x < float("inf")
+    ]
+    keys = ("epoch", "step", "steps", "entries", "schedule", "best")
+    for n, key in enumerate(keys):
+        for value in (ABSURD if key == "epoch" else amounts)[n % 2 :: 2]:
+            if (key, value) not in (("schedule", None), ("entries", [])):
                 name = f"{key} {value!a:.20}"
                 yield case(last, name, progress(**{key: value}))
-    for key in ("epoch", "valid_perplexity", "seconds"):
-        for value in ABSURD:
+    for n, key in enumerate(("epoch", "valid_perplexity", "seconds")):
+        for value in (ABSURD if key == "epoch" else amounts)[n % 2 :: 2]:
             name = f"first entry's {key} {value!a:.20}"
             yield case(last, name, entry(**{key: value}))
     for value in ABSURD:

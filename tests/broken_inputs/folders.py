@@ -1,5 +1,7 @@
 """Where runs are to be, and run folders whose settings are broken."""
 
+import glob
+
 from broken_inputs.case import (
     DIGITS,
     LOAD,
@@ -329,6 +331,7 @@ def odd_names():
     They may do; and if so, nothing of them reaches the terminal as it is.
     """
     for name in (RED, "\udcff"):
+        written = glob.escape(name)
         for flag, target in (
             ("--train_dir", None),
             ("--data_dir", "data"),
@@ -343,4 +346,5 @@ def odd_names():
                 (0, 2, 3),
                 (flag[2:],),
                 damage=link(name, target) if target else None,
+                writes=() if target else (written, f"{written}/*"),
             )

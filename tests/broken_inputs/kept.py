@@ -15,9 +15,9 @@ from broken_inputs.tables import METRICS, RECORD_TEXTS, RECORD_VALUES, SCORES
 
 
 def kept():
-    def case(name, damage, *says, arguments=KEEP, code=1):
-        words = ("keep", name, list(arguments), code, says)
-        return Case(*words, program="keep", damage=damage)
+    def case(name, damage, *says, arguments=KEEP, code=1, writes=()):
+        words = ("keep", name, list(arguments), code, says, "keep", damage)
+        return Case(*words, writes=writes)
 
     for name, texts, path in (
         ("config", CONFIG_TEXTS, "runs/run/config.json"),
@@ -27,7 +27,8 @@ def kept():
         for what, text in texts.items():
             if what != "empty settings":
                 yield case(f"{name} {what}", write(path, text), path)
-        yield case(f"{name} missing", remove(path), path)
+        if name != "metrics":
+            yield case(f"{name} missing", remove(path), path)
         yield case(f"{name} a folder", make_folder(path), path)
         yield case(f"{name} a loop", loop(path), path)
     path = "runs/run/test_scores.npz"
@@ -36,8 +37,15 @@ def kept():
     yield case("scores of another run", link(path, "../plain/test_scores.npz"))
     path = "runs/run/result.json"
     for key, value in RECORD_VALUES:
-        damage = edit_json(path, **{key: value})
-        yield case(f"{key} {value!a:.40}", damage, "runs/run", key)
+        # What was measured is looked at where it is used, as in a table.
+        measured = key in ("test", "published", "true_perplexity")
+        yield case(
+            f"{key} {value!a:.40}",
+            edit_json(path, **{key: value}),
+            *(() if measured else ("runs/run", key)),
+            code=(0, 1) if measured else 1,
+            writes=("kept", "kept/*") if measured else (),
+        )
     for name, command in (("a quote", "a 'b"), ("a number", 1), ("null", None)):
         damage = edit_json(path, command=command)
         yield case(f"command {name}", damage, "runs/run", "command")
@@ -49,7 +57,6 @@ def kept():
         ("long", LONG, None),
         ("not writable", "/proc/kept", None),
         ("escape", RED, write(RED, "a file")),
-        ("a NUL", "a\0b", None),
     ):
         arguments = ["runs/run", folder]
         yield case(f"to {name}", damage, arguments=arguments)

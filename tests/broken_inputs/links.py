@@ -7,7 +7,6 @@ it, whether it takes or refuses what leads there.
 from broken_inputs.case import (
     COMPARE,
     DONE,
-    GRADIENTS,
     KEEP,
     PRODUCE,
     RESUME,
@@ -202,16 +201,11 @@ def _outputs():
             "numbers/.lock",
             program="produce_data",
         )
-        for program, arguments in (
-            ("compare", COMPARE),
-            ("gradient_norms", GRADIENTS),
-        ):
-            if name != "a folder" and program == "compare":
-                yield _case(
-                    f"{program} --figure, to {name}",
-                    [*arguments, "--figure", "x.png"],
-                    0,
-                    damage("x.png"),
-                    program=program,
-                    writes=("x.png",),
-                )
+        yield _case(
+            f"compare --figure, to {name}",
+            [*COMPARE, "--figure", "x.png"],
+            2 if name in ("nothing", "a folder") else 0,
+            damage("x.png"),
+            program="compare",
+            writes=("x.png",),
+        )
