@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import broken_inputs
@@ -268,6 +269,37 @@ def assert_one_line(text, program):
     assert text.startswith((f"{program}.py: ", f"{program}: ")), text
     assert len(text) <= LONGEST_LINE, text[:LONGEST_LINE]
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (broken_inputs.damage.write("mine", "new"), "mine"),
+        (broken_inputs.damage.write("more", ""), "more"),
+        (broken_inputs.damage.remove("mine"), "mine"),
+        (broken_inputs.damage.pipe("mine"), "mine"),
+        (broken_inputs.damage.make_folder("mine"), "mine"),
+        (broken_inputs.damage.link("link", "more"), "link"),
+        (broken_inputs.damage.write("large", bytes(2**21)), "large"),
+        (broken_inputs.damage.write("lock", "of the user's"), "lock"),
+        (broken_inputs.damage.write("lock", "12\n"), None),
+    ],
+)
+def test_what_changes_is_seen(change, path, tmp_path):
+    (tmp_path / "mine").write_text("old")
+    (tmp_path / "link").symlink_to("mine")
+    (tmp_path / "large").write_bytes(bytes(2**21))
+    (tmp_path / "lock").write_text("1\n")
+    before = tree(tmp_path)
+    change(tmp_path)
+    found = [] if path is None else [path]
+    assert changed(before, tree(tmp_path), ()) == found
+    assert changed(before, tree(tmp_path), ["*"]) == []
+
+
+def test_a_hang_is_seen():
+    with pytest.raises(Hang), limited(0.01):
+        time.sleep(10)
 
 
 # The cases.

@@ -19,6 +19,32 @@ def test_each_letter_is_told_once_and_other_warnings_pass():
     assert [str(one.message) for one in caught] == ["another"]
 
 
+class Figure:
+    """Writes the half of itself, and then no more."""
+
+    def savefig(self, file, format, error=None):
+        file.write(format.encode())
+        if error is not None:
+            raise error
+
+
+def test_a_picture_takes_the_place_of_a_link(tmp_path):
+    (tmp_path / "mine.png").write_text("mine")
+    (tmp_path / "x.PNG").symlink_to("mine.png")
+    pictures.save(Figure(), tmp_path / "x.PNG")
+    assert (tmp_path / "x.PNG").read_text() == "png"
+    assert (tmp_path / "mine.png").read_text() == "mine"
+
+
+def test_half_a_picture_replaces_none(tmp_path):
+    path = tmp_path / "x.svg"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space") as caught:
+        pictures.save(Figure(), path, error=OSError(28, "No space"))
+    assert caught.value.filename == str(path)
+    assert [x.read_text() for x in tmp_path.iterdir()] == ["old"]
+
+
 def test_in_words():
     assert pictures.in_words([]) == ""
     assert pictures.in_words(["漢", "\ue000"]) == (

@@ -11,7 +11,8 @@ in is broken before. Whole, that folder holds
     numbers/    a few examples of number prediction
 
 A program that fails changes nothing at all there, nor beside it; one that does
-what it was told changes what its case tells in `writes`.
+what it was told changes what its case tells in `writes`. The number of the
+process in the file `lock` of a run is all that may change besides.
 """
 
 from broken_inputs import (
