@@ -10,7 +10,6 @@ from broken_inputs.case import (
     KEEP,
     PRODUCE,
     RESUME,
-    TINY,
     Case,
 )
 from broken_inputs.damage import both, link, link_within, make_folder, write
@@ -50,8 +49,6 @@ NEARLY = (
     "notes.txt",
 )
 UNFINISHED = ".new.0123456789abcdef.new"
-# One epoch of one step from the start, in the folder of a run.
-SHORT = [*TINY, "--model", "lstm", "--max_steps", "1", "--name", "new"]
 
 
 def links():
@@ -92,14 +89,16 @@ def _locks():
 
 def _results():
     """What a run that ends would write, a link each."""
-    for name, damage in TARGETS.items():
-        # Files that are read first are refused; all others are replaced.
-        written = ("metrics.csv", "test_scores.npz")
+    for scores, table in (("a file", "nothing"), ("a folder", "a file")):
+        # Not read before, both are replaced.
         yield _case(
-            f"written files, to {name}",
-            [*TINY, "--name", "open", "--resume"],
+            f"scores, to {scores}; table, to {table}",
+            RESUME,
             0,
-            both(*(damage(f"runs/open/{x}") for x in written)),
+            both(
+                TARGETS[scores]("runs/open/test_scores.npz"),
+                TARGETS[table]("runs/open/metrics.csv"),
+            ),
             writes=("runs/open/*",),
         )
     for path in WRITTEN:
