@@ -6,7 +6,7 @@ import pathlib
 from dsl.choices import PICTURE_SUFFIXES
 from dsl.connections import COLORS, checked, cut, shorten
 from dsl.messages import printable
-from dsl.pictures import letters_lacking
+from dsl.pictures import letters_lacking, save
 
 # Lengths of the picture in points. A row is as wide as a page of two columns.
 _ROW, _MARGIN, _GAP, _LONGEST_WORD = 504, 4, 6, 24
@@ -64,11 +64,9 @@ def draw(sentences, path, num_actions):
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with letters_lacking() as lacking:
         picture = figure(sentences, num_actions)
-        with require_matplotlib().rc_context(options):
-            picture.savefig(
-                path, format=suffix[1:], dpi=_DPI, metadata=undated.get(suffix)
-            )
-    return lacking
+    with require_matplotlib().rc_context(options):
+        more = save(picture, path, dpi=_DPI, metadata=undated.get(suffix))
+    return list(dict.fromkeys(lacking + more))
 
 
 def figure(sentences, num_actions):

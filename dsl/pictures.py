@@ -1,9 +1,11 @@
-"""Letters that the font of a picture lacks: told once, not each time."""
+"""Pictures: written as a whole, and the letters that their font lacks."""
 
 import contextlib
 import re
 import warnings
+from pathlib import Path
 
+from dsl import atomic
 from dsl.messages import printable
 from dsl.regular_files import check_writable
 
@@ -33,23 +35,26 @@ def letters_lacking():
 
 
 def save(figure, path, **options):
-    """Writes a picture.
+    """Writes a picture as a whole, or not at all.
+
+    Where `path` is a link, the picture takes the place of the link.
 
     Args:
         figure: A Matplotlib `Figure`.
-        path: The file.
-        **options: As of its `savefig`.
+        path: The file; its suffix says of which kind.
+        **options: As of `figure.savefig`.
 
     Returns:
         List of the letters that the font has no shape for.
 
     Raises:
         OSError: If it cannot be written, or something is there that is not a
-            regular file; then it names `path`.
+            regular file; it names `path`.
     """
     check_writable(path)
-    with letters_lacking() as lacking:
-        figure.savefig(path, **options)
+    kind = Path(path).suffix.lower().removeprefix(".")
+    with letters_lacking() as lacking, atomic.replacing(path) as file:
+        figure.savefig(file, format=kind, **options)
     return lacking
 
 

@@ -65,7 +65,7 @@ _SCORES = {
 }
 
 # Of an epoch, where there are such: at least 0.
-_OF_EPOCHS = (
+OF_EPOCHS = (
     "train_perplexity",
     "valid_perplexity",
     "train_accuracy",
@@ -159,7 +159,7 @@ def load_metrics(run_folder: str | os.PathLike) -> list[dict]:
             a time that is not a finite number. The message names the line.
     """
     path = Path(run_folder) / METRICS_NAME
-    if Path(run_folder).is_dir() and not path.exists():
+    if Path(run_folder).is_dir() and not os.path.lexists(path):
         return []
     text = _read(path, "a run writes it after its first epoch")
     *lines, rest = text.split("\n")
@@ -413,7 +413,7 @@ def _check_epoch(entry, before, where):
             f"{where}: `epoch` must be an integer above {last}. "
             f"Received: {short(epoch)}"
         )
-    for key in _OF_EPOCHS:
+    for key in OF_EPOCHS:
         value = entry.get(key, 0)
         if not is_finite(value) or value < 0:
             raise ResultError(

@@ -484,7 +484,8 @@ class RunFolder:
         """
         self.check_best()
         found = self._load(self.best, model.weights).get("found")
-        if not isinstance(found, dict) or type(found.get("epoch")) is not int:
+        epoch = found.get("epoch") if isinstance(found, dict) else None
+        if type(epoch) is not int or not 1 <= epoch < 2**31:
             raise RunError(
                 f"{self.best}: must hold what was found of its weights. "
                 f"Received: {short(found)}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from dsl import interrupts
 from dsl.messages import short
-from dsl.results import is_finite
+from dsl.results import OF_EPOCHS, is_finite
 from dsl.runs import DivergedError, RunError
 
 
@@ -78,14 +78,18 @@ class Progress:
             self.schedule.get("rate"),
             self.schedule.get("initial_rate", 0.0),  # None in earlier code.
         ]
+        amounts = [
+            *(one.get(key, 0) for one in done for key in OF_EPOCHS),
+            *(self.seconds, *rates),
+        ]
         numbers = [
             *(one.get(key) for one in done for key in measured),
-            *(self.seconds, *rates),
+            *amounts,
         ]
         fits = (
             all(type(value) is int for value in whole)
             and all(is_finite(value) for value in numbers)
-            and min(self.step, self.seconds, *rates) >= 0
+            and min(self.step, *amounts) >= 0
             and self.epoch == len(done) + 1
             and [one["epoch"] for one in done] == [*range(1, self.epoch)]
             and self.steps == self.step + (done[-1]["steps"] if done else 0)

@@ -154,8 +154,10 @@ def writable(text):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         regular_files.check_writable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(path) and not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if os.path.lexists(path):
+            os.stat(path)  # A link that leads nowhere is named as such.
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}."
         ):

@@ -5,13 +5,17 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import fnmatch
 import gzip
 import hashlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import broken_inputs
@@ -22,19 +26,38 @@ import pytest
 from dsl import checkpoints, results, stream_trainer
 from dsl.datasets import corpus, ptb
 from dsl.datasets import files as corpus_files
-from language_modeling import RL_train, building, flags, settings
+from language_modeling import (
+    RL_train,
+    building,
+    flags,
+    gradient_norms,
+    settings,
+)
+from number_prediction import produce_data, train_RL10_1
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import compare
+import keep
+import overhead
 import table
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {
-    "RL_train": (settings.parse_args, RL_train.main),
-    "compare": (compare.parse_args, compare.main),
-    "table": (table.parse_args, table.main),
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        RL_train,
+        compare,
+        gradient_norms,
+        keep,
+        overhead,
+        produce_data,
+        table,
+        train_RL10_1,
+    )
 }
+LONGEST = 60  # seconds that a program may take to end
+MOST_HASHED = 2**20  # bytes
 # Flags that name files and folders, which have cases of their own.
 PATHS = {
     "--data_dir",
@@ -127,12 +150,44 @@ def uncompiled():
 
 def call(program, arguments, patch):
     """Exit code of a command, run in this process."""
-    parse_args, main = PROGRAMS[program]
+    module = PROGRAMS[program]
     patch.setattr(sys, "argv", [f"{program}.py", *arguments])
     try:
-        return main(parse_args(arguments))
+        return module.main(module.parse_args(arguments))
     except SystemExit as end:
         return end.code
+
+
+def run(case):
+    """Exit code of a command in a line of bash, and what it wrote."""
+    command = [sys.executable, PROGRAMS[case.program].__file__]
+    done = subprocess.run(
+        ["bash", "-c", case.shell, "bash", *command, *case.arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LONGEST,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+class Hang(BaseException):
+    """A program has not ended in time; no program catches this."""
+
+
+@contextlib.contextmanager
+def limited(seconds):
+    """Raises a `Hang` where the block takes longer."""
+
+    def give_up(number, frame):
+        raise Hang(f"more than {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +197,7 @@ def whole(tmp_path_factory):
     write_texts(folder / "data", make_texts())
     (folder / "text.txt").write_text("word1 word2\nword3\n")
     with within(folder) as patch:
+        assert call("produce_data", broken_inputs.PRODUCE, patch) == 0
         for given, name in ((broken_inputs.TINY, "run"), (LSTM, "plain")):
             arguments = [*given, "--name", name]
             assert call("RL_train", arguments, patch) == 0
@@ -164,20 +220,46 @@ def here(whole, tmp_path):
         yield folder, patch
 
 
-def contents(folder):
-    """All that lies below a folder; of a lock only that it is there."""
+def tree(folder):
+    """All that lies below a folder: its kind, and what is in it or it leads to.
+
+    Of the file `lock` of a run, which each process writes its number into,
+    only that it is there.
+    """
     found = {}
     for root, folders, files in os.walk(folder):
         for name in [*folders, *files]:
             path = Path(root, name)
             key = str(path.relative_to(folder))
-            if path.is_symlink():
-                found[key] = os.readlink(path)
-            elif not path.is_file():
-                found[key] = "a folder or a pipe"
-            else:
-                found[key] = None if name == "lock" else path.read_bytes()
+            found[key] = describe(path, path.lstat())
     return found
+
+
+def describe(path, state):
+    kind = stat.S_IFMT(state.st_mode)
+    if stat.S_ISLNK(kind):
+        return kind, os.readlink(path)
+    if not stat.S_ISREG(kind) or is_lock(path):
+        return (kind,)
+    if state.st_size > MOST_HASHED:
+        return kind, state.st_size, state.st_mtime_ns, state.st_ino
+    content = path.read_bytes()
+    return kind, len(content), hashlib.sha256(content).hexdigest()
+
+
+def is_lock(path):
+    """Whether it is a lock, and holds what one may hold."""
+    return path.name == "lock" and path.read_bytes().strip().isdigit()
+
+
+def changed(before, after, patterns):
+    """Paths that differ between two trees, but for those that may."""
+    return [
+        path
+        for path in sorted(before.keys() | after.keys())
+        if before.get(path) != after.get(path)
+        and not any(fnmatch.fnmatchcase(path, one) for one in patterns)
+    ]
 
 
 def assert_one_line(text, program):
@@ -189,15 +271,46 @@ def assert_one_line(text, program):
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (broken_inputs.damage.write("mine", "new"), "mine"),
+        (broken_inputs.damage.write("more", ""), "more"),
+        (broken_inputs.damage.remove("mine"), "mine"),
+        (broken_inputs.damage.pipe("mine"), "mine"),
+        (broken_inputs.damage.make_folder("mine"), "mine"),
+        (broken_inputs.damage.link("link", "more"), "link"),
+        (broken_inputs.damage.write("large", bytes(2**21)), "large"),
+        (broken_inputs.damage.write("lock", "of the user's"), "lock"),
+        (broken_inputs.damage.write("lock", "12\n"), None),
+    ],
+)
+def test_what_changes_is_seen(change, path, tmp_path):
+    (tmp_path / "mine").write_text("old")
+    (tmp_path / "link").symlink_to("mine")
+    (tmp_path / "large").write_bytes(bytes(2**21))
+    (tmp_path / "lock").write_text("1\n")
+    before = tree(tmp_path)
+    change(tmp_path)
+    found = [] if path is None else [path]
+    assert changed(before, tree(tmp_path), ()) == found
+    assert changed(before, tree(tmp_path), ["*"]) == []
+
+
+def test_a_hang_is_seen():
+    with pytest.raises(Hang), limited(0.01):
+        time.sleep(10)
+
+
 # The cases.
 
 
 def test_there_are_many_cases_and_of_every_kind():
-    assert len(CASES) >= 300
+    assert len(CASES) >= 1229
     names = collections.Counter(map(str, CASES))
     assert [name for name, count in names.items() if count > 1] == []
     kinds = collections.Counter(case.kind for case in CASES)
-    assert len(kinds) == 17 and min(kinds.values()) >= 8
+    assert len(kinds) == 24 and min(kinds.values()) >= 8
 
 
 def test_every_flag_with_a_rule_is_tried():
@@ -207,9 +320,9 @@ def test_every_flag_with_a_rule_is_tried():
         if action.type is not None or action.choices is not None
     }
     tables = (
-        broken_inputs.INTEGERS,
-        broken_inputs.NUMBERS,
-        broken_inputs.CHOICES,
+        broken_inputs.flags.INTEGERS,
+        broken_inputs.flags.NUMBERS,
+        broken_inputs.flags.CHOICES,
     )
     tried = {flag for table in tables for flag in table}
     assert tried == ruled - PATHS
@@ -218,19 +331,27 @@ def test_every_flag_with_a_rule_is_tried():
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_broken_input(case, here, capsys):
     folder, patch = here
+    # Where programs put what is theirs alone, and leave nothing.
+    (folder.parent / "temporary").mkdir()
+    patch.setattr(tempfile, "tempdir", str(folder.parent / "temporary"))
     if case.damage is not None:
         case.damage(folder)
-    before = contents(folder)
-    code = call(case.program, case.arguments, patch)
-    out, err = capsys.readouterr()
+    with patch.context() as around:
+        if case.around is not None:
+            case.around(folder, around)
+        before = tree(folder.parent)
+        if case.shell is not None:
+            code, out, err = run(case)
+        else:
+            with limited(LONGEST):
+                code = call(case.program, case.arguments, around)
+            out, err = capsys.readouterr()
     codes = case.code if isinstance(case.code, tuple) else (case.code,)
     assert code in codes, (code, err)
-    after = contents(folder)
-    if code == 0:
-        after = {path: after.get(path) for path in before}
-    assert after == before
+    writes = [f"here/{path}" for path in case.writes]
+    assert changed(before, tree(folder.parent), writes) == []
     assert all(line.isprintable() for line in out.split("\n")), out
-    if code == 0:
+    if code in (0, 141):
         assert err == ""
         return
     assert_one_line(err, case.program)
@@ -252,7 +373,7 @@ def test_a_broken_input(case, here, capsys):
 def test_whole_inputs_work(program, arguments, here, capsys):
     folder, patch = here
     for name in ptb.WORDS.files.values():
-        broken_inputs.pack(name, gzip.compress)(folder)
+        broken_inputs.data.pack(name, gzip.compress)(folder)
     assert call(program, arguments, patch) == 0
     assert capsys.readouterr().err == ""
 
@@ -302,7 +423,7 @@ def read_scores(path):
 
 def test_a_run_that_another_process_works_on(here, capsys):
     folder, patch = here
-    broken_inputs.write("runs/open/lock", "4711\n")(folder)
+    broken_inputs.damage.write("runs/open/lock", "4711\n")(folder)
     with open(folder / "runs/open/lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert call("RL_train", broken_inputs.RESUME, patch) == 2
@@ -393,7 +514,7 @@ def test_a_run_that_is_interrupted(number, here, whole, capsys):
 
 def test_an_interrupt_before_there_is_a_run(here, capsys):
     folder, patch = here
-    before = contents(folder)
+    before = tree(folder)
 
     def read(*_):
         os.kill(os.getpid(), signal.SIGINT)
@@ -401,7 +522,7 @@ def test_an_interrupt_before_there_is_a_run(here, capsys):
     patch.setattr(corpus_files, "read_text", read)
     assert call("RL_train", [*LSTM, "--name", "new"], patch) == 130
     assert_one_line(capsys.readouterr().err, "RL_train")
-    assert contents(folder) == before
+    assert tree(folder) == before
 
 
 @pytest.fixture

@@ -18,6 +18,16 @@ KINDS = {
     "dynamic": dsl.DynamicSkipLSTM,
 }
 ALL = pytest.mark.parametrize("kind", KINDS)
+# On JAX, which compiles each of them, the one that has all that others have.
+DYNAMIC_ON_JAX = pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.backend)
+        if kind == "dynamic"
+        else kind
+        for kind in KINDS
+    ],
+)
 STEP_MASK = cases.MASKS["holes"]
 
 
@@ -58,8 +68,7 @@ ODD_MASKS = {
 }
 
 
-@pytest.mark.backend
-@ALL
+@DYNAMIC_ON_JAX
 @pytest.mark.parametrize("zero_output_for_mask", [False, True])
 def test_any_mask_of_keras_is_read_as_true_or_false(kind, zero_output_for_mask):
     layer = build(kind, zero_output_for_mask=zero_output_for_mask)
@@ -107,8 +116,7 @@ WRONG_MASKS = {
 }
 
 
-@pytest.mark.backend
-@ALL
+@DYNAMIC_ON_JAX
 @pytest.mark.parametrize("name", WRONG_MASKS)
 def test_a_mask_without_one_value_a_step_is_refused(kind, name):
     with pytest.raises(ValueError, match="`mask` must have a value for each"):
@@ -228,8 +236,15 @@ def test_a_stateful_layer_carries_its_state_in_fit_and_predict(kind, built):
     np.testing.assert_allclose(found, cases.to_numpy(expected), atol=1e-5)
 
 
-@pytest.mark.backend
-@ALL
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.backend)
+        if kind in ("attention", "dynamic")
+        else kind
+        for kind in KINDS
+    ],
+)
 @pytest.mark.parametrize("autodiff", [False, True])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(kind, dtype, autodiff):
@@ -264,14 +279,13 @@ def test_half_precision(kind, dtype, autodiff):
         assert np.abs(gradient).max() > 0.0, variable.name
 
 
-@pytest.mark.backend
 @pytest.mark.parametrize(
     "cell",
     [
         dsl.LSTMCell,
         dsl.FixedSkipLSTMCell,
         dsl.AttentionLSTMCell,
-        dsl.DynamicSkipLSTMCell,
+        pytest.param(dsl.DynamicSkipLSTMCell, marks=pytest.mark.backend),
     ],
 )
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_bfloat16"])

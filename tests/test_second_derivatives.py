@@ -109,7 +109,7 @@ def second(layer, mask):
     "name",
     [
         pytest.param(name, marks=pytest.mark.backend)
-        if name in ("fixed", "sampled", "location")
+        if name in ("fixed", "sampled")
         else name
         for name in LAYERS
     ],
@@ -212,7 +212,7 @@ def test_second_derivative_of_the_cross_entropy():
 
 @pytest.mark.backend
 @pytest.mark.skipif(not ON_JAX, reason="forward mode of JAX")
-@pytest.mark.parametrize("name", ["plain", "fixed", "location", "greedy"])
+@pytest.mark.parametrize("name", ["plain", "greedy"])
 def test_forward_mode(name):
     """By the framework it is right, by hand it is refused in words."""
     import jax
