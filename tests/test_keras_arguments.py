@@ -1,4 +1,4 @@
-"""Arguments that people give to `keras.layers.LSTM`, given to every layer.
+"""Arguments that people give to `keras.layers.LSTM`, given to two layers.
 
 The numbers must be Keras', also of layers that keep several states: the share
 of the chosen one is too small to be seen.
@@ -12,9 +12,7 @@ import pytest
 import dsl
 
 LAYERS = {
-    "lstm": (dsl.LSTM, {}),
     "dynamic": (dsl.DynamicSkipLSTM, {"num_actions": 3, "skip_weight": 1e-12}),
-    "fixed": (dsl.FixedSkipLSTM, {"skip": 3, "skip_weight": 1e-12}),
     "attention": (dsl.AttentionLSTM, {"num_states": 3, "skip_weight": 1e-12}),
 }
 X = cases.random_inputs(steps=4).astype("float32")
