@@ -64,7 +64,7 @@ class Recurrent(keras.layers.RNN):
             sizes, or a stateful layer gets another batch size.
 
     Departures: Before the first step that counts, outputs are zeros on every
-    backend, as those of `keras.layers.RNN` are on TensorFlow; on JAX it puts
+    backend, as `keras.layers.RNN` gives them on TensorFlow; on JAX it gives
     h_0 there, unless it is unrolled. `zero_output_for_mask` holds for an
     unrolled layer as well, which `keras.layers.RNN` forgets in part. A mask
     with a last axis masks whole steps, as Keras does on JAX; on TensorFlow it
