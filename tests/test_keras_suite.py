@@ -347,10 +347,19 @@ def suite(file, kind, mixin, chosen, differs=lambda name: None, **members):
         method = getattr(tests, name)
         if chosen(inspect.getsource(method)):
             test = held_to(method, differs(name))
-            if (file, kind) in ON_JAX and name != "test_basics":
+            if runs_on_jax(file, kind, name, members.get("variant")):
                 test = pytest.mark.backend(test)
             members[name] = test
     return type(tests)("Suite", (mixin, tests), members)
+
+
+def runs_on_jax(file, kind, name, variant):
+    """Whether scripts/test_jax runs the test too."""
+    if (file, kind) not in ON_JAX or name == "test_basics":
+        return False
+    # In Keras' second file, the layer that has all that the others have.
+    several = (None, dsl.LSTM, dsl.DynamicSkipLSTM)
+    return file == "lstm_test" or getattr(variant, "layer", None) in several
 
 
 def held_to(method, difference):

@@ -1,5 +1,7 @@
 """What all layers do as `keras.layers.LSTM` does it, or state otherwise."""
 
+import itertools
+
 import cases
 import keras
 import numpy as np
@@ -27,6 +29,12 @@ DYNAMIC_ON_JAX = pytest.mark.parametrize(
         else kind
         for kind in KINDS
     ],
+)
+STATEFUL = ("lstm",) if ON_JAX else ("lstm", "dynamic")
+HALF_ON_JAX = (
+    ("attention", "float16", False),
+    ("dynamic", "bfloat16", False),
+    ("dynamic", "float16", True),
 )
 STEP_MASK = cases.MASKS["holes"]
 
@@ -150,8 +158,10 @@ def test_sizes_of_a_mask_that_come_to_light_when_it_runs(kind):
             run(floats(), WRONG_MASKS[name])
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("zero_output_for_mask", [False, True])
+@pytest.mark.parametrize(
+    "zero_output_for_mask",
+    [pytest.param(False, marks=pytest.mark.backend), True],
+)
 @pytest.mark.parametrize("return_sequences", [False, True])
 @pytest.mark.parametrize("go_backwards", [False, True])
 def test_mask_and_start_state_in_all_combinations(
@@ -211,7 +221,7 @@ def test_a_stateful_layer_refuses_another_batch_size(kind):
         ),
     ],
 )
-@pytest.mark.parametrize("kind", ["lstm", "dynamic"])
+@pytest.mark.parametrize("kind", STATEFUL)
 def test_a_stateful_layer_carries_its_state_in_fit_and_predict(kind, built):
     layer = KINDS[kind](cases.UNITS, stateful=True)
     model = keras.Sequential([layer, keras.layers.Dense(1)])
@@ -237,16 +247,16 @@ def test_a_stateful_layer_carries_its_state_in_fit_and_predict(kind, built):
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "kind, dtype, autodiff",
     [
-        pytest.param(kind, marks=pytest.mark.backend)
-        if kind in ("attention", "dynamic")
-        else kind
-        for kind in KINDS
+        pytest.param(*case, marks=pytest.mark.backend)
+        if case in HALF_ON_JAX
+        else case
+        for case in itertools.product(
+            KINDS, ("float16", "bfloat16"), (False, True)
+        )
     ],
 )
-@pytest.mark.parametrize("autodiff", [False, True])
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(kind, dtype, autodiff):
     """All in half precision, the weights too: close to float32, and learns."""
     options = {"policy_positions": 3} if kind == "dynamic" else {}

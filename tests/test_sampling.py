@@ -260,7 +260,6 @@ def fit(model, folder, *callbacks):
     return model.get_weights()
 
 
-@pytest.mark.backend
 def test_a_resumed_fit_ends_as_the_unbroken_one(tmp_path):
     unbroken = fit(trainable(), tmp_path / "unbroken")
     with pytest.raises(Interrupted):

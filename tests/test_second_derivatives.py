@@ -109,7 +109,7 @@ def second(layer, mask):
     "name",
     [
         pytest.param(name, marks=pytest.mark.backend)
-        if name in ("fixed", "sampled")
+        if name == "sampled"
         else name
         for name in LAYERS
     ],
