@@ -59,3 +59,28 @@ def again(initializer):
     """
     unseeded = initializer.get_config().get("seed", 0) is None
     return initializer.clone() if unseeded else initializer
+
+
+def network_initializers(seed, kernel=None, output_kernel=None, bias=None):
+    """Initializers of the small network that looks at input and past.
+
+    N(0, 0.3) and 0.1, where nothing else is given, are the published code's.
+
+    Args:
+        seed: Of the two default draws, or None.
+        kernel: For the hidden layer.
+        output_kernel: For the output layer.
+        bias: For both biases.
+
+    Returns:
+        Three Keras initializers.
+    """
+    inner, outer = (
+        keras.initializers.RandomNormal(stddev=0.3, seed=one)
+        for one in spread(seed, 2)
+    )
+    return (
+        keras.initializers.get(kernel or inner),
+        keras.initializers.get(output_kernel or outer),
+        keras.initializers.get(bias or keras.initializers.Constant(0.1)),
+    )

@@ -50,3 +50,22 @@ def join_slots(slots):
         for parts in zip(*pairs, strict=True)
     )
     return [h, c, past_h, past_c]
+
+
+def best_action(scores):
+    """The action with the largest score, the first of several.
+
+    As `keras.ops.argmax`, but for a zero's sign, which that looks at by bit
+    operations that few formats for export have.
+
+    Args:
+        scores: Float `(..., K)`.
+
+    Returns:
+        Int32 `(...)` in [0, K).
+    """
+    num_actions = scores.shape[-1]
+    largest = ops.max(scores, axis=-1, keepdims=True)
+    actions = ops.arange(num_actions, dtype="int32")
+    # Not the equal ones: where a score is no number there must be one, too.
+    return ops.min(ops.where(scores < largest, num_actions, actions), axis=-1)

@@ -126,3 +126,13 @@ def as_ids(x):
     if keras.backend.standardize_dtype(x.dtype) in ("int32", "int64"):
         return x
     return ops.cast(x, "int32")
+
+
+def wide_dtype(dtype):
+    """The dtype in which probabilities are computed: float32 or wider."""
+    return "float32" if dtype in ("float16", "bfloat16") else dtype
+
+
+def wide(x):
+    """Casts half precision to float32."""
+    return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))

@@ -8,17 +8,17 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
 
 import time
 
+from dsl.experiment import kinds, program
+from dsl.experiment.program import log_line, say
 from language_modeling import character_flags, settings
 from language_modeling.settings import parse_args  # noqa: F401
-from scripts import models, program
-from scripts.program import log_line, say
 
 PROGRAM = program.Program(__file__, settings.TASK)
 
@@ -26,7 +26,7 @@ PROGRAM = program.Program(__file__, settings.TASK)
 @entry.program
 def main(args):
     """Trains, or shows an earlier run."""
-    from dsl import startup
+    from dsl.system import startup
 
     startup.check_keras()
     if args.tensorboard:
@@ -49,7 +49,7 @@ def main(args):
         args,
         settings.of_run(args),
         corpus.sha256,
-        free={*settings.FREE, *models.unread(args.model)},
+        free={*settings.FREE, *kinds.unread(args.model)},
         growing=["max_epochs"],
         data=corpus.describe(),
     )
@@ -59,7 +59,8 @@ def main(args):
 
 def train_in(run, args, corpus):
     """Trains, measures on the test text once, and writes the record."""
-    from dsl import provenance, results, startup
+    from dsl.runs import provenance, results
+    from dsl.system import startup
 
     if program.show_finished(run, "max_epochs", print_record):
         return 0
@@ -113,7 +114,7 @@ def train_epochs(run, args, trainer, corpus):
 
 def check_lengths(args, corpus):
     """Raises a RunError unless each split fills one segment of its use."""
-    from dsl import runs
+    from dsl.runs.folder import RunError
 
     segment = args.batch_size * (args.num_unroll_steps + 1)
     evaluated = segment if args.eval_protocol == "batched" else 2
@@ -124,12 +125,12 @@ def check_lengths(args, corpus):
     ):
         received = len(getattr(corpus, split))
         if received < needed == 2:
-            raise runs.RunError(
+            raise RunError(
                 f"the {split} text must hold a token to read and one to "
                 f"predict, ends of lines counted. Received: {received} in all"
             )
         if received < needed:
-            raise runs.RunError(
+            raise RunError(
                 "--batch_size times --num_unroll_steps plus one must fit "
                 f"into the {split} text of {received:,} tokens. "
                 f"Received: {args.batch_size} x {args.num_unroll_steps + 1}"
@@ -138,11 +139,11 @@ def check_lengths(args, corpus):
 
 def check_size(args, words):
     """Raises a RunError if weights and past states exceed the memory."""
-    units, past = args.rnn_size, models.num_states(args)
+    units, past = args.rnn_size, kinds.num_states(args)
     weights = words * units + args.rnn_layers * 8 * units**2
     weights += character_flags.count_weights(args, words)
     states = args.batch_size * units * (past + args.rnn_layers)
-    if args.model in models.READERS["policy_units"]:
+    if args.model in kinds.READERS["policy_units"]:
         weights += args.policy_units * (2 * units + past)
     named = "--rnn_size, --rnn_layers, --n_actions, --skip and --policy_units"
     if args.char:
@@ -153,7 +154,9 @@ def check_size(args, words):
 
 def inspect(args):
     """Measures the best weights of a run, as they are now, and shows them."""
-    from dsl import runs, startup, tables
+    from dsl.experiment import tables
+    from dsl.runs.folder import RunError
+    from dsl.system import startup
     from language_modeling import saved_runs
 
     run, loaded, corpus = saved_runs.load(args.load_model, args)
@@ -161,9 +164,9 @@ def inspect(args):
     startup.import_keras()
     from language_modeling import building, inspection
 
-    if args.figure is not None and not models.connects(loaded):
+    if args.figure is not None and not kinds.connects(loaded):
         record = {"model": loaded.model, "settings": vars(loaded)}
-        raise runs.RunError(
+        raise RunError(
             "argument --figure: needs a model that chooses among past states, "
             "or attends to some. Received: --load_model "
             f"{args.load_model}, {tables.model_in_words(record)}"

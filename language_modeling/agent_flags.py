@@ -2,7 +2,7 @@
 
 import argparse
 
-from scripts import command_line, shared_flags
+from dsl.experiment import command_line, shared_flags
 
 
 def _shares(text):

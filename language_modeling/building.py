@@ -3,11 +3,11 @@
 import keras
 
 import dsl
-from dsl import stream_trainer
 from dsl.datasets import characters
-from dsl.optimizers import GroupedOptimizer
+from dsl.experiment import kinds
 from dsl.seeds import spread
-from scripts import models
+from dsl.training.optimizers import GroupedOptimizer
+from dsl.training.streams import StreamTrainer
 
 
 def build_model(args, vocabulary_size, words=None):
@@ -55,7 +55,7 @@ def _build_model(args, vocabulary_size, words):
         vocabulary_size,
         [
             *(dsl.LSTM(args.rnn_size, **options(n)) for n in range(top)),
-            models.recurrent_layer(args, options(top)),
+            kinds.recurrent_layer(args, options(top)),
         ],
         embedding_units=None if args.char else args.rnn_size,
         embedding=spelled(args, words, uniform) if args.char else None,
@@ -90,18 +90,18 @@ def spelled(args, words, initializer):
 
 def build_trainer(args, model):
     """The model with its learning signal and optimizers, compiled."""
-    signal = models.policy_signal(args, discount=args.discount)
+    signal = kinds.policy_signal(args, discount=args.discount)
     own = signal is not None and args.agent_optimizer == "adam"
-    trainer = stream_trainer.StreamTrainer(
+    trainer = StreamTrainer(
         model,
         args.batch_size,
         signal,
         args.keep_buffer,
-        num_rollouts=args.rollouts if models.chooses(args) else 1,
-        task_rollouts=args.task_rollouts if models.chooses(args) else None,
+        num_rollouts=args.rollouts if kinds.chooses(args) else 1,
+        task_rollouts=args.task_rollouts if kinds.chooses(args) else None,
         look_back_shares=look_back_shares(args),
         random_share=1.0 if args.random_share is None else args.random_share,
-        policy_start=args.policy_start if models.chooses(args) else 0,
+        policy_start=args.policy_start if kinds.chooses(args) else 0,
         seed=args.seed,
     )
     trainer.compile(
@@ -120,7 +120,7 @@ def build_trainer(args, model):
 def look_back_shares(args):
     """Shares of the distances 1..K that are drawn in the agent's place."""
     drawn = args.policy == "random" or args.random_share is not None
-    if not models.chooses(args) or not drawn:
+    if not kinds.chooses(args) or not drawn:
         return None
     if args.look_back_shares is None:
         return [1.0] * args.n_actions

@@ -2,7 +2,7 @@
 
 import argparse
 
-from scripts import command_line, shared_flags
+from dsl.experiment import command_line, shared_flags
 
 # The large model, and the defaults of the published flags.
 DEFAULTS = {

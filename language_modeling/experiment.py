@@ -4,11 +4,13 @@ import time
 
 import keras
 
-from dsl import metrics, provenance, schedules, training
+from dsl import metrics
 from dsl.datasets import streams
+from dsl.experiment.kinds import chooses
+from dsl.runs import provenance
+from dsl.training import loop, schedules
 from language_modeling import settings
 from language_modeling.measuring import evaluate
-from scripts.models import chooses
 
 # Of each epoch, what is read when a run goes on or ends.
 _READ = ("valid_perplexity", "seconds", "valid_seconds")
@@ -21,9 +23,9 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         args: The settings.
         trainer: What `build_trainer` returned.
         corpus: The `dsl.datasets.corpus.Corpus`.
-        run: The `dsl.runs.RunFolder`.
-        on_resume: Called with the `dsl.training.Progress` at the start.
-        on_step: See `dsl.training.fit`.
+        run: The `dsl.runs.folder.RunFolder`.
+        on_resume: Called with the `dsl.training.loop.Progress` at the start.
+        on_step: See `dsl.training.loop.fit`.
         on_epoch: Likewise.
 
     Returns:
@@ -51,9 +53,9 @@ def train(args, trainer, corpus, run, on_resume, on_step, on_epoch):
         found["valid_seconds"] = time.perf_counter() - started
         return found
 
-    progress = training.resume(trainer, run, schedule, _READ)
+    progress = loop.resume(trainer, run, schedule, _READ)
     on_resume(progress)
-    training.fit(
+    loop.fit(
         trainer,
         trainer.language_model,
         lambda epoch: batches,

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.figure import Figure
 
-from scripts.comparing.figure import COLORS, MARKERS, name_lines
+from dsl.experiment.comparing.figure import COLORS, MARKERS, name_lines
 
 DPI = 200
 

@@ -1,7 +1,8 @@
 """What the connections of a text have in common, as tables."""
 
-from dsl import dependencies, significance, tables
+from dsl.analysis import dependencies, significance
 from dsl.datasets import generated
+from dsl.experiment import tables
 
 LEVEL = 0.05
 

@@ -3,8 +3,8 @@
 import argparse
 
 from dsl import choices
+from dsl.experiment import command_line, shared_flags
 from language_modeling import agent_flags, character_flags, presets
-from scripts import command_line, shared_flags
 
 
 def make_parser(source=None):

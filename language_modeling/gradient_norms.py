@@ -8,15 +8,15 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
 
+from dsl.experiment import command_line, kinds, program
+from dsl.experiment.comparing import reading
+from dsl.experiment.program import log_line, say
 from language_modeling import settings
-from scripts import command_line, models, program
-from scripts.comparing import reading
-from scripts.program import log_line, say
 
 PROGRAM = program.Program(__file__, settings.TASK)
 # How many steps before the last one the table tells of.
@@ -108,7 +108,7 @@ def parse_args(arguments=None):
 @entry.program
 def main(args):
     """Measures each run, and shows what differs."""
-    from dsl import startup
+    from dsl.system import startup
 
     startup.check_keras()
     if args.figure is not None:
@@ -123,7 +123,7 @@ def main(args):
             "run": group["name"],
             "name": name_of(group),
             "norms": [measure(args, run) for run in group["runs"]],
-            "chooses": models.chooses(group["runs"][0]["args"]),
+            "chooses": kinds.chooses(group["runs"][0]["args"]),
         }
         for group in reading.pooled(loaded)
     ]
@@ -137,13 +137,14 @@ def main(args):
 
 def load(args):
     """The runs, all on one corpus, as `comparing.reading.pooled` takes them."""
-    from dsl import results, runs
+    from dsl.runs import results
+    from dsl.runs.folder import RunError
     from language_modeling import saved_runs
 
     try:
         names = reading.names(args.runs)
     except results.ResultError as error:
-        raise runs.RunError(str(error)) from error
+        raise RunError(str(error)) from error
     where = ["--data_dir", args.data_dir] if args.data_dir else []
     where += [] if args.download else ["--no-download"]
     found = []
@@ -152,7 +153,7 @@ def load(args):
         log = None if found else say
         run, loaded, corpus = saved_runs.load(path, call, log)
         if found and corpus.sha256 != found[0]["corpus"].sha256:
-            raise runs.RunError(
+            raise RunError(
                 f"{path}: must be of the corpus of {args.runs[0]}, "
                 f"{found[0]['corpus'].name}. Received: {corpus.name}"
             )
@@ -171,11 +172,11 @@ def load(args):
 
 def check_length(args, corpus):
     """Raises a RunError unless the text fills a segment of every stream."""
-    from dsl import runs
+    from dsl.runs.folder import RunError
 
     tokens = len(getattr(corpus, args.split))
     if tokens < args.streams * (args.steps + 1):
-        raise runs.RunError(
+        raise RunError(
             "--streams times --steps plus one must fit into the "
             f"{args.split} text of {tokens:,} tokens. "
             f"Received: {args.streams} x {args.steps + 1}"
@@ -184,7 +185,7 @@ def check_length(args, corpus):
 
 def name_of(group):
     """The model in words, and its run."""
-    from dsl import tables
+    from dsl.experiment import tables
 
     saved = group["config"]["settings"]
     model = tables.model_in_words({"model": saved["model"], "settings": saved})
@@ -197,7 +198,8 @@ def measure(args, run):
     Raises:
         RunError: If they cannot be scaled to those of the last step.
     """
-    from dsl import gradient_norms, runs
+    from dsl.analysis import gradient_norms
+    from dsl.runs.folder import RunError
     from language_modeling import building, measuring
 
     folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
@@ -222,13 +224,14 @@ def measure(args, run):
     try:
         gradient_norms.normalized(norms)
     except ValueError as error:
-        raise runs.RunError(f"{folder.path}: {error}") from error
+        raise RunError(f"{folder.path}: {error}") from error
     return norms
 
 
 def show(args, groups):
     """The norms and factors as a table."""
-    from dsl import gradient_norms, tables
+    from dsl.analysis import gradient_norms
+    from dsl.experiment import tables
 
     segments = len(groups[0]["norms"][0])
     actions = ""
@@ -254,7 +257,7 @@ def show(args, groups):
 
 def compare(args, reference, norms, step):
     """By what factor a norm is another's, where that leaves something."""
-    from dsl import gradient_norms
+    from dsl.analysis import gradient_norms
 
     options = {"samples": args.samples, "level": args.level}
     return gradient_norms.factor(reference, norms, step, **options) or {}
@@ -264,7 +267,7 @@ def describe(group, step):
     """One row: what there is of a step, over the segments of all runs."""
     import numpy as np
 
-    from dsl import gradient_norms
+    from dsl.analysis import gradient_norms
 
     found = [gradient_norms.scaled(one)[:, step] for one in group["norms"]]
     each = np.mean(found, axis=1)
@@ -304,7 +307,8 @@ def columns(reference, level):
 
 
 def draw(args, groups):
-    from dsl import gradient_norms, pictures
+    from dsl.analysis import gradient_norms
+    from dsl.system import pictures
     from language_modeling import figures
 
     curves = [

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl import arcs, connections, metrics, pictures, tables
+from dsl import metrics
+from dsl.analysis import arcs, connections
 from dsl.datasets import EOS, UNKNOWN, DataError, files
 from dsl.datasets.corpus import split_words
 from dsl.datasets.texts import note_on_spelling
-from dsl.messages import printable
-from dsl.runs import RunError
+from dsl.experiment import kinds, tables
+from dsl.runs.folder import RunError
+from dsl.system import pictures
+from dsl.system.messages import printable
 from language_modeling import findings, measuring
-from scripts import models
 
 
 def texts_to_show(args, corpus, log):
@@ -78,7 +80,7 @@ def show(args, model, texts, corpus, log):
                 shown = name, tokens, measured, scores
     log("")
     log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
-    if models.connects(args):
+    if kinds.connects(args):
         name, tokens, measured, scores = shown
         words = words_read(tokens, corpus)
         look_back = scores["look_back"].ravel()

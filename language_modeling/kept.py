@@ -4,11 +4,11 @@ import dataclasses
 import statistics
 from pathlib import Path
 
-from dsl import results, tables
-from dsl.messages import short
+from dsl.experiment import reproduction, tables
+from dsl.experiment.comparing import reading
+from dsl.runs import results
+from dsl.system.messages import short
 from language_modeling import plan, settings, sweeps
-from scripts import reproduction
-from scripts.comparing import reading
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,10 +4,11 @@ import time
 
 import numpy as np
 
-from dsl import evaluation, metrics
+from dsl import metrics
 from dsl.datasets import EOS
+from dsl.experiment.kinds import chooses
+from dsl.scoring.streams import score
 from language_modeling.building import jit_compile, look_back_shares
-from scripts.models import chooses
 
 
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
@@ -25,13 +26,13 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         shares: Probability of each distance, in place of the agent's choice.
 
     Returns:
-        See `dsl.evaluation.score`.
+        See `dsl.scoring.streams.score`.
     """
     batched = args.eval_protocol == "batched"
     as_trained = batched or not args.keep_buffer
     if shares is None:
         shares = imposed_shares(args, actions)
-    return evaluation.score(
+    return score(
         model,
         tokens,
         num_streams=args.batch_size if batched else 1,

@@ -5,11 +5,14 @@ import statistics
 
 import numpy as np
 
-from dsl import dependencies, messages, metrics, tables
-from dsl.results import ResultError
+from dsl import metrics
+from dsl.analysis import dependencies
+from dsl.experiment import tables
+from dsl.experiment.comparing import intervals as compared
+from dsl.experiment.comparing import reading
+from dsl.runs.results import ResultError
+from dsl.system import messages
 from language_modeling import findings
-from scripts.comparing import reading
-from scripts.comparing import tables as compared
 
 
 def table(rows, samples=10_000, level=0.95):
@@ -22,7 +25,7 @@ def table(rows, samples=10_000, level=0.95):
         level: Share of the draws inside of an interval.
 
     Returns:
-        A `dsl.tables.table` without the columns that no row fills, then where
+        A `tables.table` without the columns that no row fills, then where
         the published figures come from, then the command of a seed of each row
         that is kept. Mean and standard deviation are over the seeds that are
         kept; "not run" stands where there are none. A row is held to those

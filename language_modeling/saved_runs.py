@@ -1,8 +1,8 @@
 """Runs that are there, with the corpus that they were trained on."""
 
-from dsl import runs
+from dsl.experiment.program import say
+from dsl.runs.folder import RunError, RunFolder
 from language_modeling import settings
-from scripts.program import say
 
 
 def load(path, args, log=say):
@@ -14,7 +14,7 @@ def load(path, args, log=say):
         log: Receives a line that says which corpus it is, or None.
 
     Returns:
-        The `dsl.runs.RunFolder`, its settings and its corpus.
+        The `dsl.runs.folder.RunFolder`, its settings and its corpus.
 
     Raises:
         RunError: If there is no such run, it is of another task, has no
@@ -22,14 +22,14 @@ def load(path, args, log=say):
             its settings.
         DataError: If its corpus is not at hand.
     """
-    run = runs.RunFolder(path)
+    run = RunFolder(path)
     run.check_task(settings.TASK)
     run.check_best()
     model = run.config()["settings"].get("model")
     saved = run.settings(settings.of_run(args), settings.optional(model))
     loaded = settings.from_saved(saved, args, run.path / "config.json")
     if changed := settings.contradicted(loaded, args):
-        raise runs.RunError(
+        raise RunError(
             f"{run.path}: was trained with other settings: "
             f"{'; '.join(changed)}. Leave these flags out."
         )

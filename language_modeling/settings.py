@@ -3,9 +3,9 @@
 import argparse
 import os
 
-from dsl.messages import short
+from dsl.experiment import command_line, kinds, shared_flags
+from dsl.system.messages import short
 from language_modeling import character_flags, flags, presets
-from scripts import command_line, models, shared_flags
 
 TASK = "language_modeling"
 # Where and how, which changes no number; `--resume` may differ in them.
@@ -64,7 +64,7 @@ def parse_args(arguments=None, source=None):
     args.given = command_line.given(parser, arguments, args)
     if args.load_model is None:
         # Otherwise the model is that of the run.
-        models.check_read(parser, args.given, args.model)
+        kinds.check_read(parser, args.given, args.model)
     flags.check_together(parser, args)
     for name in sorted(args.given.intersection(OF_SHOWING)):
         if args.load_model is None:
@@ -114,7 +114,7 @@ def optional(model):
         model: That of the run.
     """
     unset = [k for k, value in vars(parse_args([])).items() if value is None]
-    return {*unset, *models.unread(model)}
+    return {*unset, *kinds.unread(model)}
 
 
 def reference(args, corpus_name):
@@ -162,7 +162,7 @@ def from_saved(saved, args, source):
     """
     kept = {*FREE, *OF_A_CALL, *OF_MEASURING}
     given = []
-    for key, value in models.effective(saved).items():
+    for key, value in kinds.effective(saved).items():
         if key in kept:
             continue
         if isinstance(value, bool):

@@ -4,12 +4,13 @@ import keras
 from keras import ops
 
 import dsl
-from dsl import classifier_trainer, initializers
-from dsl import policy as choosing
-from dsl.datasets import number_prediction as data
-from dsl.optimizers import GroupedOptimizer
+from dsl import initializers
+from dsl.datasets import numbers as data
+from dsl.experiment import kinds
+from dsl.policy import choosing as choosing
 from dsl.seeds import spread
-from scripts import models
+from dsl.training.optimizers import GroupedOptimizer
+from dsl.training.sequences import ClassifierTrainer
 
 
 def build_model(args):
@@ -25,7 +26,7 @@ def build_model(args):
         "seed": seeds[2],
         "name": "layer_0",
     }
-    layer = models.recurrent_layer(
+    layer = kinds.recurrent_layer(
         args,
         options,
         policy_positions=args.policy_positions,
@@ -47,11 +48,11 @@ def build_model(args):
 
 def build_trainer(args, classifier):
     """The classifier with its learning signal and optimizers, compiled."""
-    signal = models.policy_signal(
+    signal = kinds.policy_signal(
         args, credit=args.credit, probability_offset=args.probability_offset
     )
-    imposes = models.chooses(args) and args.policy != "learned"
-    trainer = classifier_trainer.ClassifierTrainer(
+    imposes = kinds.chooses(args) and args.policy != "learned"
+    trainer = ClassifierTrainer(
         classifier,
         args.batch_size,
         signal,

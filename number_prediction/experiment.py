@@ -5,9 +5,10 @@ import time
 import keras
 import numpy as np
 
-from dsl import provenance, schedules, training
+from dsl.experiment.kinds import learns
+from dsl.runs import provenance
+from dsl.training import loop, schedules
 from number_prediction import measuring, settings
-from scripts.models import learns
 
 # Of each epoch, what is read when a run goes on or ends.
 _READ = ("valid_error", "valid_accuracy", "seconds", "valid_seconds")
@@ -72,9 +73,9 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
         args: The settings.
         trainer: What `build_trainer` returned.
         splits: Dict of the examples `train` and `valid`.
-        run: The `dsl.runs.RunFolder`.
-        on_resume: Called with the `dsl.training.Progress` at the start.
-        on_step: See `dsl.training.fit`.
+        run: The `dsl.runs.folder.RunFolder`.
+        on_resume: Called with the `dsl.training.loop.Progress` at the start.
+        on_step: See `dsl.training.loop.fit`.
         on_epoch: Likewise.
 
     Returns:
@@ -102,9 +103,9 @@ def train(args, trainer, splits, run, on_resume, on_step, on_epoch):
             "valid_seconds": time.perf_counter() - started,
         }
 
-    progress = training.resume(trainer, run, schedule, _READ)
+    progress = loop.resume(trainer, run, schedule, _READ)
     on_resume(progress)
-    training.fit(
+    loop.fit(
         trainer,
         trainer.classifier,
         epoch_data(args, splits["train"]),

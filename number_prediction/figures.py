@@ -3,7 +3,7 @@
 from matplotlib import lines, ticker
 from matplotlib.figure import Figure
 
-from dsl.datasets import number_prediction as data
+from dsl.datasets import numbers as data
 from number_prediction import report
 
 DPI = 200

@@ -4,8 +4,8 @@ import argparse
 import math
 
 from dsl import choices
+from dsl.experiment import command_line, shared_flags
 from number_prediction import recipes
-from scripts import command_line, shared_flags
 
 
 def make_parser(prog, length):
@@ -259,7 +259,7 @@ def _add_evaluation_flags(group):
 
 def check_together(parser, args):
     """Ends with an error unless the flags fit each other."""
-    # As `dsl.datasets.number_prediction.Settings` has it.
+    # As `dsl.datasets.numbers.Settings` has it.
     whole = args.index_from == "start"
     pointers = min(args.symbols, args.length)
     farthest = args.length if whole else pointers

@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from dsl import results
+from dsl.experiment import reproduction
+from dsl.runs import results
 from number_prediction import plan, settings
-from scripts import reproduction
 
 
 @dataclasses.dataclass(frozen=True)

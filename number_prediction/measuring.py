@@ -7,10 +7,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from dsl import classifier_evaluation
+from dsl.experiment.kinds import chooses, learns
+from dsl.scoring.sequences import (
+    ClassifierScorer,
+    choices_by_step,
+    choices_by_symbol,
+    hops_back,
+)
 from dsl.seeds import spread
 from number_prediction.building import imposer
-from scripts.models import chooses, learns
 
 
 def symbols_read(args, examples):
@@ -21,7 +26,7 @@ def symbols_read(args, examples):
 
     Args:
         args: The settings.
-        examples: The `dsl.datasets.number_prediction.Examples`.
+        examples: The `dsl.datasets.numbers.Examples`.
 
     Returns:
         Integer `(n, time)`.
@@ -35,9 +40,7 @@ def symbols_read(args, examples):
 
 def make_scorer(args, classifier, actions="greedy"):
     """What scores examples, by greedy or sampled actions."""
-    return classifier_evaluation.ClassifierScorer(
-        classifier, actions, jit_compile=args.jit
-    )
+    return ClassifierScorer(classifier, actions, jit_compile=args.jit)
 
 
 def evaluate(args, scorer, examples, copies=1, draw=0):
@@ -46,12 +49,12 @@ def evaluate(args, scorer, examples, copies=1, draw=0):
     Args:
         args: The settings.
         scorer: What `make_scorer` returned.
-        examples: The `dsl.datasets.number_prediction.Examples`.
+        examples: The `dsl.datasets.numbers.Examples`.
         copies: Passes with draws of their own.
         draw: Number of the draw of a uniform policy.
 
     Returns:
-        See `dsl.classifier_evaluation.ClassifierScorer.score`.
+        See `dsl.scoring.sequences.ClassifierScorer.score`.
     """
     symbols = symbols_read(args, examples)
     look_back = None
@@ -102,7 +105,7 @@ def measure(args, classifier, examples):
         result["accuracy_sampled_std"] = float(each.std(ddof=1))
         result["sampled_n"] = len(each)
     if learns(args):
-        result["policy"] = classifier_evaluation.choices_by_symbol(
+        result["policy"] = choices_by_symbol(
             examples.inputs[:, -1],
             sampled["look_back"][..., -1],
             args.symbols,
@@ -132,7 +135,7 @@ def route(args, examples, look_back):
 
     Args:
         args: The settings.
-        examples: The `dsl.datasets.number_prediction.Examples`.
+        examples: The `dsl.datasets.numbers.Examples`.
         look_back: The distances taken, integer `(n, time)`.
 
     Returns:
@@ -143,11 +146,9 @@ def route(args, examples, look_back):
         chosen.
     """
     distance = examples.settings.distance(examples.inputs[:, -1].astype(int))
-    hops = classifier_evaluation.hops_back(
-        look_back, look_back.shape[1] - 1 - distance
-    )
+    hops = hops_back(look_back, look_back.shape[1] - 1 - distance)
     reached = hops >= 0
-    steps = classifier_evaluation.choices_by_step(look_back, args.n_actions)
+    steps = choices_by_step(look_back, args.n_actions)
     return {
         "digit_reached": float(reached.mean()),
         "hops": float(hops[reached].mean()) if reached.any() else None,

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -19,8 +19,8 @@ if __name__ == "__main__":
 from pathlib import Path
 
 from dsl import choices
-from scripts import command_line
-from scripts.program import say
+from dsl.experiment import command_line
+from dsl.experiment.program import say
 
 # Of all examples: drawn, and the largest split read back and unpacked.
 COPIES = 4
@@ -101,9 +101,9 @@ def parse_args(arguments=None):
 @entry.program
 def main(args):
     """Draws, looks at what is there, and writes what is not."""
-    from dsl.datasets import number_prediction
+    from dsl.datasets import numbers
 
-    settings = number_prediction.Settings(
+    settings = numbers.Settings(
         length=args.length,
         index_from=args.index_from,
         symbols=args.symbols,
@@ -114,18 +114,18 @@ def main(args):
     if fault is not None:
         return entry.fail("produce_data.py", fault, 2)
     drawn = {
-        split: number_prediction.draw(settings, split, count)
+        split: numbers.draw(settings, split, count)
         for split, count in counts.items()
     }
     there, fault = look(args, drawn)
     # Where nothing is missing, the folder may be one to read alone.
     if fault is None and not all(there.values()):
-        with number_prediction.writing(args.out_dir, say):
+        with numbers.writing(args.out_dir, say):
             # Another process may have written meanwhile.
             there, fault = look(args, drawn)
             for split, examples in drawn.items():
                 if fault is None and not there[split]:
-                    number_prediction.save(path_of(args, examples), examples)
+                    numbers.save(path_of(args, examples), examples)
     if fault is not None:
         return entry.fail("produce_data.py", fault, 2)
     for split, examples in drawn.items():
@@ -134,7 +134,7 @@ def main(args):
             f"{examples.sha256}, {'unchanged' if there[split] else 'written'}"
         )
     for split in ("valid", "test"):
-        same, chance = number_prediction.overlap(drawn["train"], drawn[split])
+        same, chance = numbers.overlap(drawn["train"], drawn[split])
         expected = f"{chance:,.0f}" if chance >= 10 else f"{chance:.2g}"
         say(
             f"{split}: {same:,} of {counts[split]:,} examples also stand in "
@@ -145,10 +145,10 @@ def main(args):
 
 def size_fault(settings, counts):
     """Says which split is too large, if one is."""
-    from dsl import provenance
-    from dsl.datasets import number_prediction
+    from dsl.datasets import numbers
+    from dsl.runs import provenance
 
-    most = number_prediction.MOST_BYTES
+    most = numbers.MOST_BYTES
     for split, count in counts.items():
         if settings.bytes_of(count) > most:
             return (
@@ -180,9 +180,9 @@ def folder_fault(folder):
 
 def path_of(args, examples):
     """The file of a split."""
-    from dsl.datasets import number_prediction
+    from dsl.datasets import numbers
 
-    name = number_prediction.file_name(examples.settings, examples.split)
+    name = numbers.file_name(examples.settings, examples.split)
     return Path(args.out_dir) / name
 
 
@@ -199,12 +199,12 @@ def look(args, drawn):
 
 def find(path, examples):
     """Whether a file holds these examples, and what it holds instead."""
-    from dsl.datasets import DataError, number_prediction
+    from dsl.datasets import DataError, numbers
 
     if not os.path.lexists(path):
         return False, None
     try:
-        found = number_prediction.load(path, examples.split, examples.settings)
+        found = numbers.load(path, examples.split, examples.settings)
     except DataError as error:
         return False, f"is there and holds something else ({error})"
     if found.sha256 == examples.sha256:

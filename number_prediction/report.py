@@ -3,10 +3,10 @@
 import argparse
 import statistics
 
-from dsl import tables
-from dsl.results import ResultError, is_finite
+from dsl.experiment import tables
+from dsl.experiment.kinds import learns
+from dsl.runs.results import ResultError, is_finite
 from number_prediction import settings
-from scripts.models import learns
 
 # Settings that a row's words name where they differ from its recipe's: those of
 # the sequences that are read, and those of an agent.
@@ -33,7 +33,7 @@ def table(rows):
         rows: List of `kept.Row`.
 
     Returns:
-        A `dsl.tables.table`: mean and standard deviation over seeds, of
+        A `tables.table`: mean and standard deviation over seeds, of
         those that are kept; "not run" where there are none.
 
     Raises:
@@ -74,7 +74,7 @@ def summary(rows):
         rows: List of `kept.Row`, of several tables.
 
     Returns:
-        A `dsl.tables.table` of the rows by the best recipe.
+        A `tables.table` of the rows by the best recipe.
 
     Raises:
         ResultError: If a figure is not a number.

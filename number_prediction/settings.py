@@ -2,8 +2,8 @@
 
 import argparse
 
+from dsl.experiment import command_line, kinds, shared_flags
 from number_prediction import flags, recipes
-from scripts import command_line, models, shared_flags
 
 # Where and how, which changes no number; `--resume` may differ in them.
 FREE = (
@@ -49,7 +49,7 @@ def parse_args(arguments=None, prog="train_RL10_1.py", length=10):
     if args.length_step == 1:
         args.length_step = None  # As if it were not given.
     given = command_line.given(parser, arguments, args)
-    models.check_read(parser, given, args.model)
+    kinds.check_read(parser, given, args.model)
     flags.check_together(parser, args)
     if args.seeds is not None and known.seed is not None:
         parser.error(

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -17,10 +17,10 @@ import shlex
 import time
 from pathlib import Path
 
+from dsl.experiment import kinds, program
+from dsl.experiment.program import log_line, say
 from number_prediction import recipes, settings
 from number_prediction.settings import parse_args  # noqa: F401
-from scripts import models, program
-from scripts.program import log_line, say
 
 TASK = "number_prediction"
 
@@ -32,7 +32,7 @@ def main(args):
 
 def work(training, args):
     """Trains once, or once a seed."""
-    from dsl import startup
+    from dsl.system import startup
 
     startup.check_keras()
     if args.tensorboard:
@@ -61,7 +61,7 @@ def default_name(args):
 
 def check_size(args):
     """Raises a RunError if weights and past states exceed the memory."""
-    units, states = args.rnn_size, models.num_states(args)
+    units, states = args.rnn_size, kinds.num_states(args)
     features = args.symbols * (2 if args.mark_pointer else 1)
     weights = 4 * units * (units + features)
     seen = units + features + args.policy_positions
@@ -78,12 +78,12 @@ def check_size(args):
 
 def check_names(args, names):
     """Raises a RunError if a run of several would need a taken folder."""
-    from dsl import runs
+    from dsl.runs.folder import RunError
 
     for name in names:
         path = Path(args.train_dir) / name
         if not args.resume and os.path.lexists(path):
-            raise runs.RunError(
+            raise RunError(
                 f"{path}: exists already; a run needs a new folder, and "
                 "--resume goes on with an old one."
             )
@@ -91,9 +91,9 @@ def check_names(args, names):
 
 def load(args):
     """The examples of each split, made first if that was asked for."""
-    from dsl.datasets import DataError, number_prediction
+    from dsl.datasets import DataError, numbers
 
-    wanted = number_prediction.Settings(
+    wanted = numbers.Settings(
         args.length,
         args.index_from,
         args.symbols,
@@ -102,10 +102,10 @@ def load(args):
     folder = Path(args.data_dir)
     if args.produce:
         produce(wanted, folder)
-    splits = number_prediction.load_splits(folder, wanted)
+    splits = numbers.load_splits(folder, wanted)
     for split, examples in splits.items():
         found = examples.settings.seed
-        path = folder / number_prediction.file_name(wanted, split)
+        path = folder / numbers.file_name(wanted, split)
         if args.produce and len(examples) != recipes.COUNTS[split]:
             raise DataError(
                 f"{path} is there and must hold {recipes.COUNTS[split]:,} "
@@ -127,20 +127,20 @@ def load(args):
 
 def produce(wanted, folder):
     """Makes the files that are not there, in the paper's sizes."""
-    from dsl.datasets import number_prediction
+    from dsl.datasets import numbers
 
     paths = {
-        split: folder / number_prediction.file_name(wanted, split)
+        split: folder / numbers.file_name(wanted, split)
         for split in recipes.COUNTS
     }
     if all(path.exists() for path in paths.values()):
         return  # Even in a folder that cannot be written.
-    with number_prediction.writing(folder, say):
+    with numbers.writing(folder, say):
         for split, path in paths.items():
             if not path.exists():
                 count = recipes.COUNTS[split]
-                examples = number_prediction.draw(wanted, split, count)
-                number_prediction.save(path, examples)
+                examples = numbers.draw(wanted, split, count)
+                numbers.save(path, examples)
                 say(f"made {path}: {count:,} examples")
 
 
@@ -160,7 +160,7 @@ def train(training, args, name, splits):
         run_args,
         settings.of_run(args),
         sha256,
-        free={*settings.FREE, *models.unread(args.model)},
+        free={*settings.FREE, *kinds.unread(args.model)},
         growing=["epoch"],
     )
     say(f"Run folder: {run.path}")
@@ -171,7 +171,8 @@ def train(training, args, name, splits):
 
 def train_in(training, run, args, splits, sha256):
     """Trains, measures on the test examples once, and writes the record."""
-    from dsl import provenance, results, startup
+    from dsl.runs import provenance, results
+    from dsl.system import startup
 
     if program.show_finished(run, "epoch", print_record):
         return 0

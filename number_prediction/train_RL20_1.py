@@ -5,13 +5,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
 
+from dsl.experiment import program
 from number_prediction import settings, train_RL10_1
-from scripts import program
 
 
 def parse_args(arguments=None):

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -25,9 +25,10 @@ from pathlib import Path
 
 from benchmarking import plan, report, timing
 
-from dsl import results, startup
-from scripts import command_line
-from scripts.program import ROOT
+from dsl.experiment import command_line
+from dsl.experiment.program import ROOT
+from dsl.runs import results
+from dsl.system import startup
 
 
 def make_parser():
@@ -118,7 +119,7 @@ def facts(args):
     """What a reader needs to know about where the times were taken."""
     from importlib import metadata
 
-    from dsl import provenance
+    from dsl.runs import provenance
 
     versions = provenance.versions()
     if importlib.util.find_spec("torch") is not None:

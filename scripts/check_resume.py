@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -20,10 +20,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from dsl import interrupts, messages, results
-from dsl.regular_files import open_regular
-from scripts import command_line
-from scripts.program import ROOT
+from dsl.experiment import command_line
+from dsl.experiment.program import ROOT
+from dsl.runs import results
+from dsl.system import interrupts, messages
+from dsl.system.regular_files import open_regular
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 # What a clock measures.
@@ -134,7 +135,7 @@ def kill(args, name, seconds):
 
 def remains(args, name):
     """What a killed run left behind, in words."""
-    from dsl import checkpoints
+    from dsl.runs import checkpoints
 
     folder = Path(args.train_dir) / name
     if not folder.exists():

@@ -5,14 +5,15 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
 
-from dsl import messages, pictures, results
-from scripts import command_line
-from scripts.comparing import accuracies, reading, tables
+from dsl.experiment import command_line
+from dsl.experiment.comparing import accuracies, intervals, reading
+from dsl.runs import results
+from dsl.system import messages, pictures
 
 
 def make_parser():
@@ -77,7 +78,7 @@ def parse_args(arguments=None):
 def main(args):
     runs = reading.load(args.runs)
     groups = reading.pooled(runs) if args.pool_seeds else runs
-    parts = [tables.overview(runs), together(args, groups)]
+    parts = [intervals.overview(runs), together(args, groups)]
     print("\n\n".join(filter(None, parts)))
     if args.figure:
         draw(runs, args.figure)
@@ -88,15 +89,15 @@ def main(args):
 
 def together(args, groups):
     """What is said of runs, or seeds taken together, beside each other."""
-    if not tables.by_accuracy(groups):
-        return tables.intervals(groups, args.samples, args.level)
+    if not intervals.by_accuracy(groups):
+        return intervals.intervals(groups, args.samples, args.level)
     return accuracies.pooled(groups) if args.pool_seeds else ""
 
 
 def draw(runs, path):
-    from scripts.comparing import figure
+    from dsl.experiment.comparing import figure
 
-    if tables.by_accuracy(runs):
+    if intervals.by_accuracy(runs):
         raise results.ResultError(
             f"{path}: not written, --figure draws perplexities; accuracies "
             "are drawn by scripts/reproduce_number_prediction TABLE --figures."
@@ -110,7 +111,7 @@ def draw(runs, path):
 
 
 def draw_look_backs(runs, path):
-    from scripts.comparing import look_backs
+    from dsl.experiment.comparing import look_backs
 
     drawn = look_backs.draw(runs)
     if drawn is None:

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -16,8 +16,9 @@ if __name__ == "__main__":
 import time
 from pathlib import Path
 
-from scripts import command_line, jobs, table
-from scripts.program import ROOT
+from dsl.experiment import command_line, jobs
+from dsl.experiment.program import ROOT
+from scripts import table
 
 WORDS = ROOT / "language_modeling" / "RL_train.py"
 NUMBERS = ROOT / "number_prediction" / "train_RL10_1.py"

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -20,7 +20,7 @@ if __name__ == "__main__":
 import tempfile
 import time
 
-from scripts import command_line
+from dsl.experiment import command_line
 
 
 def make_parser():
@@ -48,7 +48,7 @@ def parse_args(arguments=None):
 
 @entry.program
 def main(args):
-    from dsl import startup
+    from dsl.system import startup
     from language_modeling import RL_train, saved_runs, settings
 
     startup.check_keras()
@@ -79,7 +79,8 @@ def train(trainer, data, flags):
     Returns:
         Seconds in all, and of them those for what is written.
     """
-    from dsl import reporting, runs, schedules, training
+    from dsl.runs.folder import RunFolder
+    from dsl.training import loop, reporting, schedules
     from language_modeling import experiment
 
     clock = Clock()
@@ -91,9 +92,9 @@ def train(trainer, data, flags):
         return experiment.summary(flags, trained, 1.0)
 
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.RunFolder.create(folder, "run", {"settings": {}})
+        run = RunFolder.create(folder, "run", {"settings": {}})
         schedule = schedules.Schedule(flags.learning_rate, 1.0)
-        progress = training.resume(trainer, run, schedule)
+        progress = loop.resume(trainer, run, schedule)
         for name in (
             "save_last",
             "save_best",
@@ -103,7 +104,7 @@ def train(trainer, data, flags):
         ):
             setattr(run, name, clock.timed(getattr(run, name)))
         started = time.perf_counter()
-        training.fit(
+        loop.fit(
             trainer,
             trainer.language_model,
             lambda epoch: data,

@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -15,8 +15,9 @@ import importlib
 import re
 from pathlib import Path
 
-from dsl import atomic, regular_files, results
-from scripts import command_line, reproduction
+from dsl.experiment import command_line, reproduction
+from dsl.runs import results
+from dsl.system import atomic, regular_files
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -17,10 +17,11 @@ if __name__ == "__main__":
 import argparse
 from pathlib import Path
 
-from dsl import messages, pictures, results
+from dsl.experiment import command_line, reproduction
+from dsl.experiment.program import ROOT
+from dsl.runs import results
+from dsl.system import messages, pictures
 from language_modeling import kept, plan, sweeps
-from scripts import command_line, reproduction
-from scripts.program import ROOT
 
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 TASK = reproduction.Task("language_modeling", SCRIPT)

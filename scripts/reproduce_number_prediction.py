@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
@@ -19,10 +19,11 @@ if __name__ == "__main__":
 import functools
 from pathlib import Path
 
-from dsl import messages, pictures, results
+from dsl.experiment import command_line, reproduction
+from dsl.experiment.program import ROOT
+from dsl.runs import results
+from dsl.system import messages, pictures
 from number_prediction import plan
-from scripts import command_line, reproduction
-from scripts.program import ROOT
 
 SCRIPT = ROOT / "number_prediction" / "train_RL10_1.py"
 TASK = reproduction.Task("number_prediction", SCRIPT)

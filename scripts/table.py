@@ -5,13 +5,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from scripts import entry
+from dsl.experiment import entry
 
 if __name__ == "__main__":
     entry.run(__file__)
 
-from dsl import results, tables
-from scripts import command_line
+from dsl.experiment import command_line, tables
+from dsl.runs import results
 
 
 def parse_args(arguments=None):

@@ -23,8 +23,8 @@ from keras import ops
 from small_models import ACTIONS, BATCH, STEPS
 
 import dsl
-from dsl.optimizers import GroupedOptimizer
-from dsl.policy_signal import PolicySignal
+from dsl.policy.signal import PolicySignal
+from dsl.training.optimizers import GroupedOptimizer
 
 pytestmark = pytest.mark.backend
 
@@ -194,8 +194,9 @@ def test_jax_needs_no_tensorflow():
     """Not even where it is installed: importing it fails here."""
     code = (
         "import sys; sys.modules['tensorflow'] = None\n"
-        "import dsl, dsl.layers, dsl.models, dsl.training, dsl.optimizers\n"
-        "import dsl.policy_signal, dsl.runs, dsl.stream_trainer\n"
+        "import dsl, dsl.layers, dsl.models\n"
+        "import dsl.training.loop, dsl.training.optimizers\n"
+        "import dsl.policy.signal, dsl.runs.folder, dsl.training.streams\n"
         "from language_modeling import experiment\n"
         "assert 'jax' in sys.modules\n"
     )

@@ -3,15 +3,11 @@
 import keras
 from keras import ops
 
-from dsl import policy
-from dsl.cells.past_states import (
-    PastStatesLSTMCell,
-    network_initializers,
-    wide,
-    wide_dtype,
-)
+from dsl.cells.past_states import PastStatesLSTMCell
 from dsl.choices import SCORINGS, check_choice, check_count
-from dsl.steps import dense
+from dsl.initializers import network_initializers
+from dsl.policy import choosing
+from dsl.steps import dense, wide, wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -199,9 +195,9 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         if self.num_states == 1:
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
-        logits = policy.restrict(
+        logits = choosing.restrict(
             self.logits(projected_t["attention"], slots_h),
-            policy.filled(count, self.num_states),
+            choosing.filled(count, self.num_states),
         )
         extras = attention_record(logits)
         h_t, states = self._connect(
@@ -244,5 +240,5 @@ def attention_record(logits):
     """
     return {
         "attention": ops.softmax(logits, axis=-1),
-        "entropy": policy.entropy(logits),
+        "entropy": choosing.entropy(logits),
     }

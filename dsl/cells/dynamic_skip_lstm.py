@@ -7,13 +7,7 @@ import warnings
 import keras
 from keras import ops
 
-from dsl import policy
-from dsl.cells.past_states import (
-    PastStatesLSTMCell,
-    network_initializers,
-    wide,
-    wide_dtype,
-)
+from dsl.cells.past_states import PastStatesLSTMCell
 from dsl.choices import (
     ACTION_SELECTIONS,
     EMPTY_SLOTS,
@@ -23,7 +17,10 @@ from dsl.choices import (
     check_count,
     check_number,
 )
-from dsl.steps import dense
+from dsl.initializers import network_initializers
+from dsl.policy import choosing
+from dsl.slots import best_action
+from dsl.steps import dense, wide, wide_dtype
 
 _SEED_STATE = "seed_state"
 
@@ -80,8 +77,8 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         policy_bias_initializer: For a and v.
         estimator: How the policy learns: "straight_through", from the loss
             of the model through a relaxed choice
-            (`dsl.policy.straight_through`); or "reinforce", from a loss on
-            its log-probabilities, which only the layer,
+            (`dsl.policy.choosing.straight_through`); or "reinforce", from a
+            loss on its log-probabilities, which only the layer,
             `dsl.DynamicSkipLSTM`, passes on: a cell in `keras.layers.RNN`
             does not learn by it.
         temperature: tau > 0 of the relaxed choice.
@@ -287,13 +284,13 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             drawn: Whether actions are drawn; the best ones are not relaxed.
 
         Returns:
-            Function as `dsl.policy.one_hot`.
+            Function as `dsl.policy.choosing.one_hot`.
         """
         if self.estimator == "straight_through" and drawn:
             return functools.partial(
-                policy.straight_through, temperature=self.temperature
+                choosing.straight_through, temperature=self.temperature
             )
-        return policy.one_hot
+        return choosing.one_hot
 
     def step(
         self,
@@ -301,7 +298,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         states,
         training=False,
         noise=None,
-        weights=policy.one_hot,
+        weights=choosing.one_hot,
     ):
         """One step from the projected input.
 
@@ -323,15 +320,15 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
         projected = self.locate(projected_t["policy"], count)
-        logits = policy.restrict(
+        logits = choosing.restrict(
             self.logits(projected, self.observe(slots_h, count)),
-            policy.selectable(count, self.num_actions, self.empty_slots),
+            choosing.selectable(count, self.num_actions, self.empty_slots),
         )
         if noise is None:
             noise = ops.zeros_like(logits)
-        actions = policy.best_action(logits + noise)
+        actions = best_action(logits + noise)
         chosen = weights(logits, noise, actions)
-        read = policy.slot_weights(chosen, count, self.empty_slots)
+        read = choosing.slot_weights(chosen, count, self.empty_slots)
         h_t, states = self._connect(
             projected_t["gates"], states, (slots_h, slots_c), read, training
         )
@@ -350,7 +347,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         """
         if self.observation == "previous":
             return slots_h[:, 0]
-        stored = policy.filled(count, self.num_actions)[:, :, None]
+        stored = choosing.filled(count, self.num_actions)[:, :, None]
         mean = ops.mean(slots_h * ops.cast(stored, slots_h.dtype), axis=1)
         return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
 
@@ -360,7 +357,7 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             if training and self.trainable and self.estimator == "reinforce":
                 warn_of_no_learning(self.name)
             shape = (ops.shape(inputs)[0], self.num_actions)
-            choice["noise"] = policy.gumbel_noise(
+            choice["noise"] = choosing.gumbel_noise(
                 shape, wide_dtype(self.compute_dtype), self._step_seed(states)
             )
             choice["weights"] = self.relaxed(drawn=True)
@@ -464,9 +461,9 @@ def policy_record(logits, actions, count, empty_slots):
         distance k that was read, int32), each `(...)`.
     """
     return {
-        "log_prob": policy.log_prob(logits, actions),
-        "entropy": policy.entropy(logits),
-        "look_back": policy.look_back(
+        "log_prob": choosing.log_prob(logits, actions),
+        "entropy": choosing.entropy(logits),
+        "look_back": choosing.look_back(
             actions, count, logits.shape[-1], empty_slots
         ),
     }

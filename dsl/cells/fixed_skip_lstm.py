@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from dsl import policy
 from dsl.cells.past_states import PastStatesLSTMCell
 from dsl.choices import check_count
+from dsl.policy import choosing
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -78,7 +78,7 @@ class FixedSkipLSTMCell(PastStatesLSTMCell):
             Float `(..., skip)`.
         """
         farthest = ops.one_hot(self.skip - 1, self.skip, dtype=count.dtype)
-        return policy.slot_weights(farthest, count, "previous")
+        return choosing.slot_weights(farthest, count, "previous")
 
     def step(self, projected_t, states, training=False):
         """One step from the projected input; returns output, states, {}."""

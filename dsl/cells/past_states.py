@@ -1,13 +1,12 @@
 """The buffer of past states that several cells read from."""
 
-import keras
 from keras import ops
 
 from dsl import steps
 from dsl.cells.lstm import LSTMCell
 from dsl.choices import check_number
-from dsl.seeds import spread
 from dsl.slots import flatten_slots, stack_slots
+from dsl.steps import wide
 
 
 class PastStatesLSTMCell(LSTMCell):
@@ -103,38 +102,3 @@ class PastStatesLSTMCell(LSTMCell):
 
     def get_config(self):
         return {**super().get_config(), "skip_weight": self.skip_weight}
-
-
-def network_initializers(seed, kernel=None, output_kernel=None, bias=None):
-    """Initializers of the small network that looks at input and past.
-
-    N(0, 0.3) and 0.1, where nothing else is given, are the published code's.
-
-    Args:
-        seed: Of the two default draws, or None.
-        kernel: For the hidden layer.
-        output_kernel: For the output layer.
-        bias: For both biases.
-
-    Returns:
-        Three Keras initializers.
-    """
-    inner, outer = (
-        keras.initializers.RandomNormal(stddev=0.3, seed=one)
-        for one in spread(seed, 2)
-    )
-    return (
-        keras.initializers.get(kernel or inner),
-        keras.initializers.get(output_kernel or outer),
-        keras.initializers.get(bias or keras.initializers.Constant(0.1)),
-    )
-
-
-def wide_dtype(dtype):
-    """The dtype in which probabilities are computed: float32 or wider."""
-    return "float32" if dtype in ("float16", "bfloat16") else dtype
-
-
-def wide(x):
-    """Casts half precision to float32."""
-    return ops.cast(x, wide_dtype(keras.backend.standardize_dtype(x.dtype)))

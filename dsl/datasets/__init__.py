@@ -1,12 +1,6 @@
 """Corpora: files in, arrays out."""
 
-from dsl.datasets import (
-    generated,
-    number_prediction,
-    ptb,
-    streams,
-    wikitext2,
-)
+from dsl.datasets import generated, numbers, ptb, streams, wikitext2
 from dsl.datasets.corpus import EOS, UNKNOWN, Corpus, decode
 from dsl.datasets.errors import DataError
 from dsl.datasets.language_model import language_model_corpus
@@ -19,7 +13,7 @@ __all__ = [
     "decode",
     "generated",
     "language_model_corpus",
-    "number_prediction",
+    "numbers",
     "ptb",
     "streams",
     "wikitext2",

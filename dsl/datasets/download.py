@@ -14,8 +14,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from dsl.atomic import replacing
 from dsl.datasets.errors import DataError
+from dsl.system.atomic import replacing
 
 _ANSWER_SECONDS = 4.0
 _TOTAL_SECONDS = 300.0

@@ -1,6 +1,6 @@
 """The error every loader raises."""
 
-from dsl.messages import Failure
+from dsl.system.messages import Failure
 
 
 class DataError(Failure, ValueError):

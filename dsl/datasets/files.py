@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from dsl.datasets import texts
 from dsl.datasets.errors import DataError
-from dsl.messages import printable
-from dsl.regular_files import open_regular
+from dsl.system.messages import printable
+from dsl.system.regular_files import open_regular
 
 PACKED = (".gz", ".xz")
 _MAX_BYTES = 1 << 28  # No corpus here comes near it; a packed bomb does.

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from dsl.datasets.corpus import EOS
-from dsl.messages import JOINERS
+from dsl.system.messages import JOINERS
 
 _UTF_16 = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _MARK = "\ufeff"

@@ -3,11 +3,12 @@
 import keras
 from keras import ops
 
-from dsl import loops, policy
+from dsl import loops
 from dsl.cells.attention_lstm import AttentionLSTMCell, attention_record
-from dsl.cells.past_states import wide_dtype
 from dsl.layers.past_states import PastStatesLSTM, pack, unpack
+from dsl.policy import choosing
 from dsl.slots import split_slots
+from dsl.steps import wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -103,10 +104,10 @@ class AttentionLSTM(PastStatesLSTM):
         length = ops.shape(projected["gates"])[0]
         count = self._counts(states, keep, length)
         projected, count = pack((projected, count), keep)
-        stored = policy.filled(count, self.num_states)
+        stored = choosing.filled(count, self.num_states)
         inputs = {
             **projected,
-            "offset": policy.restrict(cell.output_bias, stored),
+            "offset": choosing.restrict(cell.output_bias, stored),
         }
         weights = {
             "recurrent_kernel": cell.recurrent_kernel,

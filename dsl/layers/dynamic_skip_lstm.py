@@ -1,40 +1,19 @@
 """The dynamic skip LSTM layer."""
 
-import contextlib
-import contextvars
-
 import keras
 from keras import ops
 
-from dsl import loops, policy
+from dsl import loops
 from dsl.cells.dynamic_skip_lstm import (
     DynamicSkipLSTMCell,
     policy_record,
     warn_of_no_learning,
 )
-from dsl.cells.past_states import wide, wide_dtype
 from dsl.choices import check_count
 from dsl.layers.past_states import PastStatesLSTM, pack, unpack
+from dsl.policy import choosing, collection
 from dsl.slots import split_slots
-
-_COLLECTED = contextvars.ContextVar("collected choices", default=None)
-
-
-@contextlib.contextmanager
-def collected_choices():
-    """Collects the choices from which REINFORCE learns, within the block.
-
-    Yields:
-        List of dicts of `log_prob`, `entropy` and `look_back`, each `(batch,
-        time)` in order of execution: one of each call, in training, of a
-        `DynamicSkipLSTM` whose estimator is "reinforce".
-    """
-    found = []
-    token = _COLLECTED.set(found)
-    try:
-        yield found
-    finally:
-        _COLLECTED.reset(token)
+from dsl.steps import wide, wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -52,7 +31,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
         estimator: How the policy learns: "straight_through", from the loss
             of the model through a relaxed choice, in any `fit`; or
             "reinforce", from a loss on its log-probabilities
-            (`dsl.policy_gradient.reinforce_loss`), which `dsl.Reinforce` adds
+            (`dsl.policy.gradient.reinforce_loss`), which `dsl.Reinforce` adds
             in `fit`, and a training loop of one's own from what
             `return_policy=True` returns.
         temperature: tau > 0 of the relaxed choice.
@@ -159,10 +138,8 @@ class DynamicSkipLSTM(PastStatesLSTM):
 
     def _hand_on(self, extras):
         """Gives the choices to who collects them, or warns that nobody does."""
-        collected = _COLLECTED.get()
-        if collected is not None:
-            collected.append(extras)
-        elif self.trainable and not self.return_policy:
+        collected = collection.add(extras)
+        if not collected and self.trainable and not self.return_policy:
             warn_of_no_learning(self.name)
 
     def _no_choice(self, sequences, mask, num_rollouts):
@@ -203,15 +180,17 @@ class DynamicSkipLSTM(PastStatesLSTM):
         shape = (*ops.shape(count), self.num_actions)
         noise = ops.zeros(shape, dtype)
         if drawn:
-            noise = policy.gumbel_noise(shape, dtype, self.cell.seed_generator)
+            noise = choosing.gumbel_noise(
+                shape, dtype, self.cell.seed_generator
+            )
         if forced is None:
             return noise
         wanted = ops.one_hot(forced - 1, self.num_actions, dtype=dtype)
-        allowed = policy.selectable(count, self.num_actions, self.empty_slots)
+        allowed = choosing.selectable(count, self.num_actions, self.empty_slots)
         possible = ops.cast(allowed, dtype) * wanted
         first = ops.one_hot(0, self.num_actions, dtype=dtype)
         lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
-        force = policy.forcing(possible + lost * first)
+        force = choosing.forcing(possible + lost * first)
         return ops.where(ops.equal(forced, 0)[..., None], noise, force)
 
     def _step_arguments(
@@ -238,14 +217,14 @@ class DynamicSkipLSTM(PastStatesLSTM):
             **projected,
             "policy": cell.locate(projected["policy"], count),
         }
-        allowed = policy.selectable(count, self.num_actions, self.empty_slots)
+        allowed = choosing.selectable(count, self.num_actions, self.empty_slots)
         slots = split_slots(states[:4])
         run = self._choose(projected, count, noise, allowed, slots)
-        logits = policy.restrict(
+        logits = choosing.restrict(
             cell.logits(projected["policy"], run["observed"]), allowed
         )
         actions = run["action"]
-        read = policy.slot_weights(
+        read = choosing.slot_weights(
             cell.relaxed(drawn)(logits, noise, actions),
             count,
             self.empty_slots,
@@ -264,11 +243,11 @@ class DynamicSkipLSTM(PastStatesLSTM):
 
     def _choose(self, projected, count, noise, allowed, slots):
         cell = self.cell
-        inputs = {**projected, "noise": policy.restrict(noise, allowed)}
+        inputs = {**projected, "noise": choosing.restrict(noise, allowed)}
         dtype = projected["gates"].dtype
         if self.empty_slots != "mask" or self.observation == "mean":
             inputs["stored"] = ops.cast(
-                policy.filled(count, self.num_actions), dtype
+                choosing.filled(count, self.num_actions), dtype
             )
         if self.empty_slots != "mask":
             inputs["fallback"] = ops.full_like(

@@ -3,10 +3,10 @@
 import keras
 from keras import ops, tree
 
-from dsl.cells.past_states import wide
 from dsl.layers.lstm import LSTM
 from dsl.layers.masks import step_mask
 from dsl.slots import join_slots
+from dsl.steps import wide
 
 
 class PastStatesLSTM(LSTM):

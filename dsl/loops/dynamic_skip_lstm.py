@@ -10,7 +10,7 @@ slots are known beforehand, `follow` takes the place of `choose`.
 
 from keras import ops, tree
 
-from dsl import policy, steps
+from dsl import steps
 from dsl.loops.derivatives import by_hand, recall
 from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
@@ -24,6 +24,7 @@ from dsl.loops.past_states import (
     spread,
 )
 from dsl.loops.scan import scan_back, scan_recent
+from dsl.slots import best_action
 
 
 def choose(inputs, weights, slots, skip_weight, observe_mean=False):
@@ -64,7 +65,7 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
         logits = ops.matmul(hidden, weights["policy_output_kernel"])
         logits = logits + weights["policy_output_bias"]
         scores = ops.cast(logits, inputs["noise"].dtype) + inputs["noise"]
-        action = policy.best_action(scores)
+        action = best_action(scores)
         selected = _select(slots, action, inputs)
         mixed = steps.mix(selected, slots[0], skip_weight)
         state, saved = advance(mixed, inputs, weights["recurrent_kernel"])

@@ -58,7 +58,8 @@ class LanguageModel(LogitsModel):
             features)`, in place of E: words that were embedded once.
         predict: Whether logits are computed. If not, `hidden` and
             `probe_hidden` stand in their place, what they are computed from:
-            `dsl.cross_entropy.blocked_nll` never has all of them at once.
+            `dsl.models.cross_entropy.blocked_nll` never has all of them at
+            once.
 
     Returns:
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
@@ -234,3 +235,27 @@ class LanguageModel(LogitsModel):
         layers = [restore(layer) for layer in config.pop("layers")]
         embedding = restore(config.pop("embedding", None))
         return cls(layers=layers, embedding=embedding, **config)
+
+
+def encoded_words(layer, language_model):
+    """The vectors of all words as a weight of a layer, so that none is remade.
+
+    Args:
+        layer: Any Keras layer; a constant would be compiled into its program.
+        language_model: A built `dsl.LanguageModel`.
+
+    Returns:
+        Variable `(words, features)`, not trainable; None unless words are made
+        of their characters.
+    """
+    vectors = language_model.encode_words()
+    return (
+        vectors
+        if vectors is None
+        else layer.add_weight(
+            shape=vectors.shape,
+            name="vectors",
+            initializer=lambda shape, dtype: ops.cast(vectors, dtype),
+            trainable=False,
+        )
+    )

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from dsl import policy_gradient
 from dsl.choices import check_number
-from dsl.layers.dynamic_skip_lstm import collected_choices
 from dsl.models.logits_model import LogitsModel, check_losses
+from dsl.policy import gradient
+from dsl.policy.collection import collected_choices
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -25,7 +25,7 @@ class Reinforce(keras.Model):
     wherever the layers stand, if w = 1, beta = 0 and rows do not touch each
     other (as in batch normalization). Where a causal model has a loss at each
     step, the gradient is noisy, for a choice also earns what came before it;
-    the trainer of language models, `dsl.stream_trainer`, counts what follows.
+    the trainer of language models, `dsl.training.streams`, counts what follows.
 
     Args:
         model: The Keras model, of one output; or a model of this library, of
@@ -108,10 +108,10 @@ class Reinforce(keras.Model):
         others = ops.maximum(ops.cast(ops.shape(reward)[0] - 1, "float32"), 1.0)
         advantage = reward - (ops.sum(reward) - reward) / others
         for chosen in choices:
-            earned = self.policy_weight * policy_gradient.reinforce_loss(
+            earned = self.policy_weight * gradient.reinforce_loss(
                 chosen["log_prob"], advantage
             )
-            spread = policy_gradient.entropy_bonus(chosen["entropy"])
+            spread = gradient.entropy_bonus(chosen["entropy"])
             earned = earned - self.entropy_weight * spread
             loss = loss + ops.cast(earned, loss.dtype)
         return loss

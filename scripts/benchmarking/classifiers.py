@@ -28,7 +28,7 @@ def trainer(contender, size):
         size: Its `plan.NumberSize`.
 
     Returns:
-        A compiled `dsl.classifier_trainer.ClassifierTrainer`.
+        A compiled `dsl.training.sequences.ClassifierTrainer`.
     """
     args = settings.parse_args(flags(contender, size))
     if contender.kind == "keras":

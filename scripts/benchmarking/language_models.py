@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 import dsl
-from dsl import stream_trainer
-from dsl.optimizers import GroupedOptimizer
-from dsl.policy_signal import PolicySignal
+from dsl.policy.signal import PolicySignal
+from dsl.training.optimizers import GroupedOptimizer
+from dsl.training.streams import StreamTrainer
 
 CLIP = 5.0
 RATE = 1.0
@@ -44,7 +44,7 @@ def trainer(contender, size):
         size: Its `plan.Size`.
 
     Returns:
-        A compiled `dsl.stream_trainer.StreamTrainer`.
+        A compiled `dsl.training.streams.StreamTrainer`.
     """
     model = dsl.LanguageModel(
         size.vocabulary,
@@ -56,7 +56,7 @@ def trainer(contender, size):
         seed=0,
     )
     dynamic = contender.kind == "dynamic"
-    made = stream_trainer.StreamTrainer(
+    made = StreamTrainer(
         model, size.batch, learning_signal(contender) if dynamic else None
     )
     compiled = contender.compiled

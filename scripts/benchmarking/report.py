@@ -4,7 +4,7 @@ import statistics
 
 from benchmarking import operations, plan
 
-from dsl import tables
+from dsl.experiment import tables
 
 
 def summarize(measured):

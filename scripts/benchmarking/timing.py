@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 
 from benchmarking import operations
 
-from dsl import interrupts, messages, startup
+from dsl.system import interrupts, messages, startup
 
 # Of so many products in a row, a round keeps the fastest.
 PRODUCTS = 3

@@ -1,0 +1,1 @@
+"""What trained models connect, and how their gradients flow."""

@@ -1,0 +1,1 @@
+"""What the program of every task shares."""

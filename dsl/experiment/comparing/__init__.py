@@ -1,0 +1,1 @@
+"""Runs side by side: read, told apart, and how sure the differences are."""

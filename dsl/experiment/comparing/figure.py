@@ -1,0 +1,143 @@
+"""The picture of how the perplexities of runs fell."""
+
+from matplotlib import lines, ticker
+from matplotlib.figure import Figure
+
+from dsl.system.messages import printable
+
+# Told apart with any color vision (Okabe and Ito 2008), without the yellow,
+# which is too light for a line on white.
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#000000",
+    "#E69F00",
+    "#56B4E9",
+)
+# No common divisor with the colors: 56 runs before a pair comes again.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STYLES = {"valid_perplexity": "-", "train_perplexity": "--"}
+NAMES = {"valid_perplexity": "validation", "train_perplexity": "training"}
+
+
+def draw(curves):
+    """Draws validation and training perplexity against the epoch.
+
+    Args:
+        curves: Pairs of the name of a run and its epochs, as
+            `dsl.runs.results.load_metrics` returns them. Values that an epoch
+            lacks are left out.
+
+    Returns:
+        A Matplotlib `Figure` with one axes; solid lines are validation,
+        dashed lines training, one color and marker a run.
+    """
+    longest = max(len(name) for name, _ in curves)
+    figure = Figure(
+        figsize=(7.0 + 0.08 * longest, max(4.5, 1.2 + 0.2 * len(curves))),
+        layout="constrained",
+    )
+    axes = figure.add_subplot()
+    for number, (_, epochs) in enumerate(curves):
+        for key in STYLES:
+            _plot(axes, epochs, key, number)
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("perplexity per token (log scale)")
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    _set_ticks(axes)
+    _add_legend(figure, [name for name, _ in curves])
+    return figure
+
+
+def _plot(axes, epochs, key, number):
+    """Adds one curve of one run; none if it has no such values."""
+    points = [(entry["epoch"], entry[key]) for entry in epochs if key in entry]
+    if points:
+        axes.plot(
+            *zip(*points, strict=True),
+            **_look(number, key),
+            # At most 20 markers, however long the run.
+            markevery=-(-len(points) // 20),
+        )
+
+
+def _look(number, key):
+    """How a curve of a run is drawn; training is dashed, thin and hollow."""
+    training = key == "train_perplexity"
+    return {
+        "color": COLORS[number % len(COLORS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": STYLES[key],
+        "linewidth": 1.0 if training else 1.6,
+        "fillstyle": "none" if training else "full",
+        "markeredgewidth": 0.8,
+        "markersize": 4 if training else 5,
+        "zorder": 2 if training else 3,
+    }
+
+
+def _set_ticks(axes):
+    """Whole epochs, and perplexities in plain numbers."""
+    axes.xaxis.set_major_locator(
+        ticker.MaxNLocator(integer=True, min_n_ticks=1)
+    )
+    low, high = axes.get_ylim()
+    if high < 3 * low:
+        ticks = ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10])
+    elif high < 30 * low:
+        ticks = ticker.LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 7))
+    else:
+        ticks = ticker.LogLocator(subs=(1, 2, 5))
+    axes.yaxis.set_major_locator(ticks)
+    axes.yaxis.set_major_formatter(
+        ticker.FuncFormatter(lambda value, _: f"{value:,.6g}")
+    )
+    axes.yaxis.set_minor_locator(ticker.NullLocator())
+
+
+def _add_legend(figure, names):
+    """Names the lines beside the axes."""
+    styles = [
+        lines.Line2D([], [], **_look(0, key) | {"color": "0.3"})
+        for key in STYLES
+    ]
+    runs = [
+        lines.Line2D([], [], **_look(number, "valid_perplexity"))
+        for number in range(len(names))
+    ]
+    texts = [*(NAMES[key] for key in STYLES), *names]
+    name_lines(figure, [*styles, *runs], texts, "outside right upper")
+
+
+def name_lines(figure, handles, texts, place, columns=1):
+    """Adds a legend of the texts as they stand.
+
+    A legend of its own would leave out labels that begin with an underscore
+    and read dollar signs as mathematics.
+
+    Args:
+        figure: A Matplotlib `Figure`.
+        handles: Lines and patches to name.
+        texts: Their names.
+        place: Where it goes, see Matplotlib's `loc`.
+        columns: Columns of the legend.
+
+    Returns:
+        The legend.
+    """
+    legend = figure.legend(
+        handles,
+        ["?"] * len(texts),
+        loc=place,
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+    )
+    for label, text in zip(legend.get_texts(), texts, strict=True):
+        label.set_parse_math(False)
+        label.set_text(printable(text))
+    return legend

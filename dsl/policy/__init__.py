@@ -1,0 +1,1 @@
+"""Choosing a past state, and learning which one to choose."""

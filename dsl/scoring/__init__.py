@@ -1,0 +1,1 @@
+"""How well trained models predict, one module a kind of data."""

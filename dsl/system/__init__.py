@@ -1,0 +1,1 @@
+"""Files, locks, signals and terminals: what knows nothing of networks."""
