@@ -1,7 +1,6 @@
 """What the connections of a text have in common, as tables."""
 
 from dsl.analysis import dependencies, significance
-from dsl.datasets import generated
 from dsl.experiment import tables
 
 LEVEL = 0.05
@@ -48,7 +47,7 @@ def of_grammar(corpus, split, look_back, num_actions, log):
         num_actions: K, the largest distance.
         log: Function that takes a line.
     """
-    known = grammar_distances(corpus.sha256, split)
+    known = dependencies.grammar_distances(corpus.sha256, split)
     if known is None:
         return
     far = tuple(range(2, num_actions + 1))
@@ -61,29 +60,6 @@ def of_grammar(corpus, split, look_back, num_actions, log):
     log("")
     log("connections to the word that a word hangs on by the grammar")
     log(tables.table(rows, _AGREEMENT))
-
-
-def grammar_distances(sha256, split):
-    """How far back the words stand that those of a generated text hang on.
-
-    Args:
-        sha256: Hashes of a corpus, a dict from split to hexadecimal digits.
-        split: Name of the text that is read, all of it but the last word.
-
-    Returns:
-        Dict of two int32 arrays, one distance for each word that is read,
-        from that word; 0 where none is hung on: of the word on which "the
-        word read" hangs, and of that on which "the next word" does, which is
-        to be predicted then. None for the text of another corpus.
-    """
-    if sha256.get(split) != generated.SHA256.get(split, ...):
-        return None
-    arcs = generated.load_with_arcs()[1][split]
-    return {
-        "the word read": arcs[:-1],
-        # The word read is one step nearer to what the next one hangs on.
-        "the next word": (arcs[1:] - 1).clip(min=0),
-    }
 
 
 def _per_cent(share):

@@ -13,12 +13,12 @@ from dsl.experiment import entry
 if __name__ == "__main__":
     entry.run(__file__)
 
-from dsl.experiment import command_line, kinds, program
-from dsl.experiment.comparing import reading
-from dsl.experiment.program import log_line, say
-from language_modeling import settings
+import dataclasses
 
-PROGRAM = program.Program(__file__, settings.TASK)
+from dsl.experiment import command_line, kinds, output, program, saved
+from dsl.experiment.comparing import reading
+from language_modeling.task import TASK
+
 # How many steps before the last one the table tells of.
 STEPS_BACK = (1, 2, 5, 10, 20, 50, 100)
 
@@ -73,19 +73,7 @@ def make_parser():
         default="greedy",
         help="how an agent chooses (default: %(default)s)",
     )
-    add(
-        "--level",
-        type=command_line.number(float, 0, 1, open_low=True, open_high=True),
-        default=0.95,
-        help="share of the draws inside of an interval (default: %(default)s)",
-    )
-    add(
-        "--samples",
-        type=command_line.count,
-        default=10_000,
-        metavar="N",
-        help="draws of an interval (default: %(default)s)",
-    )
+    command_line.add_interval_flags(parser)
     add(
         "--data_dir",
         type=command_line.name,
@@ -130,8 +118,10 @@ def main(args):
     show(args, groups)
     if args.figure is not None:
         draw(args, groups)
-    log_line("")
-    say(PROGRAM.command())
+    here = dataclasses.replace(
+        TASK, program="language_modeling/gradient_norms.py"
+    )
+    output.result(f"\n{program.command(here)}")
     return 0
 
 
@@ -139,7 +129,6 @@ def load(args):
     """The runs, all on one corpus, as `comparing.reading.pooled` takes them."""
     from dsl.runs import results
     from dsl.runs.folder import RunError
-    from language_modeling import saved_runs
 
     try:
         names = reading.names(args.runs)
@@ -149,9 +138,9 @@ def load(args):
     where += [] if args.download else ["--no-download"]
     found = []
     for path, name in zip(args.runs, names, strict=True):
-        call = settings.parse_args(["--load_model", path, *where])
-        log = None if found else say
-        run, loaded, corpus = saved_runs.load(path, call, log)
+        call = TASK.parse(["--load_model", path, *where])
+        log = None if found else output.note
+        run, loaded, corpus = saved.load(TASK, path, call, log)
         if found and corpus.sha256 != found[0]["corpus"].sha256:
             raise RunError(
                 f"{path}: must be of the corpus of {args.runs[0]}, "
@@ -160,7 +149,8 @@ def load(args):
         found.append(
             {
                 "name": name,
-                "config": {"settings": settings.of_run(loaded)},
+                "task": TASK,
+                "config": {"settings": TASK.of_run(loaded)},
                 "scores": None,
                 "folder": run,
                 "args": loaded,
@@ -185,10 +175,8 @@ def check_length(args, corpus):
 
 def name_of(group):
     """The model in words, and its run."""
-    from dsl.experiment import tables
-
-    saved = group["config"]["settings"]
-    model = tables.model_in_words({"model": saved["model"], "settings": saved})
+    settings = group["config"]["settings"]
+    model = kinds.in_words(settings["model"], settings)
     return f"{group['name']}: {model}"
 
 
@@ -200,7 +188,8 @@ def measure(args, run):
     """
     from dsl.analysis import gradient_norms
     from dsl.runs.folder import RunError
-    from language_modeling import building, measuring
+    from language_modeling import measuring
+    from language_modeling import model as building
 
     folder, of_run, corpus = run["folder"], run["args"], run["corpus"]
     # Small gradients need all their digits, whatever the run was trained in.
@@ -209,7 +198,7 @@ def measure(args, run):
         of_run, len(corpus.vocabulary), corpus.vocabulary
     )
     found = folder.load_best(model)
-    say(f"{folder.path}: best weights, of epoch {found['epoch']}")
+    output.note(f"{folder.path}: best weights, of epoch {found['epoch']}")
     norms = gradient_norms.text_norms(
         model,
         getattr(corpus, args.split),
@@ -237,7 +226,7 @@ def show(args, groups):
     actions = ""
     if any(group["chooses"] for group in groups):
         actions = f"{args.actions} actions, "
-    log_line(
+    output.result(
         f"\n{args.split}: {segments:,} segments of {args.steps} steps, "
         f"{actions}norm of d loss_T / d h_t over that of the last step\n"
     )
@@ -252,7 +241,7 @@ def show(args, groups):
             if group is not groups[0]:
                 row |= compare(args, reference, norms, step)
             rows.append(row)
-    log_line(tables.table(rows, columns(groups[0]["run"], args.level)))
+    output.result(tables.table(rows, columns(groups[0]["run"], args.level)))
 
 
 def compare(args, reference, norms, step):
@@ -317,4 +306,4 @@ def draw(args, groups):
     ]
     figure = figures.gradients(curves)
     lacking = pictures.save(figure, args.figure, dpi=figures.DPI)
-    say(f"{args.figure}: written{pictures.in_words(lacking)}")
+    output.result(f"{args.figure}: written{pictures.in_words(lacking)}")

@@ -2,20 +2,19 @@
 
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 
 from dsl import metrics
 from dsl.analysis import arcs, connections
-from dsl.datasets import EOS, UNKNOWN, DataError, files
-from dsl.datasets.corpus import split_words
-from dsl.datasets.texts import note_on_spelling
+from dsl.datasets import folders
 from dsl.experiment import kinds, tables
+from dsl.experiment.measures import PERPLEXITY
 from dsl.runs.folder import RunError
 from dsl.system import pictures
 from dsl.system.messages import printable
 from language_modeling import findings, measuring
+from language_modeling.task import in_words
 
 
 def texts_to_show(args, corpus, log):
@@ -34,7 +33,7 @@ def texts_to_show(args, corpus, log):
         DataError: If a text of the user's cannot be used.
     """
     if args.text is not None:
-        return {args.text: read_text(args.text, corpus.vocabulary, log)}
+        return {args.text: folders.read_text(args.text, corpus.vocabulary, log)}
     return {
         split: (getattr(corpus, split), corpus.unknown[split])
         for split in args.split
@@ -74,12 +73,15 @@ def show(args, model, texts, corpus, log):
                     "true": true.get(name),
                 }
             )
-            found = measuring.perplexities(measured)
-            log(f"{printable(name)}, {protocol}: {found}")
+            found = in_words(measured)
+            log(
+                f"{printable(name)}, {protocol}: {found}, "
+                f"{measured['tokens']:,} tokens"
+            )
             if protocol == "stream":
                 shown = name, tokens, measured, scores
     log("")
-    log(tables.table(rows, _COLUMNS + _TRUE * bool(true)))
+    log(tables.table(rows, tables.filled(rows, _COLUMNS)))
     if kinds.connects(args):
         name, tokens, measured, scores = shown
         words = words_read(tokens, corpus)
@@ -119,53 +121,6 @@ def protocols(args, tokens):
     """Both protocols where the text fills a segment of every stream."""
     fills = len(tokens) >= args.batch_size * (args.num_unroll_steps + 1)
     return ["batched", "stream"] if fills else ["stream"]
-
-
-def read_text(path, vocabulary, log):
-    """Reads a text of the user's as a corpus is read, a sentence a line.
-
-    Args:
-        path: The file, UTF-8, plain or packed, words separated by white space.
-        vocabulary: The word of each id. Other words become "<unk>"; where it
-            has none they are left out, neither read nor scored, for a model
-            knows no probability of a word outside of its vocabulary.
-        log: Receives a line that says how many did, and one of what may be
-            read otherwise than a person expects.
-
-    Returns:
-        Word ids, int32, the end of a sentence first, so that the first word
-        is predicted too; and the number of unknown words.
-
-    Raises:
-        DataError: If the file cannot be read or holds no words, or no known
-            one for a vocabulary without "<unk>".
-    """
-    text = files.read_text(Path(path), log=log)
-    if not text.split():
-        raise DataError(f"{path}: must hold at least one word. Received: none")
-    words = [EOS, *split_words(text)]
-    count = len(words) - 1
-    ids = {word: index for index, word in enumerate(vocabulary)}
-    unknown = [word for word in words if word not in ids]
-    rule = f"read and scored as {UNKNOWN}"
-    if unknown and UNKNOWN not in ids:
-        rule = f"left out, neither read nor scored: it has no {UNKNOWN}"
-        words = [word for word in words if word in ids]
-        if set(words) == {EOS}:
-            raise DataError(
-                f"{path}: must hold a word of the model's vocabulary, which "
-                f"has no {UNKNOWN}. Received: none, as {unknown[0]!r}"
-            )
-    line = (
-        f"{printable(path)}: {count} words with ends of sentences, "
-        f"{len(unknown)} of them unknown to the model"
-    )
-    log(f"{line} ({rule})" if unknown else line)
-    note = note_on_spelling([*unknown, *vocabulary] if unknown else [])
-    if note is not None:
-        log(f"{printable(path)} and the vocabulary: {note}")
-    known = [ids.get(word, ids.get(UNKNOWN)) for word in words]
-    return np.array(known, "int32"), len(unknown)
 
 
 def words_read(tokens, corpus):
@@ -216,37 +171,37 @@ def show_connections(args, words, look_back, measured, log):
         log(f"{printable(args.figure)}: written{pictures.in_words(lacking)}")
 
 
-def _cell(key, pattern="{:.2f}"):
-    return lambda row: _number(row["measured"].get(key), pattern)
+def _cell(key):
+    def cell(row):
+        value = row["measured"].get(key)
+        return "-" if value is None else f"{value:.2f}"
+
+    return cell
 
 
-def _number(value, pattern):
-    return "-" if value is None else pattern.format(value)
+def _true(row):
+    """The true perplexity, and the excess over it.
 
-
-def _excess(row):
-    """The excess over the true perplexity, where all words but one are read.
-
-    The first word of the text is not scored.
+    The excess needs all words but one: the first of the text is not scored.
     """
-    if row["true"] is None or row["protocol"] != "stream":
-        return None
-    return metrics.excess_nll(row["measured"]["perplexity"], row["true"])
+    true = row["true"]
+    if true is None:
+        return "-"
+    if row["protocol"] != "stream":
+        return f"{true:.2f}"
+    excess = metrics.excess_nll(row["measured"]["perplexity"], true)
+    return f"{true:.2f} ({excess:.3f})"
 
 
 _COLUMNS = (
     ("text", lambda row: row["text"]),
     ("protocol", lambda row: row["protocol"]),
     ("greedy", _cell("perplexity")),
-    ("bits per character", _cell("bits_per_character", "{:.3f}")),
-    ("sampled", _cell("perplexity_sampled_mean")),
-    ("± sd over draws", _cell("perplexity_sampled_std")),
+    (
+        "sampled ± sd over draws",
+        lambda row: PERPLEXITY.sampled_cell({"test": row["measured"]}),
+    ),
     ("previous state", _cell("perplexity_previous")),
     ("random, same shares", _cell("perplexity_random_mean")),
-    ("tokens", _cell("tokens", "{}")),
-)
-# Of a corpus whose distribution is known.
-_TRUE = (
-    ("true", lambda row: _number(row["true"], "{:.2f}")),
-    ("nats a word above it", lambda row: _number(_excess(row), "{:.3f}")),
+    ("true (nats a word above it)", _true),
 )

@@ -8,7 +8,7 @@ from dsl import metrics
 from dsl.datasets import EOS
 from dsl.experiment.kinds import chooses
 from dsl.scoring.streams import score
-from language_modeling.building import jit_compile, look_back_shares
+from language_modeling.model import jit_compile, look_back_shares
 
 
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
@@ -120,22 +120,6 @@ def bits(scores, corpus, unknown):
     characters = corpus.count_characters(scores["inputs"], scores["targets"])
     found = metrics.bits_per_character(scores["nll"], characters.sum())
     return {"bits_per_character": found}
-
-
-def perplexities(measured):
-    """The perplexities of a measurement in words, and its bits."""
-    text = f"perplexity {measured['perplexity']:.2f}"
-    if "sampled_n" in measured:
-        text += (
-            f" (sampled {measured['perplexity_sampled_mean']:.2f}"
-            f" +- {measured['perplexity_sampled_std']:.2f},"
-            f" n={measured['sampled_n']}; always the previous state"
-            f" {measured['perplexity_previous']:.2f}; random distances of the"
-            f" same shares {measured['perplexity_random_mean']:.2f})"
-        )
-    if "bits_per_character" in measured:
-        text += f", {measured['bits_per_character']:.3f} bits per character"
-    return text
 
 
 def scores_by_sentence(scores, corpus):

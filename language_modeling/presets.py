@@ -1,4 +1,6 @@
-"""Presets of the language-modeling task, and what they are held to."""
+"""Presets of language modeling, and what they are held to."""
+
+from dsl.experiment import shared_flags
 
 # The schedule of Kim et al. 2016, for both of their models.
 _KIM = {
@@ -92,7 +94,7 @@ PRESETS = {
     },
 }
 
-ESTIMATOR_DEFAULTS = {
+ESTIMATORS = {
     "reinforce": {
         "rollouts": 2,
         "baseline": "leave_one_out",
@@ -110,6 +112,37 @@ ESTIMATOR_DEFAULTS = {
         "entropy_weight": 0.001,
     },
 }
+
+# With --char: the large model, and the defaults of the published flags.
+CHARACTERS = {
+    "char_embed_size": 15,
+    "kernels": [1, 2, 3, 4, 5, 6, 7],
+    "kernel_features": [50, 100, 150, 200, 200, 200, 200],
+    "highway_layers": 2,
+    "max_word_length": 65,
+}
+
+
+def defaults(given):
+    """The values of flags that are not given; see `flags.Flags`."""
+    preset = PRESETS.get(given.get("preset"), {})
+    if given.get("char") is False:
+        spelling = {"char", *CHARACTERS}
+        preset = {k: v for k, v in preset.items() if k not in spelling}
+    found = {
+        "previous_bias": 3.0,
+        **shared_flags.recipe(
+            given,
+            ESTIMATORS[given.get("estimator", "reinforce")],
+            preset,
+        ),
+    }
+    if given.get("policy", "learned") != "learned":
+        found |= {"rollouts": 1, "baseline": "none"}
+    if given.get("char", preset.get("char")):
+        found = {**CHARACTERS, **found}
+    return found
+
 
 _GUI = "Gui et al. 2019, PTB table"
 # Perplexity on the Penn Treebank, dev and test, by preset and model (a fixed

@@ -1,183 +1,270 @@
-"""From the command line to checked settings, and back from a run's."""
+"""Flags of language modeling: what they are, and what must hold of them."""
 
 import argparse
-import os
 
-from dsl.experiment import command_line, kinds, shared_flags
-from dsl.system.messages import short
-from language_modeling import character_flags, flags, presets
-
-TASK = "language_modeling"
-# Where and how, which changes no number; `--resume` may differ in them.
-FREE = (
-    "data_dir",
-    "download",
-    "train_dir",
-    "name",
-    "print_every",
-    "checkpoint_every",
-    "tensorboard",
+from dsl import choices
+from dsl.experiment import command_line, shared_flags
+from dsl.experiment.command_line import count, name, number, positive, share
+from dsl.experiment.flags import (
+    BOTH,
+    DATA,
+    MEASURING,
+    SHOWING,
+    WHERE,
+    Flags,
+    Group,
+    flag,
 )
-# What is shown of a trained model.
-OF_SHOWING = ("split", "text", "sentences", "figure")
-# What is done with a run, which is no setting of it.
-OF_A_CALL = ("resume", "load_model", "given", *OF_SHOWING)
-# How a run is measured, which may be asked anew of an old one.
-OF_MEASURING = ("eval_protocol", "eval_samples", "jit")
+from dsl.experiment.kinds import CHOOSING, SKIPPING
+from language_modeling import presets
 
 
-def parse_args(arguments=None, source=None):
-    """Reads the flags; explicit ones override the preset's.
-
-    Args:
-        arguments: List of strings; those of the command line by default.
-        source: What to name in an error, if not the command line.
-
-    Returns:
-        The settings, an `argparse.Namespace`, with the names of the flags that
-        were `given`.
-    """
-    parser = flags.make_parser(source)
-    first = command_line.Parser(
-        source, prog=parser.prog, add_help=False, allow_abbrev=False
-    )
-    first.add_argument("--preset")
-    first.add_argument("--policy", default="learned")
-    first.add_argument("--estimator", default="reinforce")
-    first.add_argument("--char", action=argparse.BooleanOptionalAction)
-    known, _ = first.parse_known_args(arguments)
-    recipe = presets.ESTIMATOR_DEFAULTS.get(known.estimator, {})
-    preset = presets.PRESETS.get(known.preset, {})
-    if known.char is False:
-        preset = {
-            key: value
-            for key, value in preset.items()
-            if key not in character_flags.NAMES
-        }
-    if "entropy_weight" in preset:
-        recipe = {**recipe, "final_entropy_weight": None, "entropy_steps": None}
-    shared_flags.set_entropy_defaults(parser, arguments, {**recipe, **preset})
-    if known.policy != "learned":
-        parser.set_defaults(rollouts=1, baseline="none")
-    args = parser.parse_args(arguments)
-    character_flags.set_defaults(args)
-    args.given = command_line.given(parser, arguments, args)
-    if args.load_model is None:
-        # Otherwise the model is that of the run.
-        kinds.check_read(parser, args.given, args.model)
-    flags.check_together(parser, args)
-    for name in sorted(args.given.intersection(OF_SHOWING)):
-        if args.load_model is None:
-            parser.error(
-                f"argument --{name}: needs --load_model, the run to show."
-            )
-    if {"text", "split"} <= args.given:
-        parser.error(
-            "argument --text: takes the place of --split; give one of them."
+def _shares(text):
+    """An argparse type: numbers of at least 0, not all 0, and commas."""
+    try:
+        shares = [float(part) for part in text.split(",")]
+    except ValueError:
+        shares = []
+    if not 0 < sum(shares) < float("inf") or min(shares) < 0:
+        raise argparse.ArgumentTypeError(
+            "must be numbers of at least 0, one of them above 0, with commas "
+            f"between. Received: {text!r}"
         )
-    return args
+    return shares
 
 
-def contradicted(loaded, args):
-    """What flags of this call say otherwise than the run that it loads.
-
-    Args:
-        loaded: The settings of the run, see `from_saved`.
-        args: Those of this call.
-
-    Returns:
-        List of texts, one a flag, with both values.
-    """
-    free = {*FREE, *OF_A_CALL, *OF_MEASURING}
-    return [
-        f"--{name} {short(getattr(loaded, name))}, now "
-        f"{short(getattr(args, name))}"
-        for name in sorted(args.given - free)
-        if getattr(loaded, name) != getattr(args, name)
-    ]
+def _counts(text):
+    """An argparse type: integers of at least 1, in brackets or not."""
+    bare = text[1:-1] if text[:1] + text[-1:] == "[]" else text
+    try:
+        return [count(part) for part in bare.split(",")]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            "must be integers of at least 1 with commas between. "
+            f"Received: {text!r}"
+        ) from None
 
 
-def of_run(args):
-    """The settings that a run keeps, a dict."""
-    return {
-        key: value for key, value in vars(args).items() if key not in OF_A_CALL
-    }
+class Data(Group):
+    """Data."""
+
+    preset = flag(choices=tuple(presets.PRESETS))
+    """Settings to start from; explicit flags override them. quick: minutes;
+    small, medium, large: Zaremba et al. 2014; char_small, char_large: Kim et
+    al. 2016; published: the published code's choices."""
+    data_dir = flag(type=name, metavar="DIR", role=WHERE)
+    """Folder of a corpus: {train,valid,test}.txt of your own, or the files of a
+    known one, plain, .gz or .xz (default: $DSL_DATA_DIR, then data, then for
+    PTB a download)."""
+    corpus = flag(choices=choices.CORPORA, role=DATA)
+    """Which one (default: what --data_dir holds, the first in this order;
+    without --data_dir, ptb, and generated in its place)."""
+    vocabulary_size = flag(type=number(int, 2), metavar="N")
+    """Keep the N most frequent words, <unk> and <eos> among them, and read all
+    others as <unk> (default: every word of the training text)."""
+    download = flag(True, action=BOTH, role=WHERE)
+    """Whether PTB may be downloaded where it is not at hand."""
 
 
-def optional(model):
-    """The names of the settings that an older run may lack.
+class Network(Group):
+    """The network around the cell."""
 
-    What came later changes nothing where it is left out, or where the model
-    does not read it.
+    rnn_size = flag(650, count, "N")
+    """LSTM units."""
+    rnn_layers = flag(2, count, "N")
+    """Layers in all, plain but for the top one."""
+    dropout = flag(0.5, number(float, 0, 1, open_high=True), "P")
+    """On word vectors (not with --char), between layers and before the
+    softmax."""
+    mixed_precision = flag(choices=choices.PRECISIONS)
+    """Compute products in this precision, with weights, loss and agent in
+    float32 (default: all in float32)."""
+    keep_buffer = flag(True, of=SKIPPING, action=BOTH)
+    """Carry past states from segment to segment."""
 
-    Args:
-        model: That of the run.
-    """
-    unset = [k for k, value in vars(parse_args([])).items() if value is None]
-    return {*unset, *kinds.unread(model)}
+
+class Characters(Group):
+    """Words that are read as characters: CharLM, Kim et al. 2016."""
+
+    char = flag(action=BOTH)
+    """Read words as characters."""
+    char_embed_size = flag(type=count, metavar="N")
+    """Width of the character vectors (default with --char: 15)."""
+    kernels = flag(type=_counts, metavar="W,W,...")
+    """Widths of the convolutions (default with --char: 1,2,3,4,5,6,7)."""
+    kernel_features = flag(type=_counts, metavar="N,N,...")
+    """Outputs of each of them (default with --char:
+    50,100,150,200,200,200,200)."""
+    highway_layers = flag(type=number(int, 0), metavar="N")
+    """Highway layers above them (default with --char: 2)."""
+    max_word_length = flag(type=number(int, 3, 1000), metavar="N")
+    """Characters of a word that are read, its start and end among them
+    (default with --char: 65)."""
+
+    @staticmethod
+    def rules(args):
+        if not args.char:
+            return [
+                (
+                    getattr(args, one.name) is not None,
+                    f"argument --{one.name}: needs --char.",
+                )
+                for one in Characters.flags[1:]
+            ]
+        kernels, features = args.kernels, args.kernel_features
+        return [
+            (
+                len(set(kernels)) != len(kernels),
+                "argument --kernels: must be distinct. "
+                f"Received: {','.join(map(str, kernels))}",
+            ),
+            (
+                max(kernels) > args.max_word_length,
+                "argument --kernels: must be at most --max_word_length, "
+                f"{args.max_word_length}. Received: {max(kernels)}",
+            ),
+            (
+                len(features) != len(kernels),
+                "argument --kernel_features: must be as many as --kernels, "
+                f"{len(kernels)}. Received: {len(features)}",
+            ),
+        ]
 
 
-def reference(args, corpus_name):
-    """What the settings are held to.
+class Training(Group):
+    """Training."""
 
-    Returns:
-        Dict of the published `valid_perplexity`, `test_perplexity` and their
-        `source`, None where the preset has none or the settings differ from
-        it, the paper's estimator included; and the number of epochs of the
-        preset's recipe.
-    """
-    given, row = ["--model", args.model], args.model
-    if args.model == "fixed_skip":
-        given += ["--skip", str(args.skip)]
-        row = f"fixed_skip {args.skip}"
-    if args.preset is not None:
-        given += ["--preset", args.preset]
-    recipe = of_run(parse_args(given))
-    # The corpus is told apart by its name, however it was asked for.
-    free = {*FREE, "corpus", "vocabulary_size", "seed", "jit", "eval_samples"}
-    same = all(
-        value == recipe[key]
-        for key, value in of_run(args).items()
-        if key not in free
+    learning_rate = flag(1.0, positive, "R")
+    """Initial rate of SGD."""
+    learning_rate_decay = flag(1 / 1.2, number(float, 0, 1, open_low=True), "F")
+    """Factor of a decay."""
+    constant_epochs = flag(type=count, metavar="N")
+    """Decay after every epoch from the Nth on (default: only when validation
+    stops improving)."""
+    lr_threshold = flag(0.005, number(float, 0), "R")
+    """Smallest rate of the conditional decay."""
+    decay_when = flag(1.0, number(float, 0), "PPL")
+    """Improvement that keeps the conditional decay away."""
+    param_init = flag(0.05, positive, "R")
+    """Weights start uniform in [-R, R]."""
+    num_unroll_steps = flag(35, count, "T")
+    """Steps of back-propagation through time."""
+    batch_size = flag(20, count, "B")
+    """Streams."""
+    max_epochs = flag(100, count, "N", grows=True)
+    """Epochs."""
+    max_grad_norm = flag(5.0, positive, "N")
+    """Largest global norm of the gradient."""
+
+
+class Agent(Group):
+    """How the agent acts, with --model dynamic_skip."""
+
+    policy = flag(
+        "learned", of=CHOOSING, choices=("learned", "frozen", "random")
     )
-    found = presets.PUBLISHED.get((args.preset, row))
-    if found is None or not same or corpus_name != "ptb":
-        found = (None, None, None)
-    names = ("valid_perplexity", "test_perplexity", "source")
-    return dict(zip(names, found, strict=True)), recipe["max_epochs"]
+    """Learned (paper); frozen: stays as it starts; random: distances drawn with
+    --look_back_shares, the control for a learned one."""
+    look_back_shares = flag(None, _shares, "P,P,...", CHOOSING)
+    """Shares of the distances 1, 2, ... of random steps, zero where left out: 1
+    is always the previous state (default: all alike)."""
+    random_share = flag(None, share, "P", CHOOSING)
+    """Share of the steps in training whose distance is random and not the
+    agent's choice, which regularizes (default: none of a learned policy)."""
+    policy_start = flag(0, number(int, 0), "N", CHOOSING)
+    """Updates before the agent chooses and learns; until then, the previous
+    state."""
+    task_rollouts = flag(None, count, "R", CHOOSING)
+    """Rollouts that the model learns its words from; the others only judge the
+    agent's choices (default: all)."""
+    discount = flag(None, share, "G", CHOOSING)
+    """Gamma of the reward-to-go."""
+    agent_optimizer = flag("adam", of=CHOOSING, choices=("adam", "shared"))
+    """Adam: its own, outside of the clip; shared: the model's (published
+    code)."""
+
+    @staticmethod
+    def rules(args):
+        shares = args.look_back_shares
+        return (
+            (
+                (args.task_rollouts or 1) > args.rollouts,
+                "argument --task_rollouts: must be at most --rollouts, "
+                f"{args.rollouts}. Received: {args.task_rollouts}",
+            ),
+            (
+                shares is not None
+                and args.policy != "random"
+                and args.random_share is None,
+                "argument --look_back_shares: needs --policy random or "
+                f"--random_share. Received: --policy {args.policy}",
+            ),
+            (
+                args.random_share is not None and args.policy != "learned",
+                "argument --random_share: needs --policy learned. "
+                f"Received: --policy {args.policy}",
+            ),
+            (
+                len(shares or []) > args.n_actions,
+                "argument --look_back_shares: must hold at most --n_actions, "
+                f"{args.n_actions}, shares. Received: {len(shares or [])}",
+            ),
+        )
 
 
-def from_saved(saved, args, source):
-    """Settings of an earlier run, checked as if they had been typed.
+class Protocol(Group):
+    """How a text is cut for evaluation."""
 
-    Args:
-        saved: Dict of settings, as a run keeps them.
-        args: The settings of this call; those of the call itself and of
-            measuring are taken from it. Where it has no `data_dir`, that of
-            the run is used if it is still there.
-        source: The file that they come from, named in errors.
+    eval_protocol = flag(
+        "stream", role=MEASURING, choices=("stream", "batched")
+    )
+    """Stream: one stream, every token; batched: the streams and whole segments
+    of training (published code)."""
 
-    Returns:
-        The settings, as `parse_args` returns them.
-    """
-    kept = {*FREE, *OF_A_CALL, *OF_MEASURING}
-    given = []
-    for key, value in kinds.effective(saved).items():
-        if key in kept:
-            continue
-        if isinstance(value, bool):
-            given.append(f"--{key}" if value else f"--no-{key}")
-        elif isinstance(value, list):
-            given.append(f"--{key}={','.join(map(str, value))}")
-        elif value is not None:
-            given.append(f"--{key}={value}")
-    loaded = parse_args(given, source)
-    for key in kept:
-        setattr(loaded, key, getattr(args, key))
-    folder = saved.get("data_dir")
-    if loaded.data_dir is None and isinstance(folder, str):
-        if os.path.isdir(folder):
-            loaded.data_dir = folder
-        else:  # What the search would fetch are not the run's data.
-            loaded.download = False
-    return loaded
+
+class Inspection(Group):
+    """What is shown of the connections, with --load_model."""
+
+    text = flag(type=name, metavar="FILE", role=SHOWING)
+    """A text of your own to measure, a sentence a line, in place of --split; a
+    word that the model does not know is read and scored as <unk>, and left out
+    where its vocabulary has no <unk>."""
+    sentences = flag(5, number(int, 0), "N", role=SHOWING)
+    """Sentences whose connections are shown."""
+    figure = flag(type=command_line.picture, metavar="FILE", role=SHOWING)
+    """Draw the connections: .png, .pdf or .svg."""
+
+    @staticmethod
+    def rules(args):
+        return (
+            (
+                args.figure is not None and args.sentences == 0,
+                "argument --figure: needs --sentences of at least 1. "
+                "Received: 0",
+            ),
+            (
+                {"text", "split"} <= args.given,
+                "argument --text: takes the place of --split; give one of "
+                "them.",
+            ),
+        )
+
+
+FLAGS = Flags(
+    (
+        Data,
+        shared_flags.Run,
+        shared_flags.Model,
+        Network,
+        shared_flags.Cell,
+        Characters,
+        Training,
+        Agent,
+        shared_flags.Signal,
+        shared_flags.Evaluation,
+        Protocol,
+        shared_flags.Show,
+        Inspection,
+    ),
+    presets.defaults,
+)

@@ -4,7 +4,7 @@ from matplotlib import lines, ticker
 from matplotlib.figure import Figure
 
 from dsl.datasets import numbers as data
-from number_prediction import report
+from number_prediction import tables
 
 DPI = 200
 # Told apart with any color vision (Okabe and Ito 2008), a color for each kind
@@ -35,7 +35,7 @@ def accuracy(rows):
     """Draws the accuracy on the dev set against the epoch.
 
     Args:
-        rows: List of `kept.Row`.
+        rows: List of `plan.Row`.
 
     Returns:
         A Matplotlib `Figure`: a line for each row, the mean over the seeds
@@ -72,7 +72,7 @@ def accuracy(rows):
 
 def _curve(records):
     """Of each epoch its number, the mean over runs, the worst, the best."""
-    runs = [report.curve(record) for record in records]
+    runs = [tables.curve(record) for record in records]
     points = []
     for epoch in sorted({epoch for run in runs for epoch in run}):
         each = [100 * run[epoch] for run in runs if epoch in run]
@@ -181,7 +181,7 @@ def policies(rows):
     """Draws how far back each row looks at its last step, by the pointer.
 
     Args:
-        rows: List of `kept.Row`.
+        rows: List of `plan.Row`.
 
     Returns:
         A Matplotlib `Figure`: a panel for each row whose agent learned, the
@@ -189,7 +189,7 @@ def policies(rows):
         would be too small, at the state right after the digit pointed to.
         None without any such run.
     """
-    figure = _panels(rows, report.policy, _ring)
+    figure = _panels(rows, tables.policy, _ring)
     if figure is None:
         return None
     *panels, bar = figure.axes
@@ -206,14 +206,14 @@ def policies_by_step(rows):
     """Draws how far back each row looks at each step.
 
     Args:
-        rows: List of `kept.Row`.
+        rows: List of `plan.Row`.
 
     Returns:
         A Matplotlib `Figure`: a panel for each row whose agent learned, the
         share of greedy actions, the mean over seeds. None without any such
         run, or of runs that did not keep it.
     """
-    figure = _panels(rows, report.policy_by_step)
+    figure = _panels(rows, tables.policy_by_step)
     if figure is None:
         return None
     figure.supxlabel("look-back distance", fontsize=10)

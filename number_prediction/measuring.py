@@ -15,7 +15,7 @@ from dsl.scoring.sequences import (
     hops_back,
 )
 from dsl.seeds import spread
-from number_prediction.building import imposer
+from number_prediction.model import imposer
 
 
 def symbols_read(args, examples):
@@ -154,15 +154,3 @@ def route(args, examples, look_back):
         "hops": float(hops[reached].mean()) if reached.any() else None,
         "policy_by_step": steps.tolist(),
     }
-
-
-def in_words(measured):
-    """The accuracies of a measurement in words."""
-    text = f"accuracy {100 * measured['accuracy']:.2f} %"
-    if "sampled_n" not in measured:
-        return text
-    return (
-        f"{text} (sampled {100 * measured['accuracy_sampled_mean']:.2f}"
-        f" +- {100 * measured['accuracy_sampled_std']:.2f},"
-        f" n={measured['sampled_n']})"
-    )

@@ -19,8 +19,8 @@ if __name__ == "__main__":
 from pathlib import Path
 
 from dsl import choices
-from dsl.experiment import command_line
-from dsl.experiment.program import say
+from dsl.experiment import command_line, output
+from dsl.system import messages
 
 # Of all examples: drawn, and the largest split read back and unpacked.
 COPIES = 4
@@ -120,7 +120,7 @@ def main(args):
     there, fault = look(args, drawn)
     # Where nothing is missing, the folder may be one to read alone.
     if fault is None and not all(there.values()):
-        with numbers.writing(args.out_dir, say):
+        with numbers.writing(args.out_dir, output.note):
             # Another process may have written meanwhile.
             there, fault = look(args, drawn)
             for split, examples in drawn.items():
@@ -129,18 +129,23 @@ def main(args):
     if fault is not None:
         return entry.fail("produce_data.py", fault, 2)
     for split, examples in drawn.items():
-        say(
+        tell(
             f"{path_of(args, examples)}: {len(examples):,} examples, sha256 "
             f"{examples.sha256}, {'unchanged' if there[split] else 'written'}"
         )
     for split in ("valid", "test"):
         same, chance = numbers.overlap(drawn["train"], drawn[split])
         expected = f"{chance:,.0f}" if chance >= 10 else f"{chance:.2g}"
-        say(
+        tell(
             f"{split}: {same:,} of {counts[split]:,} examples also stand in "
             f"train; chance gives {expected}"
         )
     return 0
+
+
+def tell(line):
+    """Prints a line, in which a name may stand that commands a terminal."""
+    output.result(messages.one_line(line))
 
 
 def size_fault(settings, counts):

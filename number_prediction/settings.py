@@ -1,117 +1,180 @@
-"""From the command line to checked settings."""
+"""Flags of number prediction: what they are, and what must hold of them."""
 
-import argparse
+import math
 
-from dsl.experiment import command_line, kinds, shared_flags
-from number_prediction import flags, recipes
+from dsl import choices
+from dsl.experiment import shared_flags
+from dsl.experiment.command_line import count, name, number, positive
+from dsl.experiment.command_line import seed as draw
+from dsl.experiment.flags import BOTH, DATA, SEED, WHERE, Flags, Group, flag
+from dsl.experiment.kinds import CHOOSING
+from number_prediction import presets
 
-# Where and how, which changes no number; `--resume` may differ in them.
-FREE = (
-    "data_dir",
-    "produce",
-    "data_seed",
-    "train_dir",
-    "name",
-    "print_every",
-    "checkpoint_every",
-    "tensorboard",
-)
-# What is done with a run, which is no setting of it.
-OF_A_CALL = ("resume", "seeds")
+LENGTH = number(int, 1, choices.MOST_LENGTH)
 
 
-def parse_args(arguments=None, prog="train_RL10_1.py", length=10):
-    """Reads the flags; explicit ones override the recipe's.
+def _more_than_one(text):
+    """An argparse type: a count, of which one is as if it were not given."""
+    value = count(text)
+    return None if value == 1 else value
 
-    Args:
-        arguments: List of strings; those of the command line by default.
-        prog: Name of the program.
-        length: Its default for `--length`.
 
-    Returns:
-        The settings, an `argparse.Namespace`.
-    """
-    parser = flags.make_parser(prog, length)
-    first = command_line.Parser(prog=prog, add_help=False, allow_abbrev=False)
-    first.add_argument("--recipe", default="best")
-    first.add_argument("--estimator", default="reinforce")
-    first.add_argument("--policy", default="learned")
-    first.add_argument("--seed")
-    known, _ = first.parse_known_args(arguments)
-    recipe = recipes.RECIPES.get(known.recipe, {})
-    if known.estimator == "straight_through" or known.policy != "learned":
-        recipe = {**recipe, **recipes.STRAIGHT_THROUGH}
-    shared_flags.set_entropy_defaults(parser, arguments, recipe)
-    if known.recipe == "published_code":
-        given = parser.parse_args(arguments)
-        parser.set_defaults(policy_weight=1.0 / given.length)
-    args = parser.parse_args(arguments)
-    if args.length_step == 1:
-        args.length_step = None  # As if it were not given.
-    given = command_line.given(parser, arguments, args)
-    kinds.check_read(parser, given, args.model)
-    flags.check_together(parser, args)
-    if args.seeds is not None and known.seed is not None:
-        parser.error(
-            "argument --seeds: takes the place of --seed; give one of them."
+class Data(Group):
+    """Data."""
+
+    data_dir = flag("data/number_prediction", name, "DIR", role=WHERE)
+    """Folder with the files of produce_data.py."""
+    length = flag(10, LENGTH, "N")
+    """Free digits; T = N + 1 (paper: 10 and 20)."""
+    index_from = flag("last10", choices=choices.INDEX_FROM)
+    """What the pointer counts from; the same for ten digits."""
+    symbols = flag(10, number(int, 2, choices.MOST_SYMBOLS), "N")
+    """Size of the alphabet."""
+    mark_pointer = flag(action="store_true")
+    """Read pointer b as symbol N + b, where --symbols is N, so that it looks
+    unlike every digit (paper: as digit b)."""
+    produce = flag(False, role=DATA, free=True, action="store_true")
+    """Make the files, 100,000, 10,000 and 10,000 examples, if they are not
+    there."""
+    data_seed = flag(type=draw, metavar="N", role=SEED, free=True)
+    """Seed that the files must have, and are made with (default: any, and
+    3435)."""
+    recipe = flag("best", choices=tuple(presets.RECIPES))
+    """Settings to start from; explicit flags override them. paper: its
+    objective as stated; published_code: its choices and mistakes."""
+
+
+class Network(Group):
+    """The network around the cell."""
+
+    rnn_size = flag(200, count, "N")
+    """LSTM units."""
+
+
+class Training(Group):
+    """Training."""
+
+    batch_size = flag(100, count, "B")
+    """Sequences a step."""
+    learning_rate = flag(1e-3, positive, "R")
+    """Rate of Adam."""
+    adam_epsilon = flag(1e-7, positive, "E")
+    """Epsilon of Adam, also the agent's (published code: 1e-8)."""
+    epoch = flag(6, count, "N", grows=True)
+    """Largest number of epochs (published code: 200)."""
+    shuffle = flag(True, action=BOTH)
+    """Another order each epoch (published code: no)."""
+    task_weight = flag(1.0, positive, "W")
+    """Weight of the task's loss (published code: 0.1, by mistake)."""
+
+
+class Curriculum(Group):
+    """Curriculum."""
+
+    first_length = flag(type=LENGTH, metavar="N")
+    """Free digits at first, with which training goes up to --length; left out
+    are those that nothing points to (default: all from the start)."""
+    length_epochs = flag(1, count, "E")
+    """Epochs until --first_length takes in more."""
+    length_step = flag(type=_more_than_one, metavar="N")
+    """Digits that it takes in at once (default: 1)."""
+
+    @staticmethod
+    def rules(args):
+        first = args.first_length
+        if first is None:
+            return (
+                (
+                    args.length_epochs != 1,
+                    "argument --length_epochs: must go with --first_length. "
+                    f"Received: {args.length_epochs}",
+                ),
+                (
+                    args.length_step is not None,
+                    "argument --length_step: must go with --first_length. "
+                    f"Received: {args.length_step}",
+                ),
+            )
+        pointers = min(args.symbols, args.length)
+        growths = math.ceil((args.length - first) / (args.length_step or 1))
+        needed = 1 + growths * args.length_epochs
+        return (
+            (
+                not pointers <= first <= args.length,
+                "argument --first_length: must lie between what can be "
+                f"pointed to and --length, {pointers} and {args.length}. "
+                f"Received: {first}",
+            ),
+            (
+                args.epoch < needed,
+                f"argument --epoch: must be at least {needed}, so that "
+                f"--first_length {first} grows to --length {args.length}. "
+                f"Received: {args.epoch}",
+            ),
+            (
+                args.patience is not None and args.patience < needed,
+                "argument --patience: must be at least the epochs until "
+                f"--first_length has grown to --length, {needed}. "
+                f"Received: {args.patience}",
+            ),
         )
-    return args
 
 
-def of_run(args):
-    """The settings that a run keeps, a dict."""
-    return {
-        key: value for key, value in vars(args).items() if key not in OF_A_CALL
-    }
+class Agent(Group):
+    """How the agent acts, with --model dynamic_skip."""
+
+    policy = flag(
+        "learned", of=CHOOSING, choices=("learned", "uniform", "oracle")
+    )
+    """Learned (paper); uniform: any distance; oracle: the one that leads to the
+    digit pointed to."""
+    policy_positions = flag(
+        0, number(int, 0, choices.MOST_LENGTH + 1), "N", CHOOSING
+    )
+    """How many steps the agent tells apart; 0: it sees no step count
+    (paper)."""
+    credit = flag("all", of=CHOOSING, choices=choices.CREDITS)
+    """Which choices earn the reward: all (paper), or those through which the
+    last state was reached."""
+    probability_offset = flag(0.0, number(float, 0), "E", CHOOSING)
+    """Log(pi + E) in the place of log pi (published code: 1, by mistake)."""
+
+    @staticmethod
+    def rules(args):
+        # As `dsl.datasets.numbers.Settings` has it.
+        whole = args.index_from == "start"
+        farthest = args.length if whole else min(args.symbols, args.length)
+        return (
+            (
+                args.policy == "oracle" and farthest > args.n_actions,
+                "argument --policy: oracle needs --n_actions that reach every "
+                f"digit pointed to, {farthest}. Received: {args.n_actions}",
+            ),
+        )
 
 
-def of_seed(args, seed):
-    """The settings of one of `--seeds`."""
-    return argparse.Namespace(**{**vars(args), "seed": seed})
-
-
-def without_resume(args):
-    """The same settings for a run that is not there yet."""
-    return argparse.Namespace(**{**vars(args), "resume": False})
-
-
-def published(args, counts=recipes.COUNTS):
-    """What the paper reports for these settings, and where.
-
-    The recipe is free: how the paper trained is known in part. K and lambda
-    of its attention are not known; ours has the paper's K and lambda 1.
+def make_flags(length=10):
+    """The flags of a program.
 
     Args:
-        args: The settings.
-        counts: Dict of the number of examples of each split.
-
-    Returns:
-        Dict of `valid_accuracy` and `test_accuracy` (shares) and `source`;
-        empty where it has no such row.
+        length: Its default for `--length`.
     """
-    dynamic = args.model == "dynamic_skip"
-    row = recipes.PUBLISHED.get(
-        (args.length, args.model, args.lamda if dynamic else None)
+    return Flags(
+        (
+            Data,
+            shared_flags.Run,
+            shared_flags.Model,
+            Network,
+            shared_flags.Cell,
+            Training,
+            Curriculum,
+            Agent,
+            shared_flags.Signal,
+            shared_flags.Evaluation,
+            shared_flags.Show,
+        ),
+        lambda given: presets.defaults({"length": length, **given}),
     )
-    same = (
-        counts == recipes.COUNTS
-        and args.symbols == 10
-        and not args.mark_pointer
-        and args.policy_positions == 0
-        and (args.index_from == "last10" or args.length <= 10)
-        and args.rnn_size == 200
-        and args.max_steps is None
-    )
-    if dynamic:
-        how = (args.n_actions, args.policy, args.estimator)
-        same = same and how == (10, "learned", "reinforce")
-    if args.model == "attention":
-        same = same and (args.n_actions, args.lamda) == (10, 1.0)
-    if row is None or not same:
-        return {}
-    dev, test = (round(0.01 * figure, 6) for figure in row)
-    return {
-        "valid_accuracy": dev,
-        "test_accuracy": test,
-        "source": recipes.SOURCE,
-    }
+
+
+FLAGS = make_flags()

@@ -11,14 +11,8 @@ if __name__ == "__main__":
     entry.run(__file__)
 
 from dsl.experiment import program
-from number_prediction import settings, train_RL10_1
+from number_prediction import settings, task
 
-
-def parse_args(arguments=None):
-    return settings.parse_args(arguments, prog="train_RL20_1.py", length=20)
-
-
-@entry.program
-def main(args):
-    training = program.Program(__file__, train_RL10_1.TASK)
-    return train_RL10_1.work(training, args)
+parse_args, main = program.of(
+    task.make(settings.make_flags(length=20), "train_RL20_1.py")
+)

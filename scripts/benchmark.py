@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarking import plan, report, timing
 
 from dsl.experiment import command_line
-from dsl.experiment.program import ROOT
+from dsl.experiment.task import ROOT
 from dsl.runs import results
 from dsl.system import startup
 

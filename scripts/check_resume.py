@@ -1,6 +1,6 @@
 """Kills a training at random moments and compares it with an unbroken one.
 
-python scripts/check_resume.py --kills 50 -- --preset small --max_steps 40
+python scripts/check_resume.py language_modeling --kills 50 -- --max_steps 40
 """
 
 import os
@@ -14,21 +14,19 @@ if __name__ == "__main__":
     entry.run(__file__)
 
 import hashlib
-import json
 import random
 import subprocess
 import time
 from pathlib import Path
 
-from dsl.experiment import command_line
-from dsl.experiment.program import ROOT
+from dsl.experiment import command_line, output
+from dsl.experiment.task import find, names
 from dsl.runs import results
 from dsl.system import interrupts, messages
 from dsl.system.regular_files import open_regular
 
-SCRIPT = ROOT / "language_modeling" / "RL_train.py"
 # What a clock measures.
-UNEQUAL = ("seconds", "valid_seconds", "tokens_per_second")
+UNEQUAL = ("seconds", "valid_seconds")
 
 
 def make_parser():
@@ -38,6 +36,7 @@ def make_parser():
         "not, or failed, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
+    parser.add_argument("task", choices=sorted(names()), help="its folder")
     parser.add_argument(
         "--kills",
         type=command_line.count,
@@ -55,7 +54,7 @@ def make_parser():
         "--train_dir", default="runs/check_resume", help="new folder"
     )
     parser.add_argument(
-        "flags", nargs="*", help="of language_modeling/RL_train.py, after --"
+        "flags", nargs="*", help="of the program of the task, after --"
     )
     return parser
 
@@ -75,7 +74,7 @@ def main(args):
     finish(args, "unbroken")
     whole = time.perf_counter() - started
     expected = outcome(args, "unbroken")
-    print(f"unbroken: {whole:.0f} s, {expected['last_weights']}", flush=True)
+    output.result(f"unbroken: {whole:.0f} s, {expected['last_weights']}")
     left, equal, number = args.kills, [], 0
     while left > 0:
         number += 1
@@ -93,8 +92,8 @@ def main(args):
         same = outcome(args, name) == expected
         equal.append(same)
         state = "same" if same else "DIFFERS"
-        print(f"{name}: {'; '.join(hits)}: {state}", flush=True)
-    print(
+        output.result(f"{name}: {'; '.join(hits)}: {state}")
+    output.result(
         f"{args.kills - left} kills of {number} runs; {sum(equal)} ended in "
         f"the bits of the unbroken run, {number - sum(equal)} did not"
     )
@@ -106,7 +105,7 @@ def command(args, name):
     flags = [*args.flags, "--train_dir", args.train_dir, "--name", name]
     if (Path(args.train_dir) / name).exists():
         flags.append("--resume")
-    return [sys.executable, str(SCRIPT), *flags]
+    return [sys.executable, str(find(args.task).path), *flags]
 
 
 def kill(args, name, seconds):
@@ -170,19 +169,20 @@ def outcome(args, name):
     """All of a finished run that no clock or name has part in."""
     folder = Path(args.train_dir) / name
     record = results.load(folder)
-    with open_regular(folder / "metrics.jsonl") as file:
-        metrics = [timeless(json.loads(line)) for line in file]
-    with open_regular(folder / "test_scores.npz") as file:
-        scores = hashlib.file_digest(file, "sha256").hexdigest()
+    speed = f"{find(args.task).throughput}_per_second"
+
+    def timeless(entry):
+        return {k: v for k, v in entry.items() if k not in (*UNEQUAL, speed)}
+
+    scores = None
+    if (folder / results.SCORES_NAME).exists():
+        with open_regular(folder / results.SCORES_NAME) as file:
+            scores = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "last_weights": record["last_weights_sha256"],
         "best_weights": record["weights_sha256"],
-        "metrics": metrics,
+        "metrics": [timeless(one) for one in results.load_metrics(folder)],
         "epochs": [timeless(entry) for entry in record["epochs"]],
         "test": timeless(record["test"]),
         "scores": scores,
     }
-
-
-def timeless(entry):
-    return {key: x for key, x in entry.items() if key not in UNEQUAL}

@@ -10,8 +10,8 @@ from dsl.experiment import entry
 if __name__ == "__main__":
     entry.run(__file__)
 
-from dsl.experiment import command_line
-from dsl.experiment.comparing import accuracies, intervals, reading
+from dsl.experiment import command_line, output
+from dsl.experiment.comparing import intervals, overview, reading
 from dsl.runs import results
 from dsl.system import messages, pictures
 
@@ -33,7 +33,7 @@ def make_parser():
         "--figure",
         type=command_line.picture,
         metavar="FILE",
-        help="draw perplexity by epoch; suffix .png, .pdf or .svg",
+        help="draw what the task measures by epoch; suffix .png, .pdf or .svg",
     )
     parser.add_argument(
         "--look_back_figure",
@@ -42,19 +42,7 @@ def make_parser():
         help="draw the shares of the look-back distances by epoch, and their "
         "entropy; suffix .png, .pdf or .svg",
     )
-    parser.add_argument(
-        "--level",
-        type=command_line.number(float, 0, 1, open_low=True, open_high=True),
-        default=0.95,
-        help="share of the draws inside of an interval (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--samples",
-        type=command_line.count,
-        default=10_000,
-        metavar="N",
-        help="draws of an interval (default: %(default)s)",
-    )
+    command_line.add_interval_flags(parser)
     parser.add_argument(
         "--pool_seeds",
         action="store_true",
@@ -78,8 +66,8 @@ def parse_args(arguments=None):
 def main(args):
     runs = reading.load(args.runs)
     groups = reading.pooled(runs) if args.pool_seeds else runs
-    parts = [intervals.overview(runs), together(args, groups)]
-    print("\n\n".join(filter(None, parts)))
+    parts = [overview.overview(runs), together(args, groups)]
+    output.result("\n\n".join(filter(None, parts)))
     if args.figure:
         draw(runs, args.figure)
     if args.look_back_figure:
@@ -89,23 +77,20 @@ def main(args):
 
 def together(args, groups):
     """What is said of runs, or seeds taken together, beside each other."""
-    if not intervals.by_accuracy(groups):
+    if groups[0]["task"].measure.over == "sentences":
         return intervals.intervals(groups, args.samples, args.level)
-    return accuracies.pooled(groups) if args.pool_seeds else ""
+    return overview.seeds(groups) if args.pool_seeds else ""
 
 
 def draw(runs, path):
     from dsl.experiment.comparing import figure
 
-    if intervals.by_accuracy(runs):
-        raise results.ResultError(
-            f"{path}: not written, --figure draws perplexities; accuracies "
-            "are drawn by scripts/reproduce_number_prediction TABLE --figures."
-        )
-    drawn = figure.draw([(run["name"], run["epochs"]) for run in runs])
+    measure = runs[0]["task"].measure
+    curves = [(run["name"], run["epochs"]) for run in runs]
+    drawn = figure.draw(curves, measure)
     if not drawn.axes[0].lines:
         raise results.ResultError(
-            f"{path}: not written, no epoch has a perplexity yet."
+            f"{path}: not written, no epoch has a {measure.name} yet."
         )
     save(drawn, path)
 
@@ -128,4 +113,6 @@ def save(drawn, path):
         raise results.ResultError(
             f"{path}: cannot be written: {error.strerror}."
         ) from error
-    print(f"\nFigure: {messages.printable(path)}{pictures.in_words(lacking)}")
+    output.result(
+        f"\nFigure: {messages.printable(path)}{pictures.in_words(lacking)}"
+    )

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from dsl.experiment import command_line, jobs
-from dsl.experiment.program import ROOT
+from dsl.experiment.task import ROOT
 from scripts import table
 
 WORDS = ROOT / "language_modeling" / "RL_train.py"

@@ -20,7 +20,7 @@ if __name__ == "__main__":
 import tempfile
 import time
 
-from dsl.experiment import command_line
+from dsl.experiment import command_line, output
 
 
 def make_parser():
@@ -49,51 +49,46 @@ def parse_args(arguments=None):
 @entry.program
 def main(args):
     from dsl.system import startup
-    from language_modeling import RL_train, saved_runs, settings
+    from language_modeling.task import TASK
 
     startup.check_keras()
-    flags = settings.parse_args(args.flags)
-    corpus = saved_runs.read_corpus(flags, print)
-    RL_train.check_lengths(flags, corpus)
+    flags = TASK.parse(args.flags)
+    output.set_verbosity(flags.verbosity)
+    corpus = TASK.load(flags, output.note)
+    TASK.check(flags, corpus)
     startup.import_keras().utils.set_random_seed(flags.seed)
-    from language_modeling import building, experiment
-
-    model = building.build_model(
-        flags, len(corpus.vocabulary), corpus.vocabulary
-    )
-    trainer = building.build_trainer(flags, model)
-    segments = experiment.segments(flags, corpus.train)
+    model, trainer = TASK.build(flags, corpus)
+    segments = TASK.batches(flags, corpus)(1)
     data = [segments[n] for n in range(min(args.steps, len(segments)))]
     trainer.train_on_batch(*data[0])  # compiles
-    whole, written = train(trainer, data, flags)
-    print(
+    whole, written = train(TASK, model, trainer, data, flags)
+    output.result(
         f"{len(data)} steps: {whole - written:.1f} s, and {written:.2f} s for "
         f"all that is written: {100 * written / (whole - written):.2f} %"
     )
     return 0
 
 
-def train(trainer, data, flags):
+def train(task, model, trainer, data, flags):
     """One epoch as RL_train.py runs it, without a validation.
 
     Returns:
         Seconds in all, and of them those for what is written.
     """
+    from dsl.experiment.report import Report
     from dsl.runs.folder import RunFolder
-    from dsl.training import loop, reporting, schedules
-    from language_modeling import experiment
+    from dsl.training import loop
+    from language_modeling.task import summary
 
     clock = Clock()
-    report = reporting.ProgressReport(
-        print, flags.print_every, experiment.teller(flags, trainer)
-    )
 
     def finish_epoch(trained):
-        return experiment.summary(flags, trained, 1.0)
+        speed = {"tokens_per_second": 1.0}
+        return {**summary(flags, trained, 1.0), **speed}
 
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(folder, "run", {"settings": {}})
-        schedule = schedules.Schedule(flags.learning_rate, 1.0)
+        schedule = task.schedule(flags)
         progress = loop.resume(trainer, run, schedule)
         for name in (
             "save_last",
@@ -103,21 +98,22 @@ def train(trainer, data, flags):
             "write_metrics",
         ):
             setattr(run, name, clock.timed(getattr(run, name)))
-        started = time.perf_counter()
-        loop.fit(
-            trainer,
-            trainer.language_model,
-            lambda epoch: data,
-            clock.timed(finish_epoch),
-            schedule,
-            run,
-            progress,
-            monitor="valid_perplexity",
-            max_epochs=1,
-            checkpoint_every=flags.checkpoint_every,
-            on_step=clock.timed(report.on_step),
-        )
-        whole = time.perf_counter() - started
+        with Report(task, flags, run, trainer, progress) as report:
+            started = time.perf_counter()
+            loop.fit(
+                trainer,
+                model,
+                lambda epoch: data,
+                clock.timed(finish_epoch),
+                schedule,
+                run,
+                progress,
+                monitor=task.measure.monitor,
+                max_epochs=1,
+                checkpoint_every=flags.checkpoint_every,
+                on_step=clock.timed(report.on_step),
+            )
+            whole = time.perf_counter() - started
         run.close()
     return whole, clock.seconds
 

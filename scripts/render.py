@@ -11,15 +11,12 @@ if __name__ == "__main__":
     entry.run(__file__)
 
 import functools
-import importlib
 import re
-from pathlib import Path
 
-from dsl.experiment import command_line, reproduction
+from dsl.experiment import command_line, plan
+from dsl.experiment.task import ROOT, find
 from dsl.runs import results
 from dsl.system import atomic, regular_files
-
-ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = (
     "README.md",
@@ -27,8 +24,8 @@ PAGES = (
     "number_prediction/README.md",
     "results/RESULTS.md",
 )
-# The task whose tables stand in blocks of a kind.
-TASKS = {"results": "language_modeling", "numbers": "number_prediction"}
+# The forms of a block: all columns of a table, or few.
+KINDS = ("results", "brief")
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 # Blocks of the benchmark: the record of each, and which of its tables stand in
 # the block. Either task may have been timed again, and on another machine.
@@ -52,7 +49,7 @@ BENCHMARKS = {
 }
 MOST_PAGE = 2**24  # bytes
 BLOCK = re.compile(
-    r"(<!-- (?P<kind>results|numbers): (?P<name>[\w/-]+) -->\n)"
+    r"(<!-- (?P<kind>results|brief): (?P<name>[\w/-]+) -->\n)"
     r"(?:(?!<!-- ).)*(?P<end><!-- end -->)",
     re.DOTALL,
 )
@@ -100,7 +97,7 @@ def refresh(page, check, render):
         old = regular_files.read_regular(page, MOST_PAGE).decode()
     except UnicodeDecodeError as error:
         raise results.ResultError(f"{page}: must be UTF-8 text.") from error
-    begun = len(re.findall("<!-- (?:results|numbers): ", old))
+    begun = len(re.findall("<!-- (?:results|brief): ", old))
     if begun != len(BLOCK.findall(old)):
         raise results.ResultError(
             f"{page}: every block of results must have an end before the next."
@@ -115,33 +112,17 @@ def refresh(page, check, render):
 
 
 def render(kind, name):
-    """The tables of one name: of the benchmark, or of a task's plan."""
+    """The tables of one name: of the benchmark, or TASK/TABLE."""
     if name in BENCHMARKS:
         return benchmark(*BENCHMARKS[name])
-    if (kind, name) == ("numbers", "summary"):
-        return summary_of_numbers()
-    task = TASKS[kind]
-    plan = importlib.import_module(f"{task}.plan")
     folder, _, table = name.rpartition("/")
-    if folder != task or table not in plan.TABLES:
+    task = find(folder)
+    if table not in task.tables:
         raise results.ResultError(
-            f"{name}: must be {task}/ and a table, {', '.join(plan.TABLES)}."
+            f"{name}: must be a table, {', '.join(task.tables)}."
         )
-    return reproduction.table(task, ROOT / "results" / task, table)
-
-
-def summary_of_numbers():
-    """What number prediction is held to, at both lengths of the paper."""
-    from number_prediction import kept, report
-
-    folder = ROOT / "results" / "number_prediction"
-    return report.summary(
-        [
-            row
-            for name in ("T11", "T21")
-            for row in kept.load(folder / name, name)
-        ]
-    )
+    rows = plan.load(task, ROOT / "results" / folder / table, table)
+    return plan.render(task, rows, brief=kind == "brief")
 
 
 def benchmark(file, wanted):

@@ -10,7 +10,8 @@ from dsl.experiment import entry
 if __name__ == "__main__":
     entry.run(__file__)
 
-from dsl.experiment import command_line, tables
+from dsl.experiment import command_line, output, tables
+from dsl.experiment.comparing import overview
 from dsl.runs import results
 
 
@@ -33,8 +34,7 @@ def parse_args(arguments=None):
 @entry.program
 def main(args):
     records = [results.load(run) for run in args.runs]
-    rendered = tables.comparison(records)
-    print(rendered)
+    output.result(overview.comparison(records))
     for source in tables.sources(records):
-        print(f"\nPublished: {source}")
+        output.result(f"\nPublished: {source}")
     return 0

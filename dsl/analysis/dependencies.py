@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from dsl.datasets import generated
+
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
@@ -117,3 +119,26 @@ def agreement(look_back, dependencies, distances):
 
 def _share(part, whole):
     return part / whole if whole else None
+
+
+def grammar_distances(sha256, split):
+    """How far back the words stand that those of a generated text hang on.
+
+    Args:
+        sha256: Hashes of a corpus, a dict from split to hexadecimal digits.
+        split: Name of the text that is read, all of it but the last word.
+
+    Returns:
+        Dict of two int32 arrays, one distance for each word that is read,
+        from that word; 0 where none is hung on: of the word on which "the
+        word read" hangs, and of that on which "the next word" does, which is
+        to be predicted then. None for the text of another corpus.
+    """
+    if sha256.get(split) != generated.SHA256.get(split, ...):
+        return None
+    arcs = generated.load_with_arcs()[1][split]
+    return {
+        "the word read": arcs[:-1],
+        # The word read is one step nearer to what the next one hangs on.
+        "the next word": (arcs[1:] - 1).clip(min=0),
+    }

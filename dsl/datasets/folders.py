@@ -6,9 +6,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dsl.datasets import corpus as corpora
 from dsl.datasets import files, texts
+from dsl.datasets.corpus import EOS, UNKNOWN, split_words
 from dsl.datasets.errors import DataError
+from dsl.system.messages import printable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _PACKED = "each plain or with .gz or .xz"
@@ -245,3 +249,50 @@ def _incomplete(argument, layout, place):
         f"{argument} must hold {layout.describe()}, {_PACKED}. Received: "
         f"{place}, without {', '.join(layout.missing(place))}"
     )
+
+
+def read_text(path, vocabulary, log):
+    """Reads a text of the user's as a corpus is read, a sentence a line.
+
+    Args:
+        path: The file, UTF-8, plain or packed, words separated by white space.
+        vocabulary: The word of each id. Other words become "<unk>"; where it
+            has none they are left out, neither read nor scored, for a model
+            knows no probability of a word outside of its vocabulary.
+        log: Receives a line that says how many did, and one of what may be
+            read otherwise than a person expects.
+
+    Returns:
+        Word ids, int32, the end of a sentence first, so that the first word
+        is predicted too; and the number of unknown words.
+
+    Raises:
+        DataError: If the file cannot be read or holds no words, or no known
+            one for a vocabulary without "<unk>".
+    """
+    text = files.read_text(Path(path), log=log)
+    if not text.split():
+        raise DataError(f"{path}: must hold at least one word. Received: none")
+    words = [EOS, *split_words(text)]
+    count = len(words) - 1
+    ids = {word: index for index, word in enumerate(vocabulary)}
+    unknown = [word for word in words if word not in ids]
+    rule = f"read and scored as {UNKNOWN}"
+    if unknown and UNKNOWN not in ids:
+        rule = f"left out, neither read nor scored: it has no {UNKNOWN}"
+        words = [word for word in words if word in ids]
+        if set(words) == {EOS}:
+            raise DataError(
+                f"{path}: must hold a word of the model's vocabulary, which "
+                f"has no {UNKNOWN}. Received: none, as {unknown[0]!r}"
+            )
+    line = (
+        f"{printable(path)}: {count} words with ends of sentences, "
+        f"{len(unknown)} of them unknown to the model"
+    )
+    log(f"{line} ({rule})" if unknown else line)
+    note = texts.note_on_spelling([*unknown, *vocabulary] if unknown else [])
+    if note is not None:
+        log(f"{printable(path)} and the vocabulary: {note}")
+    known = [ids.get(word, ids.get(UNKNOWN)) for word in words]
+    return np.array(known, "int32"), len(unknown)

@@ -198,3 +198,20 @@ count = number(int, 1)
 positive = number(float, 0, open_low=True)
 share = number(float, 0, 1)
 seed = number(int, 0, 2**31 - 1)
+
+
+def add_interval_flags(parser):
+    """The flags of an interval: how sure it is, and how many draws it takes."""
+    parser.add_argument(
+        "--level",
+        type=number(float, 0, 1, open_low=True, open_high=True),
+        default=0.95,
+        help="share of the draws inside of an interval (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--samples",
+        type=count,
+        default=10_000,
+        metavar="N",
+        help="draws of an interval (default: %(default)s)",
+    )

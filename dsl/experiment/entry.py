@@ -66,7 +66,11 @@ def program(main):
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt within it.
     """
-    name = os.path.basename(main.__globals__["__file__"])
+    return named(os.path.basename(main.__globals__["__file__"]), main)
+
+
+def named(name, main):
+    """As `program`, with the name that the line begins with."""
 
     def work(*args):
         code = None

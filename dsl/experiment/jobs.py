@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dsl.experiment import entry
-from dsl.system import interrupts, messages
+from dsl.experiment import entry, output
+from dsl.system import interrupts
 from dsl.system.regular_files import append_regular, open_regular
 
 _PAUSE = 0.2  # Seconds between two looks at who is done.
@@ -136,7 +136,7 @@ class _Table:
         if len(self.slots) > 1:
             self.logs.mkdir(parents=True, exist_ok=True)
             log = self._log(job)
-            _say(f"{job.name}: started, see {log}")
+            output.note(f"{job.name}: started, see {log}")
         process = launch(command, share_of_cores(slot, len(self.slots)), log)
         self.running[slot] = job, process, time.monotonic()
         if self.asked:
@@ -160,7 +160,7 @@ class _Table:
             if len(self.slots) > 1:
                 minutes = (time.monotonic() - started) / 60
                 said = f": {_last_line(self._log(job))}" if code else ""
-                _say(
+                output.note(
                     f"{job.name}: exit code {code} after {minutes:.0f} min"
                     f"{said}"
                 )
@@ -222,7 +222,3 @@ def _last_line(path):
         file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
         lines = file.read().decode(errors="replace").splitlines()
     return lines[-1] if lines else "nothing was said"
-
-
-def _say(line):
-    print(messages.one_line(line), flush=True)

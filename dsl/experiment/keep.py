@@ -5,19 +5,17 @@ import os
 import shlex
 
 from dsl.experiment.comparing import reading
+from dsl.experiment.flags import DATA
+from dsl.experiment.task import find
 from dsl.runs import configurations, results
 from dsl.system import atomic
 
-# Tasks whose runs leave a score of each token.
-SCORED = ("language_modeling",)
 NAMES = (
     results.CONFIG_NAME,
     results.METRICS_NAME,
     results.FILE_NAME,
     results.SCORES_NAME,
 )
-# Which data, and what makes it, is the same on all machines.
-UNTOLD = reading.IGNORED - {"corpus", "produce"}
 
 
 def keep(run, folder):
@@ -40,18 +38,23 @@ def keep(run, folder):
     config = results.load_config(run)
     epochs = results.load_metrics(run)
     scores = None
-    if record["task"] in SCORED:
+    task = find(record["task"])
+    if task.measure.over == "sentences":
         results.check_scores(run, record)
         scores = by_sentence(results.load_scores(run))
     del record["run_folder"]
+    ignored = reading.ignored(task)
     for one in (record, config):
         one["settings"] = {
             key: value
             for key, value in one["settings"].items()
-            if key not in reading.IGNORED
+            if key not in ignored
         }
     try:
-        record["command"] = without(record["command"], UNTOLD)
+        # Which data, and what makes it, is the same on all machines.
+        record["command"] = without(
+            record["command"], ignored - task.flags.names(DATA)
+        )
     except ValueError as error:
         raise results.ResultError(
             f"{run / results.FILE_NAME}: `command` must be that of a shell: "
@@ -106,11 +109,11 @@ def by_sentence(scores):
 
 def without(command, names):
     """A command without the options of these names and their values."""
-    kept, dropping = [], False
+    left, dropping = [], False
     for word in shlex.split(command):
         if word.startswith("--"):
             option = word[2:].split("=")[0]
             dropping = option.removeprefix("no-") in names
         if not dropping:
-            kept.append(word)
-    return shlex.join(kept)
+            left.append(word)
+    return shlex.join(left)

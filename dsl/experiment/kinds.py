@@ -1,123 +1,67 @@
-"""The models of all tasks: which settings each reads, and its layer.
+"""The kinds of recurrent layer that `--model` names, one line each.
 
 A task's top layer goes on from the previous state (lstm), from the one a fixed
 number of steps back (fixed_skip), from a weighted sum of the last K
 (attention), or from one of these that an agent chooses (dynamic_skip).
 """
 
+import dataclasses
+from collections.abc import Callable
+
 import dsl
 
-MODELS = ("lstm", "fixed_skip", "attention", "dynamic_skip")
-_AGENT = (
-    "previous_bias observation empty_slots "
-    # What it learns from.
-    "policy estimator rollouts reward baseline policy_weight entropy_weight "
-    "final_entropy_weight entropy_steps sequence_entropy_weight temperature "
-    "agent_learning_rate "
-    # In language modeling.
-    "look_back_shares random_share policy_start task_rollouts discount "
-    "agent_optimizer "
-    # In number prediction.
-    "policy_positions credit probability_offset "
-    # How its choices are measured.
-    "eval_actions eval_samples"
-)
-# The settings that not every model reads, and the models that do.
-READERS = {
-    "lamda": MODELS[1:],
-    "keep_buffer": MODELS[1:],
-    "skip": ("fixed_skip",),
-    "n_actions": ("attention", "dynamic_skip"),
-    "policy_units": ("attention", "dynamic_skip"),
-    **dict.fromkeys(_AGENT.split(), ("dynamic_skip",)),
-}
 
-
-def unread(model):
-    """The names of the settings that a model does not read.
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of recurrent layer.
 
     Args:
-        model: One of `MODELS`; of anything else nothing is known.
+        layer: Function of the settings and of a dict of arguments that all
+            layers take, and of further ones, that gives the layer, not built
+            yet.
+        states: Name of the setting that holds how many past states it keeps;
+            None keeps the previous one alone.
+        words: Function of the saved settings, a dict, to what a table says of
+            the layer, in parts.
+        skips: Whether it mixes the previous state with others, by lambda.
+        scores: Whether a network of its own looks at the past states.
+        chooses: Whether that network is an agent, which takes one of them.
     """
-    return {
-        name
-        for name, readers in READERS.items()
-        if model in MODELS and model not in readers
-    }
+
+    layer: Callable
+    states: str | None = None
+    words: Callable = lambda settings: []
+    skips: bool = False
+    scores: bool = False
+    chooses: bool = False
 
 
-def effective(saved):
-    """Of the settings that a run keeps, a dict, those that its model reads."""
-    ignored = unread(saved.get("model"))
-    return {key: value for key, value in saved.items() if key not in ignored}
+def _lstm(args, options):
+    return dsl.LSTM(args.rnn_size, **options)
 
 
-def check_read(parser, given, model):
-    """Ends with an error if a flag is given that the model does not read.
-
-    Args:
-        parser: The parser, which says it.
-        given: The names of the flags that are given.
-        model: One of `MODELS`.
-    """
-    for name in sorted(unread(model) & given):
-        parser.error(
-            f"argument --{name}: must go with a model that reads it "
-            f"({', '.join(READERS[name])}). Received: --model {model}"
-        )
+def _fixed_skip(args, options):
+    return dsl.FixedSkipLSTM(
+        args.rnn_size, skip=args.skip, skip_weight=args.lamda, **options
+    )
 
 
-def num_states(args):
-    """How many past states the model of these settings keeps."""
-    kept = {"lstm": 1, "fixed_skip": args.skip}
-    return kept.get(args.model, args.n_actions)
+def _attention(args, options):
+    return dsl.AttentionLSTM(
+        args.rnn_size,
+        num_states=args.n_actions,
+        skip_weight=args.lamda,
+        attention_units=args.policy_units,
+        return_attention=args.n_actions > 1,
+        **options,
+    )
 
 
-def chooses(args):
-    """Whether the model has past states to choose from."""
-    return args.model == "dynamic_skip" and args.n_actions > 1
-
-
-def learns(args):
-    """Whether the model has an agent that learns."""
-    return chooses(args) and args.policy == "learned"
-
-
-def connects(args):
-    """Whether the model can tell which past state it went on from most."""
-    attends = args.model == "attention" and args.n_actions > 1
-    return attends or chooses(args)
-
-
-def recurrent_layer(args, options, **agent):
-    """The layer of the model of these settings.
-
-    It returns what it chose, or attended to, wherever it had a choice.
-
-    Args:
-        args: The settings.
-        options: Dict of arguments that all layers take.
-        **agent: Further arguments of a dynamic skip LSTM.
-
-    Returns:
-        A layer of `dsl`, not built yet.
-    """
-    if args.model == "lstm":
-        return dsl.LSTM(args.rnn_size, **options)
-    options = {"skip_weight": args.lamda, **options}
-    if args.model == "fixed_skip":
-        return dsl.FixedSkipLSTM(args.rnn_size, skip=args.skip, **options)
-    if args.model == "attention":
-        return dsl.AttentionLSTM(
-            args.rnn_size,
-            num_states=args.n_actions,
-            attention_units=args.policy_units,
-            return_attention=args.n_actions > 1,
-            **options,
-        )
+def _dynamic_skip(args, options, **agent):
     return dsl.DynamicSkipLSTM(
         args.rnn_size,
         num_actions=args.n_actions,
+        skip_weight=args.lamda,
         policy_units=args.policy_units,
         observation=args.observation,
         empty_slots=args.empty_slots,
@@ -131,6 +75,115 @@ def recurrent_layer(args, options, **agent):
     )
 
 
+def _skip_in_words(settings):
+    return [str(settings.get("skip")), _lambda_in_words(settings)]
+
+
+def _slots_in_words(settings):
+    return [f"K={settings.get('n_actions')}", _lambda_in_words(settings)]
+
+
+def _lambda_in_words(settings):
+    return f"λ={settings.get('lamda')}"
+
+
+def _agent_in_words(settings):
+    """How an agent learned, or what takes its place."""
+    parts = _slots_in_words(settings)
+    if settings.get("policy") == "random":
+        shares = settings.get("look_back_shares")
+        words = "uniform" if shares is None else " ".join(map(str, shares))
+        parts.append(f"random distances, shares {words}")
+    elif settings.get("policy") not in (None, "learned"):
+        parts.append(f"{settings['policy']} policy")
+    else:
+        parts.append(str(settings.get("estimator")).replace("_", "-"))
+    if settings.get("random_share") is not None:
+        parts.append(f"random at {settings['random_share']} of the steps")
+    if settings.get("rollouts") not in (None, 1):
+        parts.append(f"{settings['rollouts']} rollouts")
+        if settings.get("task_rollouts") not in (None, settings["rollouts"]):
+            parts.append(f"words from {settings['task_rollouts']}")
+    if settings.get("recipe") not in (None, "best"):
+        parts.append(f"recipe {settings['recipe']}")
+    return parts
+
+
+KINDS = {
+    "lstm": Kind(_lstm),
+    "fixed_skip": Kind(_fixed_skip, "skip", _skip_in_words, skips=True),
+    "attention": Kind(
+        _attention, "n_actions", _slots_in_words, skips=True, scores=True
+    ),
+    "dynamic_skip": Kind(
+        _dynamic_skip,
+        "n_actions",
+        _agent_in_words,
+        skips=True,
+        scores=True,
+        chooses=True,
+    ),
+}
+
+
+def _names(trait):
+    return tuple(name for name, one in KINDS.items() if getattr(one, trait))
+
+
+MODELS = tuple(KINDS)
+SKIPPING, SCORING, CHOOSING = map(_names, ("skips", "scores", "chooses"))
+
+
+def num_states(args):
+    """How many past states the model of these settings keeps."""
+    name = KINDS[args.model].states
+    return 1 if name is None else getattr(args, name)
+
+
+def chooses(args):
+    """Whether the model has past states to choose from."""
+    return args.model in CHOOSING and num_states(args) > 1
+
+
+def learns(args):
+    """Whether the model has an agent that learns."""
+    return chooses(args) and args.policy == "learned"
+
+
+def connects(args):
+    """Whether the model can tell which past state it went on from most."""
+    return args.model in SCORING and num_states(args) > 1
+
+
+def recurrent_layer(args, options, **agent):
+    """The layer of the model of these settings.
+
+    It returns what it chose, or attended to, wherever it had a choice.
+
+    Args:
+        args: The settings.
+        options: Dict of arguments that all layers take.
+        **agent: Further arguments of a layer with an agent.
+
+    Returns:
+        A layer of `dsl`, not built yet.
+    """
+    kind = KINDS[args.model]
+    return kind.layer(args, options, **(agent if kind.chooses else {}))
+
+
+def in_words(model, settings):
+    """A model in words: its layers, how its agent learned, what it reads.
+
+    Args:
+        model: Its name; also one that this code does not know.
+        settings: Dict of the settings of its run.
+    """
+    parts = KINDS[model].words(settings) if model in KINDS else []
+    words = f"{model} ({', '.join(parts)})" if parts else str(model)
+    return f"{words}, characters" if settings.get("char") else words
+
+
 def policy_signal(args, **task):
     """What the agent of these settings learns from.
 
@@ -141,11 +194,9 @@ def policy_signal(args, **task):
     Returns:
         A `PolicySignal`, or None without an agent that learns.
     """
-    from dsl.policy.signal import PolicySignal
-
     if not learns(args):
         return None
-    return PolicySignal(
+    return dsl.PolicySignal(
         estimator=args.estimator,
         reward=args.reward,
         baseline=args.baseline,

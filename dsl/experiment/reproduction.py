@@ -1,4 +1,4 @@
-"""What the programs that run a whole table have in common.
+"""Running tables: each run is kept as it is done, then the table is shown.
 
 A run that is kept already is passed over, one that was stopped goes on: the
 same command again continues wherever it was.
@@ -7,198 +7,267 @@ same command again continues wherever it was.
 import argparse
 import contextlib
 import dataclasses
-import importlib
 import sys
 from pathlib import Path
 
-from dsl.experiment import command_line, entry, jobs, keep, kinds
-from dsl.experiment.comparing import reading
-from dsl.runs import configurations, provenance, results
-from dsl.system import messages
+from dsl.experiment import command_line, entry, jobs, keep, output, plan
+from dsl.experiment.task import ROOT, find, names
+from dsl.runs import provenance, results
+from dsl.system import messages, pictures
 
-ROOT = Path(__file__).resolve().parents[2]
+DPI = 200
+PROGRAM = "reproduce.py"
 
 
-class Task:
-    """A task whose tables are run.
+def make_parser():
+    """The parser of the program that runs tables."""
+    parser = command_line.Parser(
+        prog=PROGRAM,
+        description="Runs a table of a task, or all of a budget, and shows "
+        "it: measured beside published. What is kept is not run again, what "
+        "was stopped goes on.",
+        epilog="Exit codes: 0 all runs asked for are kept, 1 a run cannot be "
+        "kept, or one that is kept is wrong, 2 usage; else that of the run "
+        "that failed or was interrupted.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("task", choices=sorted(names()), help="folder of the task")
+    tables = parser.add_mutually_exclusive_group(required=True)
+    tables.add_argument("--budget", help="all tables of this much computing")
+    tables.add_argument("table", nargs="?", help="name of the table")
+    add(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="rows of the table, ROW, or runs, ROW-SEED (default: all)",
+    )
+    add(
+        "--seeds",
+        type=command_line.seed,
+        nargs="+",
+        metavar="N",
+        help="seeds in place of those of the table",
+    )
+    add(
+        "--train_dir",
+        type=command_line.name,
+        default="runs",
+        metavar="DIR",
+        help="where the run folders go (default: %(default)s)",
+    )
+    add(
+        "--results",
+        type=command_line.name,
+        metavar="DIR",
+        help="where runs are kept, in a folder of the table's name (default: "
+        "results/TASK)",
+    )
+    add(
+        "--data_dir",
+        type=command_line.name,
+        metavar="DIR",
+        help="where data are, or are made (default: as of the task)",
+    )
+    add(
+        "--processes",
+        type=processes,
+        default=1,
+        metavar="N",
+        help="runs at once, or `cores`: as many as cores; each on its "
+        "share of them, with its output in a file in --train_dir (default: "
+        "1, on all cores)",
+    )
+    add(
+        "--shard",
+        type=shard,
+        default=(1, 1),
+        metavar="I/N",
+        help="every Nth run from the Ith on, for one of N machines that "
+        "share --results",
+    )
+    add(
+        "--figures",
+        type=command_line.name,
+        metavar="DIR",
+        help="train nothing, and draw the runs of a table that are kept",
+    )
+    return parser
 
-    Args:
-        name: Name of its folder, in which a module `settings` has
-            `parse_args` and `of_run`, `kept` has `load`, and `report` has
-            `table`.
-        script: Path of the program that trains.
 
-    Attributes:
-        program: Name of the program that runs its tables.
-    """
-
-    def __init__(self, name, script):
-        self.name = name
-        self.script = script
-        self.program = f"reproduce_{name}.py"
-
-    @property
-    def settings(self):
-        """The module of its settings, loaded late: it may need NumPy."""
-        return importlib.import_module(f"{self.name}.settings")
-
-    def make_parser(self, description, choices, only, budgets=()):
-        """The parser of the flags that every table has.
-
-        Args:
-            description: What the program does.
-            choices: Names of the tables.
-            only: Help of `--only`.
-            budgets: Names of those that several tables make up.
-        """
-        parser = command_line.Parser(
-            prog=self.program,
-            description=description,
-            epilog="Exit codes: 0 all runs asked for are kept, 1 a run "
-            "cannot be kept, or one that is kept is wrong, 2 usage; else that "
-            "of the run that failed or was interrupted.",
-            allow_abbrev=False,
-        )
-        tables = parser
-        if budgets:
-            tables = parser.add_mutually_exclusive_group(required=True)
-            tables.add_argument(
-                "--budget",
-                choices=list(budgets),
-                help="all tables of this much computing",
+def parse_args(arguments=None):
+    """Reads the flags; `tables` are the names of the tables to run."""
+    parser = make_parser()
+    args = parser.parse_args(arguments)
+    task = find(args.task)
+    if args.table is not None:
+        _check_known(parser, "table", [args.table], task.tables)
+        args.tables = [args.table]
+    else:
+        _check_known(parser, "--budget", [args.budget], task.budgets)
+        args.tables = list(task.budgets[args.budget])
+    known = [
+        name
+        for table in args.tables
+        for name in task.tables[table].names(args.seeds)
+    ]
+    _check_known(parser, "--only", args.only, dict.fromkeys(known))
+    if args.results is None:
+        args.results = str(ROOT / "results" / task.name)
+    if args.figures:
+        drawn = [
+            name for name, one in task.tables.items() if _draws(task, name)
+        ]
+        if args.table not in drawn:
+            _check_known(
+                parser, "--figures", [args.table or args.budget], drawn
             )
-        tables.add_argument(
-            "table", nargs="?" if budgets else None, choices=list(choices)
+        command_line.need_package(parser, "--figures", "matplotlib", "plots")
+    return args
+
+
+def _draws(task, table):
+    return bool(task.figures(table, []))
+
+
+def _check_known(parser, flag, given, known):
+    """Ends with an error unless all names given are known ones."""
+    unknown = [name for name in given or [] if name not in known]
+    if unknown:
+        parser.error(
+            f"argument {flag}: must be among {', '.join(map(str, known))}. "
+            f"Received: {unknown[0]!r}"
         )
-        parser.add_argument("--only", nargs="+", metavar="NAME", help=only)
-        parser.add_argument(
-            "--train_dir",
-            type=command_line.name,
-            default="runs",
-            metavar="DIR",
-            help="where the run folders go (default: %(default)s)",
-        )
-        parser.add_argument(
-            "--results",
-            type=command_line.name,
-            default=str(ROOT / "results" / self.name),
-            metavar="DIR",
-            help="where runs are kept, in a folder of the table's name "
-            f"(default: results/{self.name})",
-        )
-        parser.add_argument(
-            "--processes",
-            type=processes,
-            default=1,
-            metavar="N",
-            help="runs at once, or `cores`: as many as cores; each on its "
-            "share of them, with its output in a file in --train_dir (default: "
-            "1, on all cores)",
-        )
-        parser.add_argument(
-            "--shard",
-            type=shard,
-            default=(1, 1),
-            metavar="I/N",
-            help="every Nth run from the Ith on, for one of N machines that "
-            "share --results",
-        )
-        return parser
-
-    def job(self, args, name, flags, places=(), needs=()):
-        """Trains, or goes on with, one run and keeps it.
-
-        Args:
-            args: Holds `table`, `train_dir` and `results`.
-            name: Name of the run in its table.
-            flags: Function that gives the list of its flags, which say what
-                is run; called when what it needs is there.
-            places: List of those that only say where.
-            needs: Names of runs that come first.
-
-        Returns:
-            A `jobs.Job`. A run that is kept already is not trained. Its start
-            and its end raise ResultError if the run has other settings, or
-            cannot be kept.
-        """
-        copy = Path(args.results) / args.table / name
-        run = Path(args.train_dir) / f"{args.table}-{name}"
-
-        def start():
-            if (copy / results.FILE_NAME).exists():
-                check_settings(copy, flags(), self.settings)
-                print(messages.one_line(f"{name}: kept in {copy}"), flush=True)
-                return None
-            if results.is_finished(run) and not is_short(
-                run, flags(), self.settings
-            ):
-                return None
-            where = ["--train_dir", args.train_dir, "--name", run.name, *places]
-            resume = ["--resume"] * run.exists()
-            return [sys.executable, str(self.script), *where, *flags(), *resume]
-
-        def finish():
-            if not (copy / results.FILE_NAME).exists():
-                check_settings(run, flags(), self.settings)
-                keep.keep(run, copy)
-
-        names = (f"{args.table}-{need}" for need in needs)
-        return jobs.Job(run.name, start, finish, tuple(names))
-
-    def run_all(self, args, works):
-        """Runs the jobs of this shard; see `jobs.run_all`."""
-        shard, shards = args.shard
-        works = with_what_is_missing_last(works[shard - 1 :: shards])
-        logs = Path(args.train_dir) / "logs"
-        return jobs.run_all(self.program, works, args.processes, logs)
-
-    def show(self, code, folder, names, **options):
-        """Prints tables as `table` renders them.
-
-        Args:
-            code: Exit code of their runs.
-            folder: Path of the folder of all tables.
-            names: Their names.
-            **options: Further arguments of the task's `kept.load`.
-
-        Returns:
-            The exit code; 1 in the place of 0 if a run that is kept is wrong.
-        """
-
-        def show():
-            for name in names:
-                text = table(self.name, folder, name, **options)
-                print(f"\n{name}\n\n{text}", flush=True)
-            return code
-
-        if code == 0:
-            return entry.in_words(self.program, show)
-        # What went wrong has been said.
-        said = (results.ResultError, OSError, KeyboardInterrupt)
-        with contextlib.suppress(*said):
-            show()
-        return code
 
 
-def table(task, folder, name, **options):
-    """Renders a table with what is kept of it, be it complete or not.
+def main(args):
+    """Runs tables, or draws one; returns the exit code."""
+    output.set_verbosity("info")
+    task = find(args.task)
+    if args.figures:
+        return draw(task, args)
+    works = {}
+    for table in args.tables:
+        for run in task.tables[table].runs(args.seeds, args.only):
+            one = job(task, args, table, run)
+            # A run of two tables is run once.
+            works.setdefault(one.name, one)
+    code = run_all(args, list(works.values()))
+    return show(task, args, code)
+
+
+def job(task, args, table, run):
+    """Trains, or goes on with, one run and keeps it.
 
     Args:
-        task: Name of the task's folder.
-        folder: Path of the folder of all its tables.
-        name: Name of the table.
-        **options: Further arguments of the task's `kept.load`.
+        task: The `task.Task`.
+        args: Holds `train_dir`, `results` and `data_dir`.
+        table: Name of the table.
+        run: The `plan.Run`.
 
     Returns:
-        A string.
-
-    Raises:
-        ResultError: If a run that is kept is wrong.
+        A `jobs.Job`. A run that is kept already is not trained. Its start
+        and its end raise ResultError if the run has other settings, or cannot
+        be kept.
     """
-    kept, report = (
-        importlib.import_module(f"{task}.{part}") for part in ("kept", "report")
-    )
-    return report.table(kept.load(Path(folder) / name, name, **options))
+    folder = Path(args.results) / table
+    home = plan.home(task, folder, table, run.row)
+    copy = home / run.name
+    path = Path(args.train_dir) / f"{home.name}-{run.name}"
+
+    def flags():
+        return plan.fill(task, folder, table, run)
+
+    def start():
+        if (copy / results.FILE_NAME).exists():
+            plan.check_settings(task, copy, flags())
+            output.note(f"{run.name}: kept in {copy}")
+            return None
+        if results.is_finished(path) and not plan.is_short(task, path, flags()):
+            return None
+        where = ["--train_dir", args.train_dir, "--name", path.name]
+        where += task.where(args.data_dir, table, run.seed)
+        script = str(task.path)
+        resume = ["--resume"] * path.exists()
+        return [sys.executable, script, *where, *flags(), *resume]
+
+    def finish():
+        if not (copy / results.FILE_NAME).exists():
+            plan.check_settings(task, path, flags())
+            keep.keep(path, copy)
+
+    needs = (f"{home.name}-{x.name}" for x in task.tables[table].needs(run.row))
+    return jobs.Job(path.name, start, finish, tuple(needs))
+
+
+def run_all(args, works):
+    """Runs the jobs of this shard; see `jobs.run_all`."""
+    number, shards = args.shard
+    works = with_what_is_missing_last(works[number - 1 :: shards])
+    logs = Path(args.train_dir) / "logs"
+    return jobs.run_all(PROGRAM, works, args.processes, logs)
+
+
+def show(task, args, code):
+    """Prints tables with what is kept of them, be they complete or not.
+
+    Args:
+        task: The `task.Task`.
+        args: Holds `results`, `tables` and `seeds`.
+        code: Exit code of their runs.
+
+    Returns:
+        The exit code; 1 in the place of 0 if a run that is kept is wrong.
+    """
+
+    def work():
+        for name in args.tables:
+            rows = plan.load(task, Path(args.results, name), name, args.seeds)
+            output.result(f"\n{name}\n\n{plan.render(task, rows)}")
+        return code
+
+    if code == 0:
+        return entry.in_words(PROGRAM, work)
+    # What went wrong has been said.
+    said = (results.ResultError, OSError, KeyboardInterrupt)
+    with contextlib.suppress(*said):
+        work()
+    return code
+
+
+def draw(task, args):
+    """Draws the pictures of a table."""
+    (name,) = args.tables
+    folder = Path(args.results) / name
+    rows = plan.load(task, folder, name, args.seeds, args.only)
+    found = {run["name"] for row in rows for run in row.runs}
+    if not found:
+        raise results.ResultError(
+            f"{args.results}: no run of {name} is kept there that was asked "
+            "for."
+        )
+    missing = [x for row in rows for x in row.names if x not in found]
+    if missing:
+        output.note(f"not run: {', '.join(missing)}")
+    _make_folder(args.figures)
+    for file, draw_one in task.figures(name, rows).items():
+        figure = draw_one()
+        if figure is None:
+            continue
+        path = Path(args.figures) / file
+        lacking = pictures.in_words(pictures.save(figure, path, dpi=DPI))
+        output.result(messages.one_line(f"Figure: {path}{lacking}"))
+    return 0
+
+
+def _make_folder(folder):
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise results.ResultError(
+            "argument --figures: must be a folder, made if missing. "
+            f"Received: {folder}: {error.strerror}"
+        ) from error
 
 
 def with_what_is_missing_last(works):
@@ -207,61 +276,15 @@ def with_what_is_missing_last(works):
     Another machine may keep until then what they need; and if it does not,
     all that can be run has been.
     """
-    names = {job.name for job in works}
-    first = [job for job in works if {*job.needs} <= names]
+    inside = {job.name for job in works}
+    first = [job for job in works if {*job.needs} <= inside]
     others = tuple(job.name for job in first)
     last = [
         dataclasses.replace(job, needs=(*job.needs, *others))
         for job in works
-        if not {*job.needs} <= names
+        if not {*job.needs} <= inside
     ]
     return [*first, *last]
-
-
-def check_settings(run, flags, settings):
-    """Raises ResultError unless a run has the settings of its flags.
-
-    Args:
-        run: Path of the run.
-        flags: List of flags.
-        settings: The module of the task's settings, see `Task`.
-    """
-    others = differing(run, flags, settings)
-    if others:
-        raise results.ResultError(
-            f"{run}: was made with other settings: "
-            f"{'; '.join(others.values())}."
-        )
-
-
-def differing(run, flags, settings):
-    """What `check_settings` finds: a dict of names, and the rest in words."""
-    args = settings.parse_args(flags)
-    wanted = kinds.effective(settings.of_run(args))
-    config = reading.with_rates(results.load_config(run))
-    found = kinds.effective(config["settings"])
-    return {
-        key: f"--{key} {found.get(key)!r}, here {value!r}"
-        for key, value in wanted.items()
-        if key not in reading.IGNORED and found.get(key) != value
-    }
-
-
-def is_short(run, flags, settings):
-    """Whether nothing but more epochs is asked of a run that is done."""
-    others = differing(run, flags, settings)
-    may_grow = configurations.growing(results.load_config(run))
-    return bool(others) and set(others) <= set(may_grow)
-
-
-def check_names(parser, flag, names, known):
-    """Ends with an error unless all names given are known ones."""
-    unknown = [name for name in names or [] if name not in known]
-    if unknown:
-        parser.error(
-            f"argument {flag}: must be among {', '.join(map(str, known))}. "
-            f"Received: {unknown[0]!r}"
-        )
 
 
 def processes(text):

@@ -3,7 +3,8 @@
 import keras
 
 import dsl
-from number_prediction import building, settings
+from number_prediction import model as building
+from number_prediction.task import TASK
 
 
 def batch(size, draw):
@@ -30,7 +31,7 @@ def trainer(contender, size):
     Returns:
         A compiled `dsl.training.sequences.ClassifierTrainer`.
     """
-    args = settings.parse_args(flags(contender, size))
+    args = TASK.parse(flags(contender, size))
     if contender.kind == "keras":
         classifier = keras_classifier(size)
     else:

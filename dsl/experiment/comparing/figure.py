@@ -1,4 +1,4 @@
-"""The picture of how the perplexities of runs fell."""
+"""The picture of what runs measured, epoch by epoch."""
 
 from matplotlib import lines, ticker
 from matplotlib.figure import Figure
@@ -18,17 +18,19 @@ COLORS = (
 )
 # No common divisor with the colors: 56 runs before a pair comes again.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-STYLES = {"valid_perplexity": "-", "train_perplexity": "--"}
-NAMES = {"valid_perplexity": "validation", "train_perplexity": "training"}
+STYLES = {"valid": "-", "train": "--"}
+NAMES = {"valid": "validation", "train": "training"}
 
 
-def draw(curves):
-    """Draws validation and training perplexity against the epoch.
+def draw(curves, measure):
+    """Draws a measure in validation and training against the epoch.
 
     Args:
         curves: Pairs of the name of a run and its epochs, as
             `dsl.runs.results.load_metrics` returns them. Values that an epoch
             lacks are left out.
+        measure: The `measures.Measure`; the scale is logarithmic if less of it
+            is better.
 
     Returns:
         A Matplotlib `Figure` with one axes; solid lines are validation,
@@ -41,37 +43,44 @@ def draw(curves):
     )
     axes = figure.add_subplot()
     for number, (_, epochs) in enumerate(curves):
-        for key in STYLES:
-            _plot(axes, epochs, key, number)
-    axes.set_yscale("log")
+        for part in STYLES:
+            _plot(axes, epochs, measure, part, number)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("perplexity per token (log scale)")
+    axes.set_ylabel(measure.heading)
+    if measure.ceiling is None:
+        axes.set_yscale("log")
+        axes.set_ylabel(f"{measure.heading} (log scale)")
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    _set_ticks(axes)
+    _set_ticks(axes, measure.ceiling is None)
     _add_legend(figure, [name for name, _ in curves])
     return figure
 
 
-def _plot(axes, epochs, key, number):
+def _plot(axes, epochs, measure, part, number):
     """Adds one curve of one run; none if it has no such values."""
-    points = [(entry["epoch"], entry[key]) for entry in epochs if key in entry]
+    key = f"{part}_{measure.name}"
+    points = [
+        (entry["epoch"], measure.scale * entry[key])
+        for entry in epochs
+        if key in entry
+    ]
     if points:
         axes.plot(
             *zip(*points, strict=True),
-            **_look(number, key),
+            **_look(number, part),
             # At most 20 markers, however long the run.
             markevery=-(-len(points) // 20),
         )
 
 
-def _look(number, key):
+def _look(number, part):
     """How a curve of a run is drawn; training is dashed, thin and hollow."""
-    training = key == "train_perplexity"
+    training = part == "train"
     return {
         "color": COLORS[number % len(COLORS)],
         "marker": MARKERS[number % len(MARKERS)],
-        "linestyle": STYLES[key],
+        "linestyle": STYLES[part],
         "linewidth": 1.0 if training else 1.6,
         "fillstyle": "none" if training else "full",
         "markeredgewidth": 0.8,
@@ -80,12 +89,14 @@ def _look(number, key):
     }
 
 
-def _set_ticks(axes):
-    """Whole epochs, and perplexities in plain numbers."""
+def _set_ticks(axes, logarithmic):
+    """Whole epochs, and plain numbers."""
     axes.xaxis.set_major_locator(
         ticker.MaxNLocator(integer=True, min_n_ticks=1)
     )
     low, high = axes.get_ylim()
+    if not logarithmic:
+        return
     if high < 3 * low:
         ticks = ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10])
     elif high < 30 * low:
@@ -102,14 +113,14 @@ def _set_ticks(axes):
 def _add_legend(figure, names):
     """Names the lines beside the axes."""
     styles = [
-        lines.Line2D([], [], **_look(0, key) | {"color": "0.3"})
-        for key in STYLES
+        lines.Line2D([], [], **_look(0, part) | {"color": "0.3"})
+        for part in STYLES
     ]
     runs = [
-        lines.Line2D([], [], **_look(number, "valid_perplexity"))
+        lines.Line2D([], [], **_look(number, "valid"))
         for number in range(len(names))
     ]
-    texts = [*(NAMES[key] for key in STYLES), *names]
+    texts = [*NAMES.values(), *names]
     name_lines(figure, [*styles, *runs], texts, "outside right upper")
 
 

@@ -1,60 +1,11 @@
-"""Runs side by side: settings that differ, perplexities and intervals."""
+"""How far runs are from the first one, and how sure that is."""
 
-import json
+import statistics
 
-from dsl.experiment import kinds
-from dsl.experiment import tables as rendered
-from dsl.experiment.comparing import accuracies, reading
+from dsl.experiment import tables
+from dsl.experiment.comparing import reading
+from dsl.experiment.comparing.overview import NAME, escaped
 from dsl.runs import results
-
-
-def overview(runs):
-    """Renders what was run, how far it got, and how well it did.
-
-    Args:
-        runs: What `reading.load` returns.
-
-    Returns:
-        A `tables.table` with a column for each setting that differs
-        between the runs; "-" stands where a run has no such figure.
-
-    Raises:
-        ResultError: If a figure is not a number, or the runs are of tasks
-            that are measured in different ways.
-    """
-    figures = _ACCURACIES if by_accuracy(runs) else _PERPLEXITIES
-    settings = [
-        (key, lambda run, key=key: _setting(run["config"]["settings"], key))
-        for key in reading.differing(
-            [run["config"]["settings"] for run in runs]
-        )
-    ]
-    several = len({_corpus(run) for run in runs} - {"-"}) > 1
-    corpora = [_CORPUS] if several else []
-    finished = [run["record"] for run in runs if run["record"] is not None]
-    if any(map(rendered.is_of_characters, finished)):
-        figures = [*figures, _BITS]
-    return rendered.table(
-        runs, [_NAME, *corpora, *settings, *_REACHED, *figures, _SECONDS]
-    )
-
-
-def by_accuracy(runs):
-    """Whether runs are measured by their accuracy, not their perplexity.
-
-    Raises:
-        ResultError: If some are and some are not.
-    """
-    first, *others = runs
-    found = [run["config"].get("task") in accuracies.TASKS for run in runs]
-    for run, other in zip(others, found[1:], strict=True):
-        if other != found[0]:
-            raise results.ResultError(
-                f"{run['name']} is of {run['config'].get('task')} and cannot "
-                f"be compared with {first['name']} of "
-                f"{first['config'].get('task')}."
-            )
-    return found[0]
 
 
 def intervals(runs, samples, level):
@@ -96,8 +47,8 @@ def intervals(runs, samples, level):
     columns = _columns(name, level)
     if any(len(row["each"]) > 1 for row in rows):
         columns.insert(2, _EACH)
-    table = rendered.table(rows, columns)
-    return "\n".join([table, "", note, *refused])
+    text = tables.table(rows, columns)
+    return "\n".join([text, "", note, *refused])
 
 
 def interval(first, run, samples, level):
@@ -153,49 +104,6 @@ def _scored(run):
     }
 
 
-def _corpus(run):
-    """The name of a run's corpus, "-" if the run does not tell."""
-    data = run["config"].get("data") or {}
-    name = data.get("name") if isinstance(data, dict) else None
-    if name is None and run["record"] is not None:
-        name = run["record"]["corpus"]
-    return "-" if name is None else _cell(str(name))
-
-
-def _setting(settings, key):
-    """A setting in words, "-" if the run knows or reads no such setting."""
-    value = kinds.effective(settings).get(key, "-")
-    if value is None:
-        return "none"
-    return _cell(value if isinstance(value, str) else json.dumps(value))
-
-
-def _cell(text):
-    return text.replace("|", "\\|")
-
-
-def _state(run):
-    return "running or interrupted" if run["record"] is None else "finished"
-
-
-def _best_valid(run):
-    found = [
-        entry["valid_perplexity"]
-        for entry in run["epochs"]
-        if "valid_perplexity" in entry
-    ]
-    return f"{min(found):.2f}" if found else "-"
-
-
-def _train_seconds(run):
-    return f"{sum(entry.get('seconds', 0) for entry in run['epochs']):.0f}"
-
-
-def _of_record(cell):
-    """A cell that a run has once it is finished."""
-    return lambda run: "-" if run["record"] is None else cell(run["record"])
-
-
 def _columns(reference, level):
     """Columns of the table of intervals; the reference itself has none."""
 
@@ -203,9 +111,9 @@ def _columns(reference, level):
         return lambda row: cell(row) if "low" in row else "-"
 
     return [
-        _NAME,
+        NAME,
         ("perplexity", lambda row: f"{row['perplexity']:.2f}"),
-        (_cell(f"difference to {reference}"), only(difference)),
+        (escaped(f"difference to {reference}"), only(difference)),
         (f"{100 * level:g} % interval", only(ends)),
         ("excludes 0", only(excludes)),
     ]
@@ -215,21 +123,73 @@ _EACH = (
     "of each seed",
     lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
 )
-_NAME = ("run", lambda run: _cell(run["name"]))
-_CORPUS = ("corpus", _corpus)
-_REACHED = (
-    ("state", _state),
-    ("epochs", lambda run: str(len(run["epochs"]))),
+_EACH = (
+    "of each seed",
+    lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
 )
-_PERPLEXITIES = (
-    ("best valid perplexity", _best_valid),
-    ("test perplexity, greedy", _of_record(rendered.greedy_perplexity)),
-    ("test, sampled mean ± sd", _of_record(rendered.sampled_perplexity)),
-)
-_BITS = ("test bits per character", _of_record(rendered.bits_per_character))
-_ACCURACIES = (
-    ("best valid accuracy, %", accuracies.best_valid),
-    ("test accuracy, greedy", _of_record(accuracies.test)),
-    ("test, sampled mean ± sd", _of_record(rendered.sampled_accuracy)),
-)
-_SECONDS = ("training seconds", _train_seconds)
+
+
+def of_rows(rows, samples, level):
+    """How far the rows of a table are from the first one, by their names.
+
+    Args:
+        rows: List of `plan.Row`.
+        samples: Draws for each interval.
+        level: Share of the draws inside of an interval.
+
+    Returns:
+        Dict of what `interval` returns, with `each`: the differences of the
+        seeds that both rows have. Rows without such a seed are left out, and
+        all where the text is one sentence, over which there is no interval.
+
+    Raises:
+        ResultError: If the runs were scored on different texts.
+    """
+    import numpy as np
+
+    first, *others = rows
+    references, found = _by_seed(first), {}
+    for row in others:
+        runs = _by_seed(row)
+        seeds = [seed for seed in runs if seed in references]
+        if not seeds:
+            continue
+        reference = reading.together([references[seed] for seed in seeds])
+        if not np.ptp(reference["scores"]["sentence"]):
+            continue
+        measured = reading.together([runs[seed] for seed in seeds])
+        try:
+            between = interval(reference, measured, samples, level)
+        except ValueError as error:
+            raise results.ResultError(f"{row.name}: {error}") from error
+        pairs = zip(measured["each"], reference["each"], strict=True)
+        found[row.name] = {**between, "each": [a - b for a, b in pairs]}
+    return found
+
+
+def _by_seed(row):
+    """The runs of a row that have scores, by seed.
+
+    Raises:
+        ResultError: If one has none.
+    """
+    for run in row.runs:
+        if run["scores"] is None:
+            raise results.ResultError(
+                f"{run['record']['run_folder']}: must hold "
+                f"{results.SCORES_NAME}."
+            )
+    return {run["config"]["settings"]["seed"]: run for run in row.runs}
+
+
+def seeds_difference(row):
+    """The cell of the difference of a row, with its deviation over seeds."""
+    each, text = row["each"], difference(row)
+    if len(each) == 1:
+        return text
+    return f"{text} ± {statistics.stdev(each):.2f}"
+
+
+def in_one_cell(row):
+    """The difference of a row and its interval."""
+    return f"{seeds_difference(row)} {ends(row)}"

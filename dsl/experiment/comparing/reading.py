@@ -4,25 +4,18 @@ import json
 import os
 from pathlib import Path
 
-from dsl.experiment import kinds
+from dsl.experiment.flags import CALL, DATA, SEED, SHOWING, WHERE
+from dsl.experiment.task import find
 from dsl.runs import configurations, results
 
-# Where a run reads and writes, and what it prints: no part of a comparison.
-# Corpora are told apart by their texts, not by how they were asked for.
-IGNORED = {
-    "name",
-    "train_dir",
-    "load_model",
-    "data_dir",
-    "corpus",
-    "download",
-    "produce",
-    "print_every",
-    "resume",
-    "tensorboard",
-    "checkpoint_every",
-}
-_NO_SEED = {*IGNORED, "seed", "data_seed"}
+
+def ignored(task):
+    """Names of the settings that are no part of a comparison.
+
+    Where a run reads and writes, and what it prints. Data are told apart by
+    their hashes, not by how they were asked for.
+    """
+    return task.flags.names(WHERE, CALL, SHOWING, DATA)
 
 
 def load(folders):
@@ -32,9 +25,9 @@ def load(folders):
         folders: Paths of run folders.
 
     Returns:
-        One dict a run, in the same order: `name`, see `names`; `config`;
-        `epochs`; `record`, None if the run is not finished; `scores`, None
-        where there are none.
+        One dict a run, in the same order: `name`, see `names`; `task`, the
+        `task.Task`; `config`; `epochs`; `record`, None if the run is not
+        finished; `scores`, None where there are none.
 
     Raises:
         ResultError: If a folder holds no run, or a file in it is wrong, or
@@ -53,6 +46,7 @@ def load(folders):
         runs.append(
             {
                 "name": name,
+                "task": _task(config, folder),
                 "config": with_rates(config),
                 "epochs": results.load_metrics(folder),
                 "record": record,
@@ -60,6 +54,13 @@ def load(folders):
             }
         )
     return runs
+
+
+def _task(config, folder):
+    try:
+        return find(config.get("task"))
+    except results.ResultError as error:
+        raise results.ResultError(f"{folder}: {error}") from error
 
 
 def with_rates(config):
@@ -94,14 +95,20 @@ def names(folders):
     ]
 
 
-def differing(settings):
+def differences(runs):
     """The names of the settings that are not equal in all runs, in order.
 
     In all that read them, that is. A run from before there was a setting has
     it as None.
+
+    Args:
+        runs: What `load` returns, of one task.
     """
+    settings = [run["config"]["settings"] for run in runs]
+    flags = runs[0]["task"].flags
     keys = dict.fromkeys(key for one in settings for key in one)
-    unread = [kinds.unread(one.get("model")) for one in settings]
+    unread = [flags.unread(one.get("model")) for one in settings]
+    others = ignored(runs[0]["task"])
 
     def differs(key):
         found = [
@@ -111,7 +118,7 @@ def differing(settings):
         ]
         return any(value != found[0] for value in found)
 
-    return [key for key in keys if key not in IGNORED and differs(key)]
+    return [key for key in keys if key not in others and differs(key)]
 
 
 def pooled(runs):
@@ -131,14 +138,16 @@ def pooled(runs):
     """
     groups = {}
     for run in runs:
-        settings = kinds.effective(run["config"]["settings"])
+        task = run["task"]
+        settings = task.effective(run["config"]["settings"])
+        free = ignored(task) | task.flags.names(SEED)
         # A run from before there was a setting has it as None.
         same = {
             key: value
             for key, value in settings.items()
-            if key not in _NO_SEED and value is not None
+            if key not in free and value is not None
         }
-        key = json.dumps(same, sort_keys=True)
+        key = task.name, json.dumps(same, sort_keys=True)
         groups.setdefault(key, []).append(run)
     return [together(group) for group in groups.values()]
 

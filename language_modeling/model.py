@@ -58,7 +58,9 @@ def _build_model(args, vocabulary_size, words):
             kinds.recurrent_layer(args, options(top)),
         ],
         embedding_units=None if args.char else args.rnn_size,
-        embedding=spelled(args, words, uniform) if args.char else None,
+        embedding=character_embedding(args, words, uniform)
+        if args.char
+        else None,
         dropout=args.dropout,
         initializer=uniform,
         seed=seeds[-1],
@@ -68,7 +70,7 @@ def _build_model(args, vocabulary_size, words):
     return model
 
 
-def spelled(args, words, initializer):
+def character_embedding(args, words, initializer):
     """What reads words as characters, from its settings."""
     if words is None:
         raise ValueError("a model of characters needs `words`. Received: None")
