@@ -250,7 +250,7 @@ def differing(run, flags, settings):
 def is_short(run, flags, settings):
     """Whether nothing but more epochs is asked of a run that is done."""
     others = differing(run, flags, settings)
-    may_grow = configurations.growing(results.load_config(run))
+    may_grow = configurations.growing_names(results.load_config(run))
     return bool(others) and set(others) <= set(may_grow)
 
 

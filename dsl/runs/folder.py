@@ -17,7 +17,6 @@ went on, or back, stays under another name: `result-1.json`.
 """
 
 import copy
-import csv
 import io
 import itertools
 import os
@@ -25,13 +24,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dsl.system import atomic
-from dsl.runs import checkpoints
 from dsl import choices
-from dsl.runs import configurations
-from dsl.system import locks
-from dsl.runs import results
-from dsl.system.messages import Failure, short
+from dsl.runs import checkpoints, configurations, epochs, results
+from dsl.runs.errors import DivergedError, RunError
+from dsl.system import atomic, locks
+from dsl.system.messages import short
 
 CHECKPOINTS, EVENTS = "checkpoints", "events"
 # What there may be in a run folder that is being made.
@@ -43,16 +40,6 @@ PARTS = (
     results.SCORES_NAME,
 )
 _TABLE_NAME = "metrics.csv"
-
-
-class RunError(Failure, RuntimeError):
-    """A run folder cannot be used; the message is one clear line."""
-
-    exit_code = 2
-
-
-class DivergedError(Failure, ArithmeticError):
-    """The loss of a run is no longer a number."""
 
 
 class RunFolder:
@@ -174,21 +161,21 @@ class RunFolder:
     def _continued(self, config, free):
         """The configuration to go on with, if it may go on with this one."""
         old = self.config()
-        lowered = configurations.lowered(old, config)
-        grown = configurations.grown(old, config)
-        differing = configurations.differing(
-            old, config, {*free, *grown, *lowered}
+        lower = configurations.lower_rate(old, config)
+        growth = configurations.growth(old, config)
+        differences = configurations.differences(
+            old, config, {*free, *growth, *lower}
         )
-        if differing:
+        if differences:
             raise RunError(
                 f"{self.path}: goes on with the settings that it was started "
-                f"with only; differing: {'; '.join(differing)}."
+                f"with only; differing: {'; '.join(differences)}."
             )
         self.check_data(config["data_sha256"])
-        if lowered:
-            rate = lowered["learning_rate"]
+        if lower:
+            rate = lower["learning_rate"]
             old = configurations.with_rate(old, rate, *self._restart_at())
-        old["settings"].update(grown)
+        old["settings"].update(growth)
         return old
 
     def _remove_unfinished(self):
@@ -306,9 +293,8 @@ class RunFolder:
             entries: List of flat dicts, one an epoch; lists in them become
                 one column an element.
         """
-        results.save_metrics(entries, self.path / results.METRICS_NAME)
-        with atomic.replacing(self.path / _TABLE_NAME) as file:
-            file.write(_as_csv(entries).encode())
+        epochs.save_metrics(entries, self.path / results.METRICS_NAME)
+        epochs.save_table(entries, self.path / _TABLE_NAME)
 
     def save_last(self, trainer, progress):
         """Saves all that training goes on from.
@@ -391,7 +377,7 @@ class RunFolder:
 
     def goes_back(self):
         """Whether the last checkpoint is of a learning rate that diverged."""
-        changes = configurations.rates(self.config())
+        changes = configurations.rate_changes(self.config())
         if not changes or not self.last.exists():
             return False
         schedule = self._progress(self.last).get("schedule")
@@ -414,7 +400,7 @@ class RunFolder:
 
     def _initial_rate(self, schedule):
         # A schedule of earlier code does not tell, and had the first one.
-        first = configurations.rates(self.config())[0]["before"]
+        first = configurations.rate_changes(self.config())[0]["before"]
         found = schedule if isinstance(schedule, dict) else {}
         return found.get("initial_rate", first)
 
@@ -529,7 +515,7 @@ class RunFolder:
     def provenance(self):
         """What its record holds of the run that it is the record of."""
         config = self.config()
-        changes = configurations.rates(config)
+        changes = configurations.rate_changes(config)
         return {"run": self._id(), **({"rates": changes} if changes else {})}
 
     def save_scores(self, **arrays):
@@ -567,22 +553,3 @@ def check_finite(model):
 def _everything(trainer):
     """All variables that training reads, those of the optimizer included."""
     return [*trainer.variables, *trainer.optimizer.variables]
-
-
-def _as_csv(entries):
-    rows = [dict(_cells(entry)) for entry in entries]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _cells(entry):
-    for key, value in entry.items():
-        if isinstance(value, list):
-            for n, one in enumerate(value, 1):
-                yield f"{key}_{n}", one
-        else:
-            yield key, value
