@@ -95,14 +95,14 @@ def train(trainer, data, flags):
         run = RunFolder.create(folder, "run", {"settings": {}})
         schedule = schedules.Schedule(flags.learning_rate, 1.0)
         progress = loop.resume(trainer, run, schedule)
-        for name in (
-            "save_last",
-            "save_best",
-            "keep_restart",
-            "note_sound",
-            "write_metrics",
+        for writer, name in (
+            (run, "save_last"),
+            (run, "save_best"),
+            (run.restart, "keep"),
+            (run.restart, "forget_divergence"),
+            (run, "write_metrics"),
         ):
-            setattr(run, name, clock.timed(getattr(run, name)))
+            setattr(writer, name, clock.timed(getattr(writer, name)))
         started = time.perf_counter()
         loop.fit(
             trainer,

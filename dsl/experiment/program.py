@@ -51,7 +51,7 @@ class Program:
         except entry.OutputError:
             raise
         except DivergedError as error:
-            restart = run.describe_restart(resume)
+            restart = run.restart.describe(resume)
             return entry.fail(name, f"{error}; {restart}.")
         except OSError as error:
             what = entry.describe(error)

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from dsl.runs.folder import DivergedError, RunError
+from dsl.runs.errors import DivergedError, RunError
 from dsl.runs.results import OF_EPOCHS, is_finite
 from dsl.system import interrupts
 from dsl.system.messages import short
@@ -127,9 +127,9 @@ def resume(trainer, run, schedule, measured=()):
     Raises:
         RunError: If a checkpoint is gone, damaged or of another run.
     """
-    back, before = run.goes_back(), None
+    back, before = run.restart.is_due(), None
     if back:
-        saved, before = run.load_restart(trainer)
+        saved, before = run.restart.load(trainer)
     else:
         saved = run.load_last(trainer)
     progress = Progress(schedule=schedule.state())
@@ -141,9 +141,9 @@ def resume(trainer, run, schedule, measured=()):
     run.begin(progress.entries if back else None)
     if back:
         run.save_last(trainer, dataclasses.asdict(progress))
-    elif progress.step == 0 and run.follows_best(progress.epoch - 1):
+    elif progress.step == 0 and run.is_best(progress.epoch - 1):
         # Whatever ended it may have come before this.
-        run.keep_restart()
+        run.restart.keep()
     if saved is not None:
         run.write_metrics(progress.entries)
     return progress
@@ -163,8 +163,8 @@ def _restored(saved, measured, schedule, before, run):
             progress.schedule = schedule.state()
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise RunError(
-            f"{run.last if before is None else run.restart}: was not written "
-            "by this program."
+            f"{run.last if before is None else run.restart.path}: was not "
+            "written by this program."
         ) from error
     return progress
 
@@ -251,9 +251,9 @@ def fit(
             schedule.finish_epoch(entry[monitor])
             progress.finish_epoch(entry, schedule)
             save()
-            if better or not run.restart.exists():
-                run.keep_restart()
-            run.note_sound()
+            if better or not run.restart.path.exists():
+                run.restart.keep()
+            run.restart.forget_divergence()
             run.write_metrics(progress.entries)
             if on_epoch is not None:
                 on_epoch(entry)
@@ -264,7 +264,7 @@ def fit(
         try:
             epoch()
         except DivergedError:
-            run.note_diverged(
+            run.restart.note_divergence(
                 epoch=progress.epoch,
                 steps=progress.steps,
                 learning_rate=schedule.rate,

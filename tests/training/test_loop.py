@@ -683,8 +683,8 @@ def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
     run, other = start("a"), start("b", 0.1)
     identity = run.provenance()["run"]
     diverge(run, [math.inf])
-    assert run.last.exists() and not run.restart.exists()
-    assert run.describe_restart() == (
+    assert run.last.exists() and not run.restart.path.exists()
+    assert run.restart.describe() == (
         "--resume with a lower --learning_rate goes on from before epoch 1"
     )
     assert run.config()["diverged"] == {
@@ -719,7 +719,7 @@ def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
 def test_a_run_that_diverged_goes_back_to_its_best_epoch(start):
     run, other = start("a"), start("b")
     diverge(run, [3.0, 2.0, 2.5, math.inf])
-    assert run.describe_restart().endswith("goes on from before epoch 3")
+    assert run.restart.describe().endswith("goes on from before epoch 3")
     metrics = (run.path / "metrics.jsonl").read_text()
     validated(learner(), other, [3.0, 2.0])
     run = lower(run, 0.1)
@@ -801,9 +801,9 @@ def test_a_run_that_gets_over_it_does_not_go_back(start):
 def test_a_run_of_earlier_code_goes_on_and_has_no_way_back(start):
     run = start("a")
     validated(learner(), run, [3.0, 4.0, 5.0])
-    run.restart.unlink()
+    run.restart.path.unlink()
     diverge(run, [math.inf] * 4)
-    message = run.describe_restart()
+    message = run.restart.describe()
     assert "has no checkpoint from before it diverged" in message
     with pytest.raises(RunError, match="has no checkpoint from before"):
         lower(run, 0.1)
@@ -815,18 +815,18 @@ def test_a_run_of_earlier_code_gets_a_way_back(start):
     """At the end of its best epoch, or of the next."""
     run = start("a")
     validated(learner(), run, [3.0])
-    run.restart.unlink()
+    run.restart.path.unlink()
     validated(learner(), run, [4.0], max_epochs=1)
-    assert os.path.samefile(run.restart, run.last)
-    run.restart.unlink()
-    run.restart.touch()
+    assert os.path.samefile(run.restart.path, run.last)
+    run.restart.path.unlink()
+    run.restart.path.touch()
     validated(learner(), run, [4.0], max_epochs=1)
-    assert os.path.samefile(run.restart, run.last)
+    assert os.path.samefile(run.restart.path, run.last)
     validated(learner(), run, [4.0], max_epochs=2)
-    assert not os.path.samefile(run.restart, run.last)
-    run.restart.unlink()
+    assert not os.path.samefile(run.restart.path, run.last)
+    run.restart.path.unlink()
     validated(learner(), run, [4.0], max_epochs=3)
-    assert os.path.samefile(run.restart, run.last)
+    assert os.path.samefile(run.restart.path, run.last)
 
 
 @pytest.mark.parametrize("damage", ["last", "best", "of another"])
