@@ -11,103 +11,8 @@ import time
 import numpy as np
 
 from dsl.runs.errors import DivergedError, RunError
-from dsl.runs.results import OF_EPOCHS, is_finite
 from dsl.system import interrupts
-from dsl.system.messages import short
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a training stands: what a checkpoint holds beside variables.
-
-    Attributes:
-        epoch: The epoch at hand, from 1.
-        step: Steps of it that are done.
-        steps: Steps of all epochs that are done.
-        seconds: Spent on the epoch at hand.
-        schedule: State of the learning rate's schedule.
-        best: Best value of what is monitored, None before the first.
-        entries: What was measured, one dict a finished epoch.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    schedule: dict = dataclasses.field(default_factory=dict)
-    best: float | None = None
-    entries: list = dataclasses.field(default_factory=list)
-
-    @classmethod
-    def from_saved(cls, saved, measured=()):
-        """Reads what `dataclasses.asdict` gave.
-
-        Args:
-            saved: That, or anything else.
-            measured: Names of what each epoch must have a number for.
-
-        Raises:
-            ValueError: If it has other keys, values of other types or out of
-                all bounds, or epochs and steps that do not fit each other.
-        """
-        fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        if not isinstance(saved, dict) or set(saved) != set(fields):
-            raise ValueError(
-                f"progress must have the fields {', '.join(fields)}. "
-                f"Received: {short(saved)}"
-            )
-        progress = cls(**saved)
-        for name, kind in fields.items():
-            value = saved[name]
-            if not isinstance(value, kind) or not _is_plain(value):
-                raise ValueError(
-                    f"progress: `{name}` is nothing that a training has. "
-                    f"Received: {short(value)}"
-                )
-        progress._check(measured)
-        return progress
-
-    def _check(self, measured):
-        """Raises a ValueError unless the fields fit each other."""
-        done = self.entries
-        whole = [
-            *(one.get(key) for one in done for key in ("epoch", "steps")),
-            *(self.epoch, self.step, self.steps, self.schedule.get("epoch")),
-        ]
-        rates = [
-            self.schedule.get("rate"),
-            self.schedule.get("initial_rate", 0.0),  # None in earlier code.
-        ]
-        amounts = [
-            *(one.get(key, 0) for one in done for key in OF_EPOCHS),
-            *(self.seconds, *rates),
-        ]
-        numbers = [
-            *(one.get(key) for one in done for key in measured),
-            *amounts,
-        ]
-        fits = (
-            all(type(value) is int for value in whole)
-            and all(is_finite(value) for value in numbers)
-            and min(self.step, *amounts) >= 0
-            and self.epoch == len(done) + 1
-            and [one["epoch"] for one in done] == [*range(1, self.epoch)]
-            and self.steps == self.step + (done[-1]["steps"] if done else 0)
-            and self.schedule["epoch"] == len(done)
-            and (self.best is None) == (not done)
-        )
-        if not fits:
-            raise ValueError(
-                "progress must be of so many epochs and steps, each epoch with "
-                f"its {', '.join(('epoch', 'steps', *measured))}. "
-                f"Received: {short(self, 200)}"
-            )
-
-    def finish_epoch(self, entry, schedule):
-        """Moves on to the next epoch."""
-        self.entries.append(entry)
-        self.schedule = schedule.state()
-        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+from dsl.training.progress import Progress
 
 
 def resume(trainer, run, schedule, measured=()):
@@ -337,26 +242,6 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
         "seconds": progress.seconds,
         "steps": progress.steps,
     }
-
-
-def _is_plain(value):
-    """Whether it is a number, None, or a dict or list of such, or of those."""
-
-    def flat(one):
-        return one is None or is_finite(one)
-
-    def shallow(one):
-        values = one.values() if isinstance(one, dict) else one
-        return flat(one) or (
-            isinstance(one, list | dict) and all(map(flat, values))
-        )
-
-    if isinstance(value, list):
-        return all(
-            isinstance(one, dict) and all(map(shallow, one.values()))
-            for one in value
-        )
-    return shallow(value)
 
 
 def _check_finite(entry):
