@@ -39,7 +39,7 @@ def resume(trainer, run, schedule, measured=()):
         saved = run.load_last(trainer)
     progress = Progress(schedule=schedule.state())
     if saved is not None:
-        progress = _restored(saved, measured, schedule, before, run)
+        progress = _restore(saved, measured, schedule, before, run)
         if progress.best is not None:
             # Nothing better may come, and these are what is measured at last.
             run.check_best()
@@ -54,7 +54,7 @@ def resume(trainer, run, schedule, measured=()):
     return progress
 
 
-def _restored(saved, measured, schedule, before, run):
+def _restore(saved, measured, schedule, before, run):
     """The progress that was saved; the schedule goes on from there too.
 
     `before` is the initial rate then, if there is another one now; for
@@ -87,6 +87,7 @@ def fit(
     max_epochs,
     max_steps=None,
     patience=None,
+    floor=0.0,
     checkpoint_every=500,
     on_step=None,
     on_epoch=None,
@@ -105,16 +106,19 @@ def fit(
         finish_epoch: Function of the trainer's statistics, with `steps` and
             `seconds` of the epoch, that validates and returns what to keep
             of the epoch, a dict of numbers and lists of numbers.
-        schedule: The `dsl.training.schedules.Schedule`, told each validation.
+        schedule: The `dsl.training.schedules.Schedule`, which gets the value
+            of `monitor` of each epoch.
         run: The `dsl.runs.folder.RunFolder` for checkpoints and metrics.
         progress: What `resume` returned; moves on.
-        monitor: Key of `finish_epoch`'s dict whose smallest value, never below
-            0, tells the best weights.
+        monitor: Key of `finish_epoch`'s dict whose smallest value tells the
+            best weights. It may be negative: of a measure whose largest value
+            is best, monitor the negative.
         max_epochs: Epochs in all.
         max_steps: Steps in all, or None.
         patience: Epochs in a row without a new best value after which
-            training ends, or None. A value of 0, which nothing can better,
-            ends it at once.
+            training ends, or None.
+        floor: Value of `monitor` that nothing can better: with `patience`, it
+            ends training at once. None if there is no such value.
         checkpoint_every: Steps between two checkpoints; there is one after
             each epoch anyway.
         on_step: Called as `on_step(progress, steps, loss)` after each step of
@@ -139,35 +143,39 @@ def fit(
         if progress.steps % checkpoint_every == 0:
             save()
 
-    def epoch():
+    def train_epoch():
         data = epoch_data(progress.epoch)
         steps = _count_steps(data, progress, max_steps, run.last)
         trainer.optimizer.learning_rate = schedule.rate
-        with interrupts.held_back() as asked:
-            _train(trainer, data, steps, progress, after_step, asked)
+        with interrupts.held_back() as stop:
+            _train(trainer, data, steps, progress, after_step, stop)
             save()
         entry = _entry(trainer, steps, finish_epoch, schedule, progress)
         _check_finite(entry)
         with interrupts.held_back():
-            better = progress.best is None or entry[monitor] < progress.best
-            if better:
-                progress.best = float(entry[monitor])
-                run.save_best(model, entry)
-            schedule.finish_epoch(entry[monitor])
-            progress.finish_epoch(entry, schedule)
-            save()
-            if better or not run.restart.path.exists():
-                run.restart.keep()
-            run.restart.forget_divergence()
-            run.write_metrics(progress.entries)
-            if on_epoch is not None:
-                on_epoch(entry)
+            keep(entry)
 
-    while _unfinished(progress, max_epochs, max_steps) and not (
-        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
+    def keep(entry):
+        better = progress.best is None or entry[monitor] < progress.best
+        if better:
+            progress.best = float(entry[monitor])
+            run.save_best(model, entry)
+        schedule.finish_epoch(entry[monitor])
+        progress.finish_epoch(entry, schedule)
+        save()
+        if better or not run.restart.path.exists():
+            run.restart.keep()
+        run.restart.forget_divergence()
+        run.write_metrics(progress.entries)
+        if on_epoch is not None:
+            on_epoch(entry)
+
+    while _is_unfinished(progress, max_epochs, max_steps) and not (
+        progress.step == 0
+        and _is_stale(progress.entries, monitor, patience, floor)
     ):
         try:
-            epoch()
+            train_epoch()
         except DivergedError:
             run.restart.note_divergence(
                 epoch=progress.epoch,
@@ -177,20 +185,20 @@ def fit(
             raise
 
 
-def _unfinished(progress, max_epochs, max_steps):
+def _is_unfinished(progress, max_epochs, max_steps):
     # An epoch whose steps are done still waits for its validation.
     if progress.step > 0:
         return True
     return progress.epoch <= max_epochs and progress.steps != max_steps
 
 
-def _is_stale(entries, monitor, patience):
-    """Whether the best of the entries lies `patience` epochs back, or is 0."""
+def _is_stale(entries, monitor, patience, floor):
+    """Whether the best entry is `patience` epochs old, or at the floor."""
     if patience is None or not entries:
         return False
     values = [entry[monitor] for entry in entries]
     best = min(values)
-    return best == 0.0 or len(values) - 1 - values.index(best) >= patience
+    return best == floor or len(values) - 1 - values.index(best) >= patience
 
 
 def _count_steps(data, progress, max_steps, last):
@@ -208,12 +216,12 @@ def _count_steps(data, progress, max_steps, last):
     return steps
 
 
-def _train(trainer, data, steps, progress, after_step, asked):
+def _train(trainer, data, steps, progress, after_step, stop):
     """The steps of an epoch that are left, or those until a stop."""
     if progress.step == 0:
         trainer.begin_epoch()
     started = time.perf_counter() - progress.seconds
-    while progress.step < steps and not asked:
+    while progress.step < steps and not stop:
         x, y = data[progress.step]
         loss = float(trainer.train_on_batch(x, y))
         if not math.isfinite(loss):
@@ -230,7 +238,7 @@ def _train(trainer, data, steps, progress, after_step, asked):
 
 def _entry(trainer, steps, finish_epoch, schedule, progress):
     """What to keep of the epoch whose steps are done."""
-    trained = {
+    statistics = {
         **trainer.read_statistics(),
         "steps": steps,
         "seconds": progress.seconds,
@@ -238,7 +246,7 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
     return {
         "epoch": progress.epoch,
         "learning_rate": schedule.rate,
-        **finish_epoch(trained),
+        **finish_epoch(statistics),
         "seconds": progress.seconds,
         "steps": progress.steps,
     }
