@@ -90,14 +90,14 @@ def train(task, model, trainer, data, flags):
         run = RunFolder.create(folder, "run", {"settings": {}})
         schedule = task.schedule(flags)
         progress = loop.resume(trainer, run, schedule)
-        for name in (
-            "save_last",
-            "save_best",
-            "keep_restart",
-            "note_sound",
-            "write_metrics",
+        for writer, name in (
+            (run, "save_last"),
+            (run, "save_best"),
+            (run.restart, "keep"),
+            (run.restart, "forget_divergence"),
+            (run, "write_metrics"),
         ):
-            setattr(run, name, clock.timed(getattr(run, name)))
+            setattr(writer, name, clock.timed(getattr(writer, name)))
         with Report(task, flags, run, trainer, progress) as report:
             started = time.perf_counter()
             loop.fit(

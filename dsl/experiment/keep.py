@@ -29,13 +29,12 @@ def keep(run, folder):
         ResultError: If the run is not finished, a file of it is wrong, or the
             copy exists already or cannot be written.
     """
-    record = results.load(run)
-    if not results.is_finished(run):
+    record, config = results.load(run), results.load_config(run)
+    if not results.is_complete(record, config):
         raise results.ResultError(
             f"{run}: must be finished. Received: a run that goes on beyond "
             f"its {results.FILE_NAME}"
         )
-    config = results.load_config(run)
     epochs = results.load_metrics(run)
     scores = None
     task = find(record["task"])

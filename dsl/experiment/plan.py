@@ -281,7 +281,7 @@ def differences(task, run, flags):
 def is_short(task, run, flags):
     """Whether nothing but more epochs is asked of a run that is done."""
     others = differences(task, run, flags)
-    may_grow = configurations.growing(results.load_config(run))
+    may_grow = configurations.growing_names(results.load_config(run))
     return bool(others) and set(others) <= set(may_grow)
 
 

@@ -183,7 +183,7 @@ def run_in(run, name, work, resume="--resume"):
     except entry.OutputError:
         raise
     except DivergedError as error:
-        restart = run.describe_restart(resume)
+        restart = run.restart.describe(resume)
         return entry.fail(name, f"{error}; {restart}.")
     except OSError as error:
         what = entry.describe(error)

@@ -103,20 +103,25 @@ def _digest(arrays, state):
     return digest.hexdigest()
 
 
-def _read(path, wanted):
+def _read(path, pattern):
+    """Arrays and state; of a pattern that is None, no arrays.
+
+    The pattern is what `_arrays` gives of the variables to load: names, and
+    arrays of their shapes and types.
+    """
     try:
         with open_regular(path) as file:
             archive = Archive(file)
             header = _read_state(archive, path)
-            if wanted is None:
+            if pattern is None:
                 return None, header["state"]
-            _check_names(archive, wanted, path)
+            _check_names(archive, pattern, path)
             arrays = [
                 (name, _read_array(archive, name, like, path))
-                for name, like in wanted
+                for name, like in pattern
             ]
             # A state may be nested too deeply to be written again.
-            found = _digest(arrays, header["state"])
+            sha256 = _digest(arrays, header["state"])
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file.") from None
     except OSError as error:
@@ -126,7 +131,7 @@ def _read(path, wanted):
         raise CheckpointError(
             f"{path}: damaged, or no checkpoint: {error}."
         ) from error
-    if found != header["sha256"]:
+    if sha256 != header["sha256"]:
         raise CheckpointError(f"{path}: is not what was saved.")
     return [array for _, array in arrays], header["state"]
 
@@ -136,27 +141,27 @@ def _read_state(archive, path):
     header = archive.read_json(_STATE, _MOST_STATE)
     if not isinstance(header, dict) or "format" not in header:
         raise ArchiveError(f"no state in {_STATE}")
-    found = header["format"]
-    if type(found) is not int or found != FORMAT:
+    number = header["format"]
+    if type(number) is not int or number != FORMAT:
         raise CheckpointError(
-            f"{path}: its format must be {FORMAT}. Received: {short(found)}"
+            f"{path}: its format must be {FORMAT}. Received: {short(number)}"
         )
     if not isinstance(header.get("state"), dict) or "sha256" not in header:
         raise ArchiveError(f"no state in {_STATE}")
     return header
 
 
-def _check_names(archive, wanted, path):
-    found = [name for name in archive.names if name != _STATE]
-    names = [name for name, _ in wanted]
-    if found == names:
+def _check_names(archive, pattern, path):
+    members = [name for name in archive.names if name != _STATE]
+    names = [name for name, _ in pattern]
+    if members == names:
         return
-    pairs = zip([*found, None], [*names, None], strict=False)
+    pairs = zip([*members, None], [*names, None], strict=False)
     have, want = next((h, w) for h, w in pairs if h != w)
     raise CheckpointError(
         f"{path}: belongs to another model: must hold the {len(names)} "
         f"arrays of this one, among them {want!r}. "
-        f"Received: {len(found)} arrays, in its place {short(have)}"
+        f"Received: {len(members)} arrays, in its place {short(have)}"
     )
 
 

@@ -4,7 +4,7 @@ A configuration is the dict in a run's `config.json`: its `settings`, the
 `backend`, and of which of the settings a run may go on with more, `growing`.
 
 A run that diverged has `diverged`, where that was, and may go on with a lower
-rate, which then stands in its settings. `rates` tells the changes in order:
+rate, which then stands in its settings. Its `rates` are the changes in order:
 
     {"learning_rate": 0.5, "before": 1.0, "epoch": 3, "steps": 66, ...}
 
@@ -13,11 +13,36 @@ for a rate of 0.5 from epoch 3 on, after 66 steps in all.
 
 import hashlib
 import json
+import os
+from pathlib import Path
 
+from dsl.runs import files
+from dsl.runs.errors import ResultError
 from dsl.system.messages import short
 
 
-def growing(config):
+def load_config(run_folder: str | os.PathLike) -> dict:
+    """Reads what a run was started with.
+
+    Args:
+        run_folder: The folder of a run.
+
+    Returns:
+        The object in `config.json`; its `settings` are a dict.
+
+    Raises:
+        ResultError: If there is none, or it is not JSON or holds no settings.
+    """
+    path = Path(run_folder) / files.CONFIG_NAME
+    config = files.read_json(path, "every run folder has one")
+    if not isinstance(config, dict) or not isinstance(
+        config.get("settings"), dict
+    ):
+        raise ResultError(f'{path}: holds no "settings".')
+    return config
+
+
+def growing_names(config):
     """Names of the settings that may grow, of a file that may be damaged."""
     names = config.get("growing")
     if not isinstance(names, list):
@@ -25,19 +50,19 @@ def growing(config):
     return [name for name in names if isinstance(name, str)]
 
 
-def grown(old, new):
+def growth(old, new):
     """The settings that may grow and did.
 
     Args:
         old: The configuration that a run was started with.
-        new: That of now.
+        new: The configuration that a new run would have now.
 
     Returns:
-        Dict of their values of now.
+        Dict of their new values.
     """
     pairs = {
         name: [config["settings"].get(name) for config in (old, new)]
-        for name in growing(old)
+        for name in growing_names(old)
     }
     return {
         name: after
@@ -46,15 +71,15 @@ def grown(old, new):
     }
 
 
-def lowered(old, new):
+def lower_rate(old, new):
     """The learning rate, if the run diverged and it is lower now.
 
     Args:
         old: The configuration of a run.
-        new: That of now.
+        new: The configuration that a new run would have now.
 
     Returns:
-        Dict of its value of now, or an empty one.
+        Dict of its new value, or an empty one.
     """
     before, after = (
         config["settings"].get("learning_rate") for config in (old, new)
@@ -69,7 +94,7 @@ def with_rate(config, rate, epoch, steps):
     """The configuration of a run that goes on with a lower rate.
 
     Args:
-        config: That of a run that diverged.
+        config: The configuration of a run that diverged.
         rate: The learning rate.
         epoch: Number of the first epoch with it.
         steps: Steps in all before that.
@@ -85,21 +110,22 @@ def with_rate(config, rate, epoch, steps):
         "steps": steps,
         "diverged": config["diverged"],
     }
-    found = {**config, "settings": {**settings, "learning_rate": rate}}
-    found["rates"] = [*rates(config), change]
-    del found["diverged"]
-    return found
+    changes = [*rate_changes(config), change]
+    settings = {**settings, "learning_rate": rate}
+    config = {**config, "settings": settings, "rates": changes}
+    del config["diverged"]
+    return config
 
 
-def rates(config):
+def rate_changes(config):
     """The changes of the learning rate, of a file that may be damaged."""
-    found = config.get("rates")
-    if not isinstance(found, list) or not all(
+    changes = config.get("rates")
+    if not isinstance(changes, list) or not all(
         isinstance(one, dict) and {"learning_rate", "before"} <= set(one)
-        for one in found
+        for one in changes
     ):
         return []
-    return found
+    return changes
 
 
 def identity(config):
@@ -108,9 +134,9 @@ def identity(config):
     It is that of the start, whatever the run went on with.
     """
     left = {**config, "settings": {**config["settings"]}}
-    for name in growing(config):
+    for name in growing_names(config):
         left["settings"].pop(name, None)
-    if changes := rates(config):
+    if changes := rate_changes(config):
         left["settings"]["learning_rate"] = changes[0]["before"]
     for name in ("rates", "diverged"):
         left.pop(name, None)
@@ -118,12 +144,12 @@ def identity(config):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def differing(old, new, free):
+def differences(old, new, free):
     """The settings, and the backend, that are not the same.
 
     Args:
         old: The configuration that a run was started with.
-        new: That of now.
+        new: The configuration that a new run would have now.
         free: Names of the settings that may differ.
 
     Returns:
@@ -133,9 +159,9 @@ def differing(old, new, free):
         {**config["settings"], "(backend)": config.get("backend")}
         for config in (old, new)
     )
-    # As JSON has them, in which the old ones were kept.
+    # As JSON has them: the old ones were read from it.
     after = json.loads(json.dumps(after))
-    found = []
+    texts = []
     for key in [*after, *(key for key in before if key not in after)]:
         # A setting of later code that is not given changes nothing.
         if key in free or before.get(key) == after.get(key):
@@ -145,13 +171,13 @@ def differing(old, new, free):
             short(one[key]) if key in one else "unknown"
             for one in (before, after)
         )
-        found.append(f"{flag} {old}, now {new}")
-    return found
+        texts.append(f"{flag} {old}, now {new}")
+    return texts
 
 
 def hashes(value):
     """The beginnings of the hashes, if that is what it is, for a message."""
     if not isinstance(value, dict):
         return short(value)
-    found = ", ".join(f"{key} {str(one)[:8]}" for key, one in value.items())
-    return found if len(found) <= 120 else f"{found[:117]}..."
+    text = ", ".join(f"{key} {str(one)[:8]}" for key, one in value.items())
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -40,13 +40,13 @@ def weights_sha256(model):
 
 def versions():
     """Versions of Python and of the installed packages that matter."""
-    found = {"python": sys.version.split()[0]}
+    numbers = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            numbers[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return numbers
 
 
 def cores():
@@ -65,7 +65,7 @@ def memory():
 
 def commit(root):
     """The git commit of the code at `root`, or None outside of a clone."""
-    found = {
+    environment = {
         key: value for key, value in os.environ.items() if key not in _OTHER
     }
     try:
@@ -76,7 +76,7 @@ def commit(root):
             errors="replace",
             check=True,
             timeout=10,
-            env=found,
+            env=environment,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -10,104 +10,9 @@ import time
 
 import numpy as np
 
-from dsl.runs.folder import DivergedError, RunError
-from dsl.runs.results import OF_EPOCHS, is_finite
+from dsl.runs.errors import DivergedError, RunError
 from dsl.system import interrupts
-from dsl.system.messages import short
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a training stands: what a checkpoint holds beside variables.
-
-    Attributes:
-        epoch: The epoch at hand, from 1.
-        step: Steps of it that are done.
-        steps: Steps of all epochs that are done.
-        seconds: Spent on the epoch at hand.
-        schedule: State of the learning rate's schedule.
-        best: Best value of what is monitored, None before the first.
-        entries: What was measured, one dict a finished epoch.
-    """
-
-    epoch: int = 1
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    schedule: dict = dataclasses.field(default_factory=dict)
-    best: float | None = None
-    entries: list = dataclasses.field(default_factory=list)
-
-    @classmethod
-    def from_saved(cls, saved, measured=()):
-        """Reads what `dataclasses.asdict` gave.
-
-        Args:
-            saved: That, or anything else.
-            measured: Names of what each epoch must have a number for.
-
-        Raises:
-            ValueError: If it has other keys, values of other types or out of
-                all bounds, or epochs and steps that do not fit each other.
-        """
-        fields = {field.name: field.type for field in dataclasses.fields(cls)}
-        if not isinstance(saved, dict) or set(saved) != set(fields):
-            raise ValueError(
-                f"progress must have the fields {', '.join(fields)}. "
-                f"Received: {short(saved)}"
-            )
-        progress = cls(**saved)
-        for name, kind in fields.items():
-            value = saved[name]
-            if not isinstance(value, kind) or not _is_plain(value):
-                raise ValueError(
-                    f"progress: `{name}` is nothing that a training has. "
-                    f"Received: {short(value)}"
-                )
-        progress._check(measured)
-        return progress
-
-    def _check(self, measured):
-        """Raises a ValueError unless the fields fit each other."""
-        done = self.entries
-        whole = [
-            *(one.get(key) for one in done for key in ("epoch", "steps")),
-            *(self.epoch, self.step, self.steps, self.schedule.get("epoch")),
-        ]
-        rates = [
-            self.schedule.get("rate"),
-            self.schedule.get("initial_rate", 0.0),  # None in earlier code.
-        ]
-        amounts = [
-            *(one.get(key, 0) for one in done for key in OF_EPOCHS),
-            *(self.seconds, *rates),
-        ]
-        numbers = [
-            *(one.get(key) for one in done for key in measured),
-            *amounts,
-        ]
-        fits = (
-            all(type(value) is int for value in whole)
-            and all(is_finite(value) for value in numbers)
-            and min(self.step, *amounts) >= 0
-            and self.epoch == len(done) + 1
-            and [one["epoch"] for one in done] == [*range(1, self.epoch)]
-            and self.steps == self.step + (done[-1]["steps"] if done else 0)
-            and self.schedule["epoch"] == len(done)
-            and (self.best is None) == (not done)
-        )
-        if not fits:
-            raise ValueError(
-                "progress must be of so many epochs and steps, each epoch with "
-                f"its {', '.join(('epoch', 'steps', *measured))}. "
-                f"Received: {short(self, 200)}"
-            )
-
-    def finish_epoch(self, entry, schedule):
-        """Moves on to the next epoch."""
-        self.entries.append(entry)
-        self.schedule = schedule.state()
-        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
+from dsl.training.progress import Progress
 
 
 def resume(trainer, run, schedule, measured=()):
@@ -127,29 +32,29 @@ def resume(trainer, run, schedule, measured=()):
     Raises:
         RunError: If a checkpoint is gone, damaged or of another run.
     """
-    back, before = run.goes_back(), None
+    back, before = run.restart.is_due(), None
     if back:
-        saved, before = run.load_restart(trainer)
+        saved, before = run.restart.load(trainer)
     else:
         saved = run.load_last(trainer)
     progress = Progress(schedule=schedule.state())
     if saved is not None:
-        progress = _restored(saved, measured, schedule, before, run)
+        progress = _restore(saved, measured, schedule, before, run)
         if progress.best is not None:
             # Nothing better may come, and these are what is measured at last.
             run.check_best()
     run.begin(progress.entries if back else None)
     if back:
         run.save_last(trainer, dataclasses.asdict(progress))
-    elif progress.step == 0 and run.follows_best(progress.epoch - 1):
+    elif progress.step == 0 and run.is_best(progress.epoch - 1):
         # Whatever ended it may have come before this.
-        run.keep_restart()
+        run.restart.keep()
     if saved is not None:
         run.write_metrics(progress.entries)
     return progress
 
 
-def _restored(saved, measured, schedule, before, run):
+def _restore(saved, measured, schedule, before, run):
     """The progress that was saved; the schedule goes on from there too.
 
     `before` is the initial rate then, if there is another one now; for
@@ -163,8 +68,8 @@ def _restored(saved, measured, schedule, before, run):
             progress.schedule = schedule.state()
     except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
         raise RunError(
-            f"{run.last if before is None else run.restart}: was not written "
-            "by this program."
+            f"{run.last if before is None else run.restart.path}: was not "
+            "written by this program."
         ) from error
     return progress
 
@@ -182,6 +87,7 @@ def fit(
     max_epochs,
     max_steps=None,
     patience=None,
+    floor=0.0,
     checkpoint_every=500,
     on_step=None,
     on_epoch=None,
@@ -200,16 +106,19 @@ def fit(
         finish_epoch: Function of the trainer's statistics, with `steps` and
             `seconds` of the epoch, that validates and returns what to keep
             of the epoch, a dict of numbers and lists of numbers.
-        schedule: The `dsl.training.schedules.Schedule`, told each validation.
+        schedule: The `dsl.training.schedules.Schedule`, which gets the value
+            of `monitor` of each epoch.
         run: The `dsl.runs.folder.RunFolder` for checkpoints and metrics.
         progress: What `resume` returned; moves on.
-        monitor: Key of `finish_epoch`'s dict whose smallest value, never below
-            0, tells the best weights.
+        monitor: Key of `finish_epoch`'s dict whose smallest value tells the
+            best weights. It may be negative: of a measure whose largest value
+            is best, monitor the negative.
         max_epochs: Epochs in all.
         max_steps: Steps in all, or None.
         patience: Epochs in a row without a new best value after which
-            training ends, or None. A value of 0, which nothing can better,
-            ends it at once.
+            training ends, or None.
+        floor: Value of `monitor` that nothing can better: with `patience`, it
+            ends training at once. None if there is no such value.
         checkpoint_every: Steps between two checkpoints; there is one after
             each epoch anyway.
         on_step: Called as `on_step(progress, steps, loss)` after each step of
@@ -234,37 +143,41 @@ def fit(
         if progress.steps % checkpoint_every == 0:
             save()
 
-    def epoch():
+    def train_epoch():
         data = epoch_data(progress.epoch)
         steps = _count_steps(data, progress, max_steps, run.last)
         trainer.optimizer.learning_rate = schedule.rate
-        with interrupts.held_back() as asked:
-            _train(trainer, data, steps, progress, after_step, asked)
+        with interrupts.held_back() as stop:
+            _train(trainer, data, steps, progress, after_step, stop)
             save()
         entry = _entry(trainer, steps, finish_epoch, schedule, progress)
         _check_finite(entry)
         with interrupts.held_back():
-            better = progress.best is None or entry[monitor] < progress.best
-            if better:
-                progress.best = float(entry[monitor])
-                run.save_best(model, entry)
-            schedule.finish_epoch(entry[monitor])
-            progress.finish_epoch(entry, schedule)
-            save()
-            if better or not run.restart.exists():
-                run.keep_restart()
-            run.note_sound()
-            run.write_metrics(progress.entries)
-            if on_epoch is not None:
-                on_epoch(entry)
+            keep(entry)
 
-    while _unfinished(progress, max_epochs, max_steps) and not (
-        progress.step == 0 and _is_stale(progress.entries, monitor, patience)
+    def keep(entry):
+        better = progress.best is None or entry[monitor] < progress.best
+        if better:
+            progress.best = float(entry[monitor])
+            run.save_best(model, entry)
+        schedule.finish_epoch(entry[monitor])
+        progress.finish_epoch(entry, schedule)
+        save()
+        if better or not run.restart.path.exists():
+            run.restart.keep()
+        run.restart.forget_divergence()
+        run.write_metrics(progress.entries)
+        if on_epoch is not None:
+            on_epoch(entry)
+
+    while _is_unfinished(progress, max_epochs, max_steps) and not (
+        progress.step == 0
+        and _is_stale(progress.entries, monitor, patience, floor)
     ):
         try:
-            epoch()
+            train_epoch()
         except DivergedError:
-            run.note_diverged(
+            run.restart.note_divergence(
                 epoch=progress.epoch,
                 steps=progress.steps,
                 learning_rate=schedule.rate,
@@ -272,20 +185,20 @@ def fit(
             raise
 
 
-def _unfinished(progress, max_epochs, max_steps):
+def _is_unfinished(progress, max_epochs, max_steps):
     # An epoch whose steps are done still waits for its validation.
     if progress.step > 0:
         return True
     return progress.epoch <= max_epochs and progress.steps != max_steps
 
 
-def _is_stale(entries, monitor, patience):
-    """Whether the best of the entries lies `patience` epochs back, or is 0."""
+def _is_stale(entries, monitor, patience, floor):
+    """Whether the best entry is `patience` epochs old, or at the floor."""
     if patience is None or not entries:
         return False
     values = [entry[monitor] for entry in entries]
     best = min(values)
-    return best == 0.0 or len(values) - 1 - values.index(best) >= patience
+    return best == floor or len(values) - 1 - values.index(best) >= patience
 
 
 def _count_steps(data, progress, max_steps, last):
@@ -303,12 +216,12 @@ def _count_steps(data, progress, max_steps, last):
     return steps
 
 
-def _train(trainer, data, steps, progress, after_step, asked):
+def _train(trainer, data, steps, progress, after_step, stop):
     """The steps of an epoch that are left, or those until a stop."""
     if progress.step == 0:
         trainer.begin_epoch()
     started = time.perf_counter() - progress.seconds
-    while progress.step < steps and not asked:
+    while progress.step < steps and not stop:
         x, y = data[progress.step]
         loss = float(trainer.train_on_batch(x, y))
         if not math.isfinite(loss):
@@ -325,7 +238,7 @@ def _train(trainer, data, steps, progress, after_step, asked):
 
 def _entry(trainer, steps, finish_epoch, schedule, progress):
     """What to keep of the epoch whose steps are done."""
-    trained = {
+    statistics = {
         **trainer.read_statistics(),
         "steps": steps,
         "seconds": progress.seconds,
@@ -333,30 +246,10 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
     return {
         "epoch": progress.epoch,
         "learning_rate": schedule.rate,
-        **finish_epoch(trained),
+        **finish_epoch(statistics),
         "seconds": progress.seconds,
         "steps": progress.steps,
     }
-
-
-def _is_plain(value):
-    """Whether it is a number, None, or a dict or list of such, or of those."""
-
-    def flat(one):
-        return one is None or is_finite(one)
-
-    def shallow(one):
-        values = one.values() if isinstance(one, dict) else one
-        return flat(one) or (
-            isinstance(one, list | dict) and all(map(flat, values))
-        )
-
-    if isinstance(value, list):
-        return all(
-            isinstance(one, dict) and all(map(shallow, one.values()))
-            for one in value
-        )
-    return shallow(value)
 
 
 def _check_finite(entry):

@@ -3,26 +3,27 @@
 import dataclasses
 
 
-def conditional_decay(rate, perplexity, reference, *, factor, margin, floor):
+def conditional_decay(rate, value, reference, *, factor, margin, floor):
     """Decays the rate when validation stops improving (published code).
 
-    The first epoch sets the reference. An epoch whose perplexity is at least
+    The first epoch sets the reference. An epoch whose value is at least
     `margin` below the reference becomes the new one; any other multiplies
     the rate by `factor`, down to `floor`.
 
     Args:
         rate: Learning rate of the epoch that ended.
-        perplexity: Its validation perplexity.
-        reference: Perplexity to improve on, or None after the first epoch.
+        value: Its validation, the smaller the better; the published one is
+            the perplexity.
+        reference: Value to improve on, or None after the first epoch.
         factor: Multiplier in (0, 1].
-        margin: Improvement that counts, in perplexity.
+        margin: Improvement that counts.
         floor: Smallest rate.
 
     Returns:
         The next epoch's rate, and the reference.
     """
-    if reference is None or perplexity <= reference - margin:
-        return rate, perplexity
+    if reference is None or value <= reference - margin:
+        return rate, value
     return max(rate * factor, min(floor, rate)), reference
 
 
@@ -52,7 +53,7 @@ class Schedule:
             conditional one.
         margin: See `conditional_decay`.
         floor: See `conditional_decay`.
-        reference: Perplexity to improve on.
+        reference: See `conditional_decay`.
         epoch: Epochs finished.
     """
 
@@ -88,18 +89,22 @@ class Schedule:
             rate = initial_rate_now (rate / initial_rate_then)
 
         Args:
-            initial_rate: The one that what was restored had begun with.
+            initial_rate: The initial rate of the training that was restored.
         """
-        # Multiplied last: a rate that has not decayed is the one asked for.
+        # Multiplied last: a rate that has not decayed is the initial one.
         self.rate = self.initial_rate * (self.rate / initial_rate)
 
-    def finish_epoch(self, perplexity):
-        """Moves on to the next epoch, given this one's validation."""
+    def finish_epoch(self, value):
+        """Moves on to the next epoch.
+
+        Args:
+            value: The validation of this one, the smaller the better.
+        """
         self.epoch += 1
         if self.constant_epochs is None:
             self.rate, self.reference = conditional_decay(
                 self.rate,
-                perplexity,
+                value,
                 self.reference,
                 factor=self.factor,
                 margin=self.margin,

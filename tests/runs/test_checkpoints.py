@@ -209,7 +209,7 @@ def test_a_state_that_was_not_saved_is_told_by_the_digest(path):
     assert assert_refused(path).endswith("is not what was saved.")
 
 
-def replaced(**arrays):
+def with_arrays(**arrays):
     def change(members):
         for name, array in arrays.items():
             key = next(key for key in members if key.endswith(f"/{name}.npy"))
@@ -257,18 +257,21 @@ def twice(members):
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        (replaced(kernel=np.ones((3, 2))), "must be float32"),
-        (replaced(kernel=np.ones((3, 2), "int32")), "must be float32"),
-        (replaced(kernel=np.ones((2, 3), "float32")), r"float32\[3, 2\]"),
-        (replaced(kernel=np.ones(6, "float32")), r"Received: float32\[6\]"),
-        (replaced(kernel=np.ones((3, 2), ">f4")), "must be float32"),
+        (with_arrays(kernel=np.ones((3, 2))), "must be float32"),
+        (with_arrays(kernel=np.ones((3, 2), "int32")), "must be float32"),
+        (with_arrays(kernel=np.ones((2, 3), "float32")), r"float32\[3, 2\]"),
         (
-            replaced(kernel=np.asfortranarray(np.ones((3, 2), "float32"))),
+            with_arrays(kernel=np.ones(6, "float32")),
+            r"Received: float32\[6\]",
+        ),
+        (with_arrays(kernel=np.ones((3, 2), ">f4")), "must be float32"),
+        (
+            with_arrays(kernel=np.asfortranarray(np.ones((3, 2), "float32"))),
             "must be float32",
         ),
-        (replaced(kernel=np.array(["x" * 6])), "must be float32"),
-        (replaced(kernel=np.zeros((3, 2), "f4,f4")), "must be float32"),
-        (replaced(iteration=np.int64(3)), "must be int32"),
+        (with_arrays(kernel=np.array(["x" * 6])), "must be float32"),
+        (with_arrays(kernel=np.zeros((3, 2), "f4,f4")), "must be float32"),
+        (with_arrays(iteration=np.int64(3)), "must be int32"),
         (header_only, "must be float32"),
         (deep_header, "damaged"),
         (in_another_order, "belongs to another model"),

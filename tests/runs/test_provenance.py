@@ -19,15 +19,15 @@ def test_the_hash_of_weights_is_stable_and_sees_every_change():
     first = provenance.weights_sha256(model)
     assert re.fullmatch("[0-9a-f]{64}", first)
     assert provenance.weights_sha256(model) == first
-    seen = {first}
+    hashes = {first}
     for variable in model.trainable_variables:
         value = cases.to_numpy(variable)
         changed = value.copy()
         changed.flat[-1] = np.nextafter(changed.flat[-1], np.float32(9.0))
         variable.assign(changed)
-        seen.add(provenance.weights_sha256(model))
+        hashes.add(provenance.weights_sha256(model))
         variable.assign(value)
-    assert len(seen) == 1 + len(model.trainable_variables) == 14
+    assert len(hashes) == 1 + len(model.trainable_variables) == 14
     assert provenance.weights_sha256(model) == first
 
 
@@ -93,10 +93,10 @@ def clone(folder):
     """A repository with one commit, whose name is told."""
     folder.mkdir()
     (folder / "file").touch()
-    given = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder)]
+    options = ["-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder)]
     for words in ("init -q", "add file", "commit -q -m", "describe --always"):
         done = subprocess.run(
-            ["git", *given, *words.split(), *["one"] * words.endswith("-m")],
+            ["git", *options, *words.split(), *["one"] * words.endswith("-m")],
             capture_output=True,
             text=True,
             check=True,

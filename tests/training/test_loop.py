@@ -1,6 +1,5 @@
 """Training that is cut, fails or diverges, and goes on from its checkpoint."""
 
-import dataclasses
 import errno
 import json
 import math
@@ -34,16 +33,16 @@ ONE_SEGMENT = SHORT[: BATCH * (FEW + 1)]
 
 @pytest.fixture
 def run(tmp_path):
-    made = RunFolder.create(tmp_path, "a run", CONFIG)
-    yield made
-    made.close()
+    run = RunFolder.create(tmp_path, "a run", CONFIG)
+    yield run
+    run.close()
 
 
 @pytest.fixture
 def other(tmp_path):
-    made = RunFolder.create(tmp_path, "another run", CONFIG)
-    yield made
-    made.close()
+    run = RunFolder.create(tmp_path, "another run", CONFIG)
+    yield run
+    run.close()
 
 
 def greedy_trainer(signal=None, optimizer=None, **options):
@@ -94,13 +93,13 @@ def test_an_epoch_starts_from_reset_states_and_may_end_early(run):
 
 
 def test_what_is_measured_after_an_epoch_is_given_its_steps_and_time(run):
-    given = []
+    calls = []
 
-    def finish_epoch(trained):
-        given.append(trained)
-        return {"valid": 9.0 - len(given), "shares": trained["histogram"]}
+    def finish_epoch(statistics):
+        calls.append(statistics)
+        return {"valid": 9.0 - len(calls), "shares": statistics["histogram"]}
 
-    seen = []
+    shown = []
     entries = small_models.fit(
         greedy_trainer(),
         TEXT,
@@ -109,11 +108,11 @@ def test_what_is_measured_after_an_epoch_is_given_its_steps_and_time(run):
         max_steps=5,
         finish_epoch=finish_epoch,
         monitor="valid",
-        on_epoch=seen.append,
+        on_epoch=shown.append,
     )
-    assert [trained["steps"] for trained in given] == [3, 2]
-    assert all(trained["seconds"] > 0.0 for trained in given)
-    assert seen == entries
+    assert [statistics["steps"] for statistics in calls] == [3, 2]
+    assert all(statistics["seconds"] > 0.0 for statistics in calls)
+    assert shown == entries
     assert [
         (e["epoch"], e["learning_rate"], e["valid"], e["steps"])
         for e in entries
@@ -150,11 +149,11 @@ def fit(trainer, run, tokens=SHORT, **options):
     model = trainer.language_model
     rows = ops.array(small_models.text(8, seed=3).reshape(BATCH, 4))
 
-    def finish_epoch(trained):
+    def finish_epoch(statistics):
         with drawing_from(model, 5):
             outputs = model(rows[:, :-1], action_selection="sampled")
         nll = cross_entropy.token_nll(outputs["logits"], rows[:, 1:])
-        return {**trained, "valid": float(ops.mean(nll))}
+        return {**statistics, "valid": float(ops.mean(nll))}
 
     options = {
         "finish_epoch": finish_epoch,
@@ -271,21 +270,21 @@ def test_a_compiled_run_that_was_stopped_ends_in_the_same_bits(run, other):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     """A run of this agent, and what was kept of its epochs."""
-    made = RunFolder.create(tmp_path_factory.mktemp("a"), "run", CONFIG)
-    entries = fit(reinforce(), made)
+    run = RunFolder.create(tmp_path_factory.mktemp("a"), "run", CONFIG)
+    entries = fit(reinforce(), run)
     assert len({entry["learning_rate"] for entry in entries}) > 1
-    yield made, entries
-    made.close()
+    yield run, entries
+    run.close()
 
 
 def test_a_stop_in_the_validation_or_after_it_loses_nothing(run, unbroken):
-    seen = []
+    steps = []
 
-    def stop_once(trained):
-        seen.append(trained["steps"])
-        if len(seen) % 2:
+    def stop_once(statistics):
+        steps.append(statistics["steps"])
+        if len(steps) % 2:
             raise KeyboardInterrupt
-        return {**trained, "valid": valid.pop(0)}
+        return {**statistics, "valid": valid.pop(0)}
 
     valid = [entry["valid"] for entry in unbroken[1]]
     entries, stops = until_done(
@@ -295,7 +294,7 @@ def test_a_stop_in_the_validation_or_after_it_loses_nothing(run, unbroken):
         on_epoch=lambda _: signal.raise_signal(signal.SIGINT),
     )
     # The last signal comes once there is nothing left to train.
-    assert (stops, seen) == (2 * EPOCHS, [3] * 6)
+    assert (stops, steps) == (2 * EPOCHS, [3] * 6)
     assert_same_end(run, entries, *unbroken)
 
 
@@ -318,13 +317,41 @@ def test_training_ends_when_nothing_gets_better(values, epochs, run):
     entries, stops = until_done(
         learner,
         run,
-        finish_epoch=lambda trained: {"valid": next(left)},
+        finish_epoch=lambda statistics: {"valid": next(left)},
         on_epoch=on_epoch,
         max_epochs=len(values),
         patience=2,
         tokens=ONE_SEGMENT,
     )
     assert (len(entries), stops) == (epochs, 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "floor", "epochs"),
+    [
+        ([-1.0, -3.0, -2.0, -2.5, -9.0], None, 4),
+        ([-1.0, -2.0, -3.0], -2.0, 2),
+        ([-1.0, -2.0, 0.0], 0.0, 3),
+        ([1.0, 0.0, 2.0, -1.0, 3.0], None, 5),
+        ([1.0, 0.0, -1.0], 0.0, 2),
+    ],
+)
+def test_what_is_monitored_may_be_negative(values, floor, epochs, run):
+    left = iter(values)
+    trainer = learner()
+    entries = fit(
+        trainer,
+        run,
+        finish_epoch=lambda statistics: {"valid": next(left)},
+        max_epochs=len(values),
+        patience=2,
+        floor=floor,
+        tokens=ONE_SEGMENT,
+    )
+    assert [entry["valid"] for entry in entries] == values[:epochs]
+    best = min(values[:epochs])
+    assert run.load_best(trainer.language_model)["valid"] == best
+    assert run.load_last(trainer)["best"] == best
 
 
 class Killed(BaseException):
@@ -357,11 +384,11 @@ def test_a_killed_run_repeats_the_steps_since_its_checkpoint(
 def test_a_full_disk_ends_the_run_and_loses_no_checkpoint(
     name, time, run, unbroken, monkeypatch
 ):
-    replace, seen = os.replace, []
+    replace, names = os.replace, []
 
     def full(source, target):
-        seen.append(os.path.basename(target))
-        if seen[-1] == name and seen.count(name) == time:
+        names.append(os.path.basename(target))
+        if names[-1] == name and names.count(name) == time:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         replace(source, target)
 
@@ -374,18 +401,18 @@ def test_a_full_disk_ends_the_run_and_loses_no_checkpoint(
 
 
 def test_the_best_weights_are_of_the_smallest_value(run):
-    trainer, kept = learner(), []
+    trainer, weights = learner(), []
 
-    def finish_epoch(trained):
-        kept.append(trainer.language_model.get_weights())
-        return {**trained, "valid": [3.0, 2.0, 2.0][len(kept) - 1]}
+    def finish_epoch(statistics):
+        weights.append(trainer.language_model.get_weights())
+        return {**statistics, "valid": [3.0, 2.0, 2.0][len(weights) - 1]}
 
     fit(trainer, run, finish_epoch=finish_epoch)
     model = small_models.build()
     assert run.load_best(model)["epoch"] == 2
-    for left, right in zip(model.get_weights(), kept[1], strict=True):
+    for left, right in zip(model.get_weights(), weights[1], strict=True):
         np.testing.assert_array_equal(left, right)
-    assert any(np.any(x != y) for x, y in zip(*kept[1:], strict=True))
+    assert any(np.any(x != y) for x, y in zip(*weights[1:], strict=True))
 
 
 def spoil_after(step, trainer, value, name="softmax_bias"):
@@ -402,11 +429,11 @@ def spoil_after(step, trainer, value, name="softmax_bias"):
 @pytest.mark.parametrize("value", [math.nan, -math.inf])
 def test_a_diverged_loss_ends_the_run(value, run):
     """NaN; or infinite, where the words to come have probability 0."""
-    trainer, seen = greedy_trainer(steps=FEW), []
+    trainer, steps_done = greedy_trainer(steps=FEW), []
     spoil = spoil_after(5, trainer, value)
 
     def on_step(progress, *rest):
-        seen.append(progress.step)
+        steps_done.append(progress.step)
         spoil(progress, *rest)
 
     with pytest.raises(
@@ -416,7 +443,7 @@ def test_a_diverged_loss_ends_the_run(value, run):
         small_models.fit(
             trainer, SHORT, run, FEW, max_epochs=2, on_step=on_step
         )
-    assert seen == [1, 2, 3, 1, 2]
+    assert steps_done == [1, 2, 3, 1, 2]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -447,7 +474,7 @@ def test_a_validation_that_is_no_number_ends_the_run(value, run):
     trainer = greedy_trainer()
     values = iter([4.0, value])
 
-    def finish_epoch(trained):
+    def finish_epoch(statistics):
         return {"valid": next(values)}
 
     with pytest.raises(
@@ -461,7 +488,7 @@ def test_a_validation_that_is_no_number_ends_the_run(value, run):
 
 
 def test_a_training_perplexity_beyond_all_numbers_is_divergence(run):
-    def finish_epoch(trained):
+    def finish_epoch(statistics):
         return {"valid": 4.0, "perplexity": math.inf}
 
     with pytest.raises(DivergedError, match="perplexity"):
@@ -500,101 +527,6 @@ def test_a_finished_run_trains_no_more(run):
     assert again == entries and entries[0]["histogram"] != [0.0] * ACTIONS
 
 
-# What a checkpoint may tell of where a training stands.
-
-ENTRY = {
-    "epoch": 1,
-    "learning_rate": 1.0,
-    "valid": 2.0,
-    "shares": [0.5, 0.5],
-    "seconds": 0.5,
-    "steps": 5,
-}
-SAVED = {
-    "epoch": 2,
-    "step": 3,
-    "steps": 8,
-    "seconds": 0.25,
-    "schedule": {"rate": 1.0, "reference": None, "epoch": 1},
-    "best": 2.0,
-    "entries": [ENTRY],
-}
-FORGED = {
-    "epoch": ("one", -3, 0, 1, 3, True, 2.0, None, 10**25, [2], {}),
-    "step": ("two", -1, 2, True, 3.0, None, 10**25, [3], {}),
-    "steps": ("five", -1, 7, True, 8.0, None, 10**25, [8], {}),
-    "seconds": ("now", -1.0, False, None, 1e301, math.inf, 10**25, [1.0]),
-    "best": ("low", True, [2.0], {}, None, 1e301, math.nan),
-    "entries": (
-        *(3, None, {}, "", [], [{}], [[]], [1], ["a"], [None]),
-        *([ENTRY, ENTRY], [{**ENTRY, "odd": {"a": {}}}], [{"epoch": 1}]),
-    ),
-    "schedule": ("fast", None, [], [1], {}, {"rate": 1.0}),
-}
-FORGED_ENTRY = {
-    "epoch": ("one", 0, 2, True, 1.0, None, 10**25, ...),
-    "steps": ("five", 4, True, 5.0, None, 10**25, ...),
-    "seconds": ("now", True, None, [1.0], 1e301, math.nan, ...),
-    "valid": ("low", None, [1.0], {}, 10**400, ...),
-    "shares": ("even", ["a"], [[1]], [True], [math.inf], {"a": {}}),
-    "odd": ("text", {"a": "b"}, [None, "a"]),
-}
-FORGED_SCHEDULE = {
-    "rate": ("fast", -1.0, None, [1.0], True, math.nan, ...),
-    "initial_rate": ("fast", -1.0, None, [1.0], True, math.nan),
-    "reference": ("low", True, [1.0], {}, math.inf),
-    "epoch": ("one", 0, 2, -1, True, 1.0, None, 10**25, ...),
-}
-
-
-def edited(values, key, value):
-    changed = {**values, key: value}
-    return {key: one for key, one in changed.items() if one is not ...}
-
-
-def deep(depth):
-    value = 1.0
-    for _ in range(depth):
-        value = [value]
-    return value
-
-
-def test_what_was_saved_is_read_back():
-    for measured in ((), ("valid", "learning_rate")):
-        progress = loop.Progress.from_saved(SAVED, measured)
-        assert dataclasses.asdict(progress) == SAVED
-    start = dataclasses.asdict(
-        loop.Progress(schedule=schedules.Schedule(1.0, 1.0).state())
-    )
-    assert loop.Progress.from_saved(start).epoch == 1
-
-
-@pytest.mark.parametrize(
-    "saved",
-    [
-        *(None, [], 3, "far", True, {}, {**SAVED, "more": 1}),
-        *(edited(SAVED, key, ...) for key in SAVED),
-        *(edited(SAVED, k, x) for k, values in FORGED.items() for x in values),
-        *(
-            {**SAVED, "entries": [edited(ENTRY, key, x)]}
-            for key, values in FORGED_ENTRY.items()
-            for x in values
-        ),
-        *(
-            {**SAVED, "schedule": edited(SAVED["schedule"], key, x)}
-            for key, values in FORGED_SCHEDULE.items()
-            for x in values
-        ),
-        *({**SAVED, "best": deep(n)} for n in (100, 900, 970, 10**5)),
-        {**SAVED, "entries": [{**ENTRY, "shares": deep(970)}]},
-    ],
-)
-def test_what_no_training_saves_is_refused(saved):
-    with pytest.raises(ValueError, match="^progress.* Received: ") as caught:
-        loop.Progress.from_saved(saved, ("valid", "seconds"))
-    assert len(str(caught.value)) < 500
-
-
 def test_a_step_beyond_an_epoch_is_refused(run):
     trainer = greedy_trainer(steps=FEW)
     small_models.fit(trainer, SHORT, run, FEW, max_epochs=1)
@@ -624,25 +556,25 @@ def test_a_checkpoint_without_progress_is_no_fresh_start(saved, run):
 RATE = 0.4
 
 
-def rated(rate=RATE):
+def config_of(rate=RATE):
     return {**CONFIG, "settings": {"seed": 1, "learning_rate": rate}}
 
 
 @pytest.fixture
 def start(tmp_path):
     """Function that makes a run with a rate."""
-    made = []
+    runs = []
 
     def make(name, rate=RATE):
-        made.append(RunFolder.create(tmp_path, name, rated(rate)))
-        return made[-1]
+        runs.append(RunFolder.create(tmp_path, name, config_of(rate)))
+        return runs[-1]
 
     yield make
-    for run in made:
+    for run in runs:
         run.close()
 
 
-def validated(trainer, run, values, rate=RATE, max_epochs=None, **options):
+def train_short(trainer, run, values, rate=RATE, max_epochs=None, **options):
     """Trains on one segment an epoch; the values are those to validate."""
     left = iter(values)
     return small_models.fit(
@@ -651,7 +583,7 @@ def validated(trainer, run, values, rate=RATE, max_epochs=None, **options):
         run,
         FEW,
         schedule=schedules.Schedule(rate, factor=0.5, constant_epochs=1),
-        finish_epoch=lambda trained: {"valid": next(left)},
+        finish_epoch=lambda statistics: {"valid": next(left)},
         monitor="valid",
         max_epochs=max_epochs or len(values),
         **options,
@@ -660,13 +592,13 @@ def validated(trainer, run, values, rate=RATE, max_epochs=None, **options):
 
 def diverge(run, values, rate=RATE):
     with pytest.raises(DivergedError):
-        validated(learner(), run, values, rate)
+        train_short(learner(), run, values, rate)
 
 
 def lower(run, rate):
     run.close()
     folder, name = run.path.parent, run.path.name
-    return RunFolder.resume(folder, name, rated(rate))
+    return RunFolder.resume(folder, name, config_of(rate))
 
 
 def assert_same_weights(run, other):
@@ -683,8 +615,8 @@ def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
     run, other = start("a"), start("b", 0.1)
     identity = run.provenance()["run"]
     diverge(run, [math.inf])
-    assert run.last.exists() and not run.restart.exists()
-    assert run.describe_restart() == (
+    assert run.last.exists() and not run.restart.path.exists()
+    assert run.restart.describe() == (
         "--resume with a lower --learning_rate goes on from before epoch 1"
     )
     assert run.config()["diverged"] == {
@@ -694,11 +626,11 @@ def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
     }
     # The same again ends where it ended.
     run.close()
-    run = RunFolder.resume(run.path.parent, "a", rated())
+    run = RunFolder.resume(run.path.parent, "a", config_of())
     diverge(run, [math.inf])
     run = lower(run, 0.1)
-    entries = validated(learner(), run, [3.0, 2.0], 0.1)
-    expected = validated(learner(), other, [3.0, 2.0], 0.1)
+    entries = train_short(learner(), run, [3.0, 2.0], 0.1)
+    expected = train_short(learner(), other, [3.0, 2.0], 0.1)
     assert timeless(entries) == timeless(expected)
     assert [entry["learning_rate"] for entry in entries] == [0.1, 0.05]
     assert_same_weights(run, other)
@@ -719,9 +651,9 @@ def test_a_run_that_diverged_in_its_first_epoch_starts_again(start):
 def test_a_run_that_diverged_goes_back_to_its_best_epoch(start):
     run, other = start("a"), start("b")
     diverge(run, [3.0, 2.0, 2.5, math.inf])
-    assert run.describe_restart().endswith("goes on from before epoch 3")
+    assert run.restart.describe().endswith("goes on from before epoch 3")
     metrics = (run.path / "metrics.jsonl").read_text()
-    validated(learner(), other, [3.0, 2.0])
+    train_short(learner(), other, [3.0, 2.0])
     run = lower(run, 0.1)
     trainer = learner()
     schedule = schedules.Schedule(0.1, factor=0.5, constant_epochs=1)
@@ -743,8 +675,8 @@ def test_a_run_that_diverged_goes_back_to_its_best_epoch(start):
     assert (rate["epoch"], rate["steps"]) == (3, 2)
     # From here on it is stopped and goes on as any other.
     run.close()
-    run = RunFolder.resume(run.path.parent, "a", rated(0.1))
-    entries = validated(learner(), run, [1.5, 9.0], 0.1, 4)
+    run = RunFolder.resume(run.path.parent, "a", config_of(0.1))
+    entries = train_short(learner(), run, [1.5, 9.0], 0.1, 4)
     assert [entry["valid"] for entry in entries] == [3.0, 2.0, 1.5, 9.0]
     assert [entry["learning_rate"] for entry in entries] == (
         pytest.approx([0.4, 0.2, 0.025, 0.0125])
@@ -765,10 +697,10 @@ def test_going_back_that_is_killed_goes_back_again(call, start, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(run, call, die)
         with pytest.raises(Killed):
-            validated(learner(), run, [2.0], 0.1)
+            train_short(learner(), run, [2.0], 0.1)
     run.close()
-    run = RunFolder.resume(run.path.parent, "a", rated(0.1))
-    entries = validated(learner(), run, [2.0], 0.1, 2)
+    run = RunFolder.resume(run.path.parent, "a", config_of(0.1))
+    entries = train_short(learner(), run, [2.0], 0.1, 2)
     assert [entry["valid"] for entry in entries] == [3.0, 2.0]
     assert entries[1]["learning_rate"] == 0.1 * 0.5
     assert len(run.config()["rates"]) == 1
@@ -781,7 +713,7 @@ def test_a_second_divergence_goes_back_too(start):
     run = lower(run, 0.2)
     diverge(run, [math.inf] * 2, 0.2)
     run = lower(run, 0.1)
-    entries = validated(learner(), run, [2.0], 0.1, 2)
+    entries = train_short(learner(), run, [2.0], 0.1, 2)
     assert [entry["learning_rate"] for entry in entries] == [0.4, 0.1 * 0.5]
     changes = run.config()["rates"]
     assert [x["before"] for x in changes] == [0.4, 0.2]
@@ -794,16 +726,16 @@ def test_a_run_that_gets_over_it_does_not_go_back(start):
     run = start("a")
     diverge(run, [3.0, math.inf])
     assert "diverged" in run.config()
-    validated(learner(), run, [4.0], max_epochs=2)
+    train_short(learner(), run, [4.0], max_epochs=2)
     assert "diverged" not in run.config()
 
 
 def test_a_run_of_earlier_code_goes_on_and_has_no_way_back(start):
     run = start("a")
-    validated(learner(), run, [3.0, 4.0, 5.0])
-    run.restart.unlink()
+    train_short(learner(), run, [3.0, 4.0, 5.0])
+    run.restart.path.unlink()
     diverge(run, [math.inf] * 4)
-    message = run.describe_restart()
+    message = run.restart.describe()
     assert "has no checkpoint from before it diverged" in message
     with pytest.raises(RunError, match="has no checkpoint from before"):
         lower(run, 0.1)
@@ -814,19 +746,19 @@ def test_a_run_of_earlier_code_goes_on_and_has_no_way_back(start):
 def test_a_run_of_earlier_code_gets_a_way_back(start):
     """At the end of its best epoch, or of the next."""
     run = start("a")
-    validated(learner(), run, [3.0])
-    run.restart.unlink()
-    validated(learner(), run, [4.0], max_epochs=1)
-    assert os.path.samefile(run.restart, run.last)
-    run.restart.unlink()
-    run.restart.touch()
-    validated(learner(), run, [4.0], max_epochs=1)
-    assert os.path.samefile(run.restart, run.last)
-    validated(learner(), run, [4.0], max_epochs=2)
-    assert not os.path.samefile(run.restart, run.last)
-    run.restart.unlink()
-    validated(learner(), run, [4.0], max_epochs=3)
-    assert os.path.samefile(run.restart, run.last)
+    train_short(learner(), run, [3.0])
+    run.restart.path.unlink()
+    train_short(learner(), run, [4.0], max_epochs=1)
+    assert os.path.samefile(run.restart.path, run.last)
+    run.restart.path.unlink()
+    run.restart.path.touch()
+    train_short(learner(), run, [4.0], max_epochs=1)
+    assert os.path.samefile(run.restart.path, run.last)
+    train_short(learner(), run, [4.0], max_epochs=2)
+    assert not os.path.samefile(run.restart.path, run.last)
+    run.restart.path.unlink()
+    train_short(learner(), run, [4.0], max_epochs=3)
+    assert os.path.samefile(run.restart.path, run.last)
 
 
 @pytest.mark.parametrize("damage", ["last", "best", "of another"])
@@ -834,7 +766,7 @@ def test_a_run_that_is_refused_is_left_as_it_is(damage, start, tmp_path):
     """Its checkpoint is looked at after its settings."""
     config = {**CONFIG, "growing": ["seed"]}
     run = RunFolder.create(tmp_path, "grown", config)
-    validated(learner(), run, [3.0])
+    train_short(learner(), run, [3.0])
     (run.path / "result.json").write_text("{}")
     if damage == "last":
         run.last.write_bytes(b"PK")
@@ -842,7 +774,7 @@ def test_a_run_that_is_refused_is_left_as_it_is(damage, start, tmp_path):
         run.best.unlink()
     else:
         other = start("other")
-        validated(learner(), other, [3.0])
+        train_short(learner(), other, [3.0])
         other.last.replace(run.last)
     run.close()
     before = {
@@ -854,7 +786,7 @@ def test_a_run_that_is_refused_is_left_as_it_is(damage, start, tmp_path):
         tmp_path, "grown", {**config, "settings": {"seed": 2}}
     )
     with pytest.raises(RunError):
-        validated(learner(), run, [3.0])
+        train_short(learner(), run, [3.0])
     run.close()
     for path, content in before.items():
         assert path.read_bytes() == content

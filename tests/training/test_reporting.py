@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from dsl.training import reporting
-from dsl.training.loop import Progress
+from dsl.training.progress import Progress
 
 
 @pytest.fixture

@@ -36,13 +36,14 @@ def load(folders):
     runs = []
     for folder, name in zip(map(Path, folders), names(folders), strict=True):
         config = results.load_config(folder)
-        finished = results.is_finished(folder)
-        record = results.load(folder) if finished else None
+        written = (folder / results.FILE_NAME).exists()
+        record = results.load(folder) if written else None
         scored = (folder / results.SCORES_NAME).exists()
-        if finished and scored:
+        if written and not results.is_complete(record, config):
+            # Both are of before it went on.
+            record, scored = None, False
+        elif written and scored:
             results.check_scores(folder, record)
-        elif (folder / results.FILE_NAME).exists():
-            scored = False  # They are of before it went on, as that is.
         runs.append(
             {
                 "name": name,
@@ -65,7 +66,7 @@ def _task(config, folder):
 
 def with_rates(config):
     """A configuration in which lower rates after divergence are a setting."""
-    changes = configurations.rates(config)
+    changes = configurations.rate_changes(config)
     if not changes:
         return config
     rates = [f"{changes[0]['before']}"] + [
