@@ -168,6 +168,12 @@ def reference(args, corpus):
     }
 
 
+def published(args, record):
+    """What the settings of a row are held to; see `task.Task`."""
+    corpus = record["corpus"] if record else args.corpus or "ptb"
+    return held_to(args, corpus)[0]
+
+
 def held_to(args, corpus_name):
     """What the settings are held to.
 
@@ -266,6 +272,7 @@ TASK = Task(
     validate=validate,
     test=test,
     reference=reference,
+    published=published,
     check=check,
     show=show,
     schedule=schedule,
