@@ -1,6 +1,6 @@
 """Kills a training at random moments and compares it with an unbroken one.
 
-python scripts/check_resume.py language_modeling --kills 50 -- --max_steps 40
+python scripts/check_resume.py --kills 50 -- --preset small --max_steps 40
 """
 
 import os
@@ -36,7 +36,12 @@ def make_parser():
         "not, or failed, 2 usage, 130 interrupted.",
         allow_abbrev=False,
     )
-    parser.add_argument("task", choices=sorted(names()), help="its folder")
+    parser.add_argument(
+        "--task",
+        choices=sorted(names()),
+        default="language_modeling",
+        help="whose program it is (default: %(default)s)",
+    )
     parser.add_argument(
         "--kills",
         type=command_line.count,
