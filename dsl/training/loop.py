@@ -25,7 +25,7 @@ def resume(trainer, run, schedule, measured=()):
         measured: Names of what each epoch that is done must have a number for.
 
     Returns:
-        The `Progress`; that of the very start if there is no checkpoint. A
+        The `Progress`, at the very start if there is no checkpoint. A
         run that diverged and has a lower learning rate now goes back to the
         end of its best epoch, or to the start.
 
