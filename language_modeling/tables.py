@@ -203,7 +203,7 @@ def columns(rows, samples=10_000, level=0.95):
         Column("published dev", plan.published(measure, "valid")),
         Column("published test", plan.published(measure), brief=True),
         Column("dev", records(lambda some: measure.cell(some, "valid"))),
-        Column("test", records(measure.cell, "not run"), brief=True),
+        Column("test", records(measure.cell, "not run"), True, measure),
         Column("true test", records(_true), brief=True),
         Column("nats a word above the true", records(_excess)),
         *(

@@ -13,19 +13,27 @@ if __name__ == "__main__":
 import functools
 import re
 
-from dsl.experiment import command_line, plan
-from dsl.experiment.task import ROOT, find
+from dsl.experiment import command_line, output, plan, tables
+from dsl.experiment.task import ROOT, find, names
 from dsl.runs import results
 from dsl.system import atomic, regular_files
 
 PAGES = (
     "README.md",
-    "language_modeling/README.md",
-    "number_prediction/README.md",
+    *(f"{folder.name}/README.md" for folder in names().values()),
     "results/RESULTS.md",
 )
-# The forms of a block: all columns of a table, or few.
-KINDS = ("results", "brief")
+# What README.md shows of each task: tables, and rows of them.
+SUMMARY = {
+    "number_prediction": {
+        "T11": ("lstm", "attention", "dynamic-1", "dynamic-0.5", "paper-1"),
+        "T21": ("lstm", "attention", "dynamic-1", "dynamic-0.5", "paper-1"),
+    },
+    "language_modeling": {
+        "small": ("lstm", "reinforce", "straight_through", "random"),
+        "medium": ("lstm", "reinforce"),
+    },
+}
 UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, OverflowError)
 # Blocks of the benchmark: the record of each, and which of its tables stand in
 # the block. Either task may have been timed again, and on another machine.
@@ -78,7 +86,7 @@ def main(args):
         page for page in PAGES if not refresh(ROOT / page, args.check, once)
     ]
     for page in stale:
-        print(f"{page}: {'out of date' if args.check else 'written'}")
+        output.result(f"{page}: {'out of date' if args.check else 'written'}")
     return int(args.check and bool(stale))
 
 
@@ -112,39 +120,79 @@ def refresh(page, check, render):
 
 
 def render(kind, name):
-    """The tables of one name: of the benchmark, or TASK/TABLE."""
+    """The tables of one name: of the benchmark, or TASK/TABLE.
+
+    Args:
+        kind: "results" for all columns, "brief" for few.
+        name: That of the block.
+    """
     if name in BENCHMARKS:
-        return benchmark(*BENCHMARKS[name])
+        return benchmark(*BENCHMARKS[name], brief=kind == "brief")
+    if name == "summary":
+        return summary()
     folder, _, table = name.rpartition("/")
     task = find(folder)
     if table not in task.tables:
         raise results.ResultError(
             f"{name}: must be a table, {', '.join(task.tables)}."
         )
-    rows = plan.load(task, ROOT / "results" / folder / table, table)
-    return plan.render(task, rows, brief=kind == "brief")
+    return plan.render(task, rows_of(task, table), brief=kind == "brief")
 
 
-def benchmark(file, wanted):
+def summary():
+    """The rows of `SUMMARY` in four columns."""
+    rows = [
+        (task, table, row)
+        for task, wanted in ((find(x), some) for x, some in SUMMARY.items())
+        for table, only in wanted.items()
+        for row in rows_of(task, table, only)
+    ]
+
+    def what(one):
+        task, table, row = one
+        return f"{table}, {task.measure.heading}: {row.name}"
+
+    def measured(one):
+        task, _, row = one
+        return task.measure.cell(row.records) if row.runs else "not run"
+
+    columns = (
+        ("table, measure: row", what),
+        ("published", lambda one: plan.published(one[0].measure)(one[2])),
+        ("measured", measured),
+        ("seeds", lambda one: plan.seeds(one[2])),
+    )
+    return tables.table(rows, columns)
+
+
+def rows_of(task, table, only=None):
+    """The rows of a table with what is kept of them."""
+    folder = ROOT / "results" / task.name / table
+    return plan.load(task, folder, table, only=only)
+
+
+def benchmark(file, wanted, brief):
     """The benchmark's tables that are wanted, below a second heading.
 
     Args:
         file: Name of the record that they stand in.
         wanted: Function of a table's model, kind and size that tells.
+        brief: Whether few columns are enough.
     """
     from benchmarking import report
 
     path = ROOT / "results" / file
     try:
         record = results.read_json(path, "scripts/benchmark.py writes it")
-        tables = [
+        found = [
             table
             for table in record["tables"]
             if wanted(report.model(table), table["table"], table["size"])
         ]
-        if not tables:
+        if not found:
             return "not measured"
-        text = report.render({**record, "tables": tables})
+        record = {**record, "tables": found}
+        text = report.brief(record) if brief else report.render(record)
     except results.ResultError:
         raise
     except UNREADABLE as error:

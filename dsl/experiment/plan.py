@@ -119,11 +119,13 @@ class Column(NamedTuple):
         heading: What stands above it.
         cell: Function of a `Row`.
         brief: Whether it also stands in the short form of the table.
+        best: The measure whose best row is in bold there, or None.
     """
 
     heading: str
     cell: Callable
     brief: bool = False
+    best: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,6 +308,8 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
     columns = [one for one in task.columns(rows) if one.brief or not brief]
     columns = tables.filled(rows, columns)
     parts = []
+    if brief:
+        columns = [_with_best(rows, column) for column in columns]
     if brief and len(rows) > 1:
         columns, caption = tables.with_caption(rows, columns)
         parts += [caption] if caption else []
@@ -320,6 +324,26 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
     if commands:
         parts.append("\n".join(commands))
     return "\n\n".join(parts)
+
+
+def _with_best(rows, column):
+    """A column in which the cell of the best row is bold, where it has one."""
+    done = [row for row in rows if row.runs]
+    if column.best is None or len(done) < 2:
+        return column
+    measure = column.best
+
+    def loss(row):
+        values = [one["test"][measure.name] for one in row.records]
+        return measure.loss(statistics.fmean(values))
+
+    best = min(done, key=loss).name
+
+    def cell(row):
+        text = column.cell(row)
+        return f"**{text}**" if row.name == best else text
+
+    return column._replace(cell=cell)
 
 
 # Cells that tables of every task have.

@@ -29,7 +29,8 @@ def table(records: Sequence[Record], columns: Columns) -> str:
     headings = [printable(heading) for heading in headings]
     rules, widths, numeric = [], [], []
     for heading, *cells in zip(headings, *rows, strict=True):
-        right = all(cell[:1].isdigit() or cell == "-" for cell in cells)
+        bare = [cell.removeprefix("**") for cell in cells]
+        right = all(cell[:1].isdigit() or cell == "-" for cell in bare)
         width = max(3, *map(len, [heading, *cells]))
         rules.append("-" * (width - right) + ":" * right)
         widths.append(width)

@@ -61,6 +61,43 @@ def _ratio(seconds, others):
     return statistics.median(a / b for a, b in pairs)
 
 
+def brief(record):
+    """Renders the training steps of a record in few columns.
+
+    Args:
+        record: What `benchmark.py` writes.
+
+    Returns:
+        A table for each size of a model, a row an implementation, and columns
+        for each number of cores; without a final line end.
+    """
+    by_size = {}
+    for table in record["tables"]:
+        if table["table"] == "step":
+            by_size.setdefault(str(table["size"]), []).append(table)
+    versions = ", ".join(f"{k} {v}" for k, v in record["versions"].items())
+    parts = [f"{record['machine']['cpu']}; {versions}."]
+    return "\n\n".join([*parts, *map(_brief_table, by_size.values())])
+
+
+def _brief_table(steps):
+    """The steps of one size, a group of columns for each number of cores."""
+    rows = list(zip(*(table["rows"] for table in steps), strict=True))
+    columns = [("implementation", lambda row: row[0]["name"])]
+    for n, table in enumerate(steps):
+        cores = f"{table['cores']} core{'s' * (table['cores'] > 1)}"
+
+        def of(cell, n=n):
+            return lambda row: cell(row[n])
+
+        columns += [
+            (f"ms, {cores}", of(_milliseconds("median"))),
+            ("x keras", of(_times("x_reference"))),
+            ("x limit", of(_times("x_limit"))),
+        ]
+    return tables.table(rows, columns)
+
+
 def render(record):
     """Renders a record as Markdown.
 
