@@ -14,7 +14,6 @@ from dsl.runs.folder import RunError
 from dsl.system import pictures
 from dsl.system.messages import printable
 from language_modeling import findings, measuring
-from language_modeling.task import in_words
 
 
 def texts_to_show(args, corpus, log):
@@ -73,7 +72,7 @@ def show(args, model, texts, corpus, log):
                     "true": true.get(name),
                 }
             )
-            found = in_words(measured)
+            found = measuring.in_words(measured)
             log(
                 f"{printable(name)}, {protocol}: {found}, "
                 f"{measured['tokens']:,} tokens"

@@ -7,6 +7,7 @@ import numpy as np
 from dsl import metrics
 from dsl.datasets import EOS
 from dsl.experiment.kinds import chooses
+from dsl.experiment.measures import BITS_PER_CHARACTER, PERPLEXITY
 from dsl.scoring.streams import score
 from language_modeling.model import jit_compile, look_back_shares
 
@@ -140,3 +141,18 @@ def scores_by_sentence(scores, corpus):
         "look_back": scores["look_back"].ravel().astype(np.int32),
         "sentence": np.append(0, np.cumsum(ends_sentence)).astype(np.int32),
     }
+
+
+def in_words(measured):
+    """The perplexities of a measurement, and its bits."""
+    text = f"perplexity {PERPLEXITY.shown(measured['perplexity'])}"
+    if sampled := PERPLEXITY.sampled_in_words(measured):
+        text += (
+            f" ({sampled}; always the previous state"
+            f" {measured['perplexity_previous']:.2f}; random distances of the"
+            f" same shares {measured['perplexity_random_mean']:.2f})"
+        )
+    if "bits_per_character" in measured:
+        bits = BITS_PER_CHARACTER.shown(measured["bits_per_character"])
+        text += f", {bits} bits per character"
+    return text

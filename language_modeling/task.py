@@ -243,18 +243,10 @@ def show(args, corpus):
 
 
 def in_words(measured):
-    """The perplexities of a measurement, and its bits."""
-    text = f"perplexity {PERPLEXITY.shown(measured['perplexity'])}"
-    if sampled := PERPLEXITY.sampled_in_words(measured):
-        text += (
-            f" ({sampled}; always the previous state"
-            f" {measured['perplexity_previous']:.2f}; random distances of the"
-            f" same shares {measured['perplexity_random_mean']:.2f})"
-        )
-    if "bits_per_character" in measured:
-        bits = BITS_PER_CHARACTER.shown(measured["bits_per_character"])
-        text += f", {bits} bits per character"
-    return text
+    """What was measured, in a line."""
+    from language_modeling import measuring
+
+    return measuring.in_words(measured)
 
 
 TASK = Task(
