@@ -5,7 +5,7 @@ import statistics
 
 from dsl.experiment import plan
 from dsl.experiment.measures import PERPLEXITY as measure
-from dsl.experiment.plan import Column, Plan, Table
+from dsl.experiment.plan import Column, Plan, Sweep, Table
 from dsl.experiment.tables import number
 from dsl.runs import results
 from dsl.runs.results import ResultError
@@ -90,24 +90,9 @@ def _plans(rows, seeds=1, repeated=_REPEATED):
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Sweep(Table):
-    """A sweep of the paper, over K or lambda.
-
-    With K = 1, or with lambda = 0, the dynamic skip LSTM is the plain one, and
-    both sweeps hold the settings of the paper, K = 5 and lambda = 1: these
-    rows are those of another table.
-
-    Args:
-        axis: What is swept over, in words.
-        points: The name of the row of each value, ascending.
-    """
-
-    axis: str = ""
-    points: dict = dataclasses.field(default_factory=dict)
-
-
-# The table that has the schedule of the sweeps, and the rows that it shares.
+# With K = 1, or with lambda = 0, the dynamic skip LSTM is the plain one, and both
+# sweeps hold the settings of the paper, K = 5 and lambda = 1: these rows are
+# those of the table that has the schedule of the sweeps.
 _SCHEDULE, _SHARED = "small_4_epochs", ("lstm", "reinforce")
 
 
@@ -326,41 +311,3 @@ def _epochs(records):
     usual = records[0]["settings"].get("max_epochs")
     recipe = records[0].get("recipe_epochs", usual)
     return f"{plan.epochs(records):g}/{recipe}"
-
-
-def figures(name, rows):
-    """The picture of a sweep, see `task.Task`."""
-    if name not in SWEEPS:
-        return {}
-
-    def draw():
-        from language_modeling import figures
-
-        sweep = SWEEPS[name]
-        return figures.sweep(sweep.axis, points(sweep, rows), sweep.flags)
-
-    return {f"{name}.png": draw}
-
-
-def points(sweep, rows):
-    """What is kept of a sweep, by value.
-
-    Args:
-        sweep: The `Sweep`.
-        rows: List of `plan.Row`, of its rows or some of them.
-
-    Returns:
-        List of triples `(value, valid, test)`, the perplexities of the runs
-        of a value, empty where none is kept.
-    """
-    records = {row.name: row.records for row in rows}
-    return [
-        (
-            value,
-            *(
-                [record[part]["perplexity"] for record in records.get(row, ())]
-                for part in ("valid", "test")
-            ),
-        )
-        for value, row in sweep.points.items()
-    ]

@@ -274,5 +274,4 @@ TASK = Task(
     tables=tables.TABLES,
     budgets=tables.BUDGETS,
     columns=tables.columns,
-    figures=tables.figures,
 )

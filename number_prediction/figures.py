@@ -1,180 +1,15 @@
 """Pictures of a table of number prediction; needs Matplotlib."""
 
-from matplotlib import lines, ticker
 from matplotlib.figure import Figure
 
 from dsl.datasets import numbers as data
-from number_prediction import tables
+from dsl.experiment.comparing.learning_curves import row_name
+from dsl.runs.results import ResultError, is_finite
 
 DPI = 200
-# Told apart with any color vision (Okabe and Ito 2008), a color for each kind
-# of model.
-_COLORS = {
-    "lstm": "#000000",
-    "attention": "#E69F00",
-    "reinforce": "#0072B2",
-    "straight_through": "#009E73",
-    "paper": "#CC79A7",
-    "published_code": "#999933",
-    "oracle": "#882255",
-    "uniform": "#D55E00",
-}
-# Beyond these colors, rows of one kind differ in line and marker.
-_STYLES = (
-    ("-", "o"),
-    ("--", "s"),
-    (":", "^"),
-    ("-.", "D"),
-    ("-", "v"),
-    ("--", "P"),
-)
+
+
 _MOST_RINGS = 25  # in a column or row
-
-
-def accuracy(rows):
-    """Draws the accuracy on the dev set against the epoch.
-
-    Args:
-        rows: List of `plan.Row`.
-
-    Returns:
-        A Matplotlib `Figure`: a line for each row, the mean over the seeds
-        that were trained that far, in a band from the worst to the best of
-        them; dashes for what the paper reports. None without any run.
-    """
-    curves = [(row, _curve(row.records)) for row in rows]
-    curves = [(row, curve) for row, curve in curves if curve]
-    if not curves:
-        return None
-    figure = Figure(figsize=(9.0, 5.0), layout="constrained")
-    axes = figure.add_subplot()
-    looks = _looks([row for row, _ in curves])
-    for (row, curve), look in zip(curves, looks, strict=True):
-        epochs, means, low, high = zip(*curve, strict=True)
-        # Rows lie one on the other at 100 %: those of the paper on top.
-        order = 4 if row.published else 3
-        axes.plot(
-            epochs, means, markevery=_marked(epochs), zorder=order, **look
-        )
-        axes.fill_between(
-            epochs, low, high, color=look["color"], alpha=0.15, linewidth=0
-        )
-    last = max(curve[-1][0] for _, curve in curves)
-    _set_epochs(axes, last)
-    axes.set_ylim(0, 102)
-    axes.set_ylabel("accuracy on the dev set, %")
-    axes.grid(color="0.9")
-    axes.spines[["top", "right"]].set_visible(False)
-    _add_published(axes, rows)
-    _add_legend(figure, [row for row, _ in curves], looks)
-    return figure
-
-
-def _curve(records):
-    """Of each epoch its number, the mean over runs, the worst, the best."""
-    runs = [tables.curve(record) for record in records]
-    points = []
-    for epoch in sorted({epoch for run in runs for epoch in run}):
-        each = [100 * run[epoch] for run in runs if epoch in run]
-        points.append((epoch, sum(each) / len(each), min(each), max(each)))
-    return points
-
-
-def _marked(epochs):
-    """Where the markers of a line go: near in the beginning, then far."""
-    steps = {1, 2, 3, 4, 5, 7, 10, 14, 20, 30, 50, 100, 200, epochs[-1]}
-    return [n for n, epoch in enumerate(epochs) if epoch in steps]
-
-
-def _looks(rows):
-    """How the line of each row is drawn: no two alike."""
-    taken, looks = {}, []
-    for row in rows:
-        kind = _kind(row.settings)
-        number = taken.get(kind, 0)
-        taken[kind] = number + 1
-        line, marker = _STYLES[number % len(_STYLES)]
-        looks.append(
-            {
-                "color": _COLORS[kind],
-                "linestyle": line,
-                "marker": marker,
-                "markersize": 4,
-                "linewidth": 1.5,
-            }
-        )
-    return looks
-
-
-def _kind(settings):
-    if settings["model"] != "dynamic_skip":
-        return settings["model"]
-    if settings["policy"] != "learned":
-        return settings["policy"]
-    if settings["estimator"] == "straight_through":
-        return "straight_through"
-    recipe = settings["recipe"]
-    return recipe if recipe in _COLORS else "reinforce"
-
-
-def _name(row, seeds):
-    return f"{row.name} ({seeds} seed{'s' * (seeds > 1)})"
-
-
-def _set_epochs(axes, last):
-    """Whole epochs; on a scale of factors where some runs are far longer."""
-    if last > 20:
-        axes.set_xscale("log")
-        ticks = [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n <= last]
-        axes.xaxis.set_major_locator(ticker.FixedLocator(ticks))
-        axes.xaxis.set_minor_locator(ticker.NullLocator())
-        axes.xaxis.set_major_formatter(ticker.ScalarFormatter())
-        axes.set_xlabel("epoch (log scale)")
-    else:
-        axes.xaxis.set_major_locator(
-            ticker.MaxNLocator(integer=True, min_n_ticks=1)
-        )
-        axes.set_xlabel("epoch")
-
-
-def _add_published(axes, rows):
-    """A dashed line for each figure that the paper reports, and its model."""
-    found = {}
-    for row in rows:
-        share = row.published.get("valid_accuracy")
-        if share is not None:
-            words = {"lstm": "LSTM", "attention": "attention"}.get(
-                row.settings["model"], f"λ={row.settings['lamda']:g}"
-            )
-            found.setdefault(words, 100 * share)
-    height = -100.0
-    for words, value in sorted(found.items(), key=lambda pair: pair[1]):
-        axes.axhline(value, color="0.45", linewidth=0.8, dashes=(6, 4))
-        # One above the other, however close the figures are.
-        height = max(value, height + 3.2)
-        axes.annotate(
-            f"paper, {words}: {value:.1f}",
-            (1.01, height),
-            xycoords=("axes fraction", "data"),
-            verticalalignment="center",
-            color="0.3",
-            fontsize=8,
-            annotation_clip=False,
-        )
-
-
-def _add_legend(figure, rows, looks):
-    figure.legend(
-        [lines.Line2D([], [], **look) for look in looks],
-        [_name(row, len(row.records)) for row in rows],
-        title="mean and range of the seeds\nthat were trained that far",
-        alignment="left",
-        loc="outside right upper",
-        frameon=False,
-        handlelength=3.5,
-        fontsize=9,
-        title_fontsize=9,
-    )
 
 
 def policies(rows):
@@ -189,7 +24,7 @@ def policies(rows):
         would be too small, at the state right after the digit pointed to.
         None without any such run.
     """
-    figure = _panels(rows, tables.policy, _ring)
+    figure = _panels(rows, policy, _ring)
     if figure is None:
         return None
     *panels, bar = figure.axes
@@ -213,7 +48,7 @@ def policies_by_step(rows):
         share of greedy actions, the mean over seeds. None without any such
         run, or of runs that did not keep it.
     """
-    figure = _panels(rows, tables.policy_by_step)
+    figure = _panels(rows, policy_by_step)
     if figure is None:
         return None
     figure.supxlabel("look-back distance", fontsize=10)
@@ -238,7 +73,7 @@ def _panels(rows, shares_of, add=lambda axes, row, shape: None):
         axes.set_axis_off()
     for axes, (row, found) in zip(grid.flat, panels, strict=False):
         image = _draw_shares(axes, _mean(found))
-        axes.set_title(_name(row, len(found)), fontsize=9)
+        axes.set_title(row_name(row, len(found)), fontsize=9)
         add(axes, row, image.get_array().shape)
     figure.colorbar(image, ax=list(grid.flat))
     return figure
@@ -300,3 +135,49 @@ def _mean(found):
         [sum(each) / len(found) for each in zip(*rows, strict=True)]
         for rows in zip(*found, strict=True)
     ]
+
+
+def policy(record):
+    """How often each distance was chosen, by the pointer.
+
+    Args:
+        record: A record.
+
+    Returns:
+        A list for each symbol, of the shares of the distances 1..K; None of a
+        run without an agent that learned.
+
+    Raises:
+        ResultError: If the record holds something else.
+    """
+    symbols = record["settings"].get("symbols")
+    return _shares(record, "policy", symbols, "symbol")
+
+
+def policy_by_step(record):
+    """How often each distance was chosen at each step; see `policy`."""
+    length = record["settings"].get("length")
+    count = length + 1 if type(length) is int else None
+    return _shares(record, "policy_by_step", count, "step")
+
+
+def _shares(record, key, count, what):
+    """Shares of the distances for each of a number of things, checked."""
+    found = record["test"].get(key)
+    if found is None:
+        return None
+    distances = record["settings"].get("n_actions")
+    fits = (
+        isinstance(found, list)
+        and len(found) == count
+        and all(
+            isinstance(row, list) and len(row) == distances for row in found
+        )
+        and all(is_finite(share) for row in found for share in row)
+    )
+    if not fits:
+        raise ResultError(
+            f"{record['run_folder']}: `test.{key}` must hold a share for each "
+            f"{what} and distance."
+        )
+    return found

@@ -8,7 +8,7 @@ from dsl.experiment import plan, tables
 from dsl.experiment.kinds import learns
 from dsl.experiment.measures import ACCURACY as measure
 from dsl.experiment.plan import SEED, Column, Plan, Table
-from dsl.runs.results import ResultError, is_finite
+from dsl.runs.results import ResultError
 from number_prediction import settings
 
 # Trained until the dev set gets no better.
@@ -225,91 +225,9 @@ def _figure(record, part, key):
 
 def figures(name, rows):
     """The pictures of a table, see `task.Task`."""
+    from number_prediction import figures
 
-    def draw(kind):
-        def drawn():
-            from number_prediction import figures
-
-            return getattr(figures, kind)(rows)
-
-        return drawn
-
-    names = {
-        "accuracy": "accuracy",
-        "policy": "policies",
-        "policy_by_step": "policies_by_step",
+    return {
+        "policy.png": figures.policies(rows),
+        "policy_by_step.png": figures.policies_by_step(rows),
     }
-    return {f"{file}.png": draw(kind) for file, kind in names.items()}
-
-
-def curve(record):
-    """The accuracy on the dev set after each epoch of a run.
-
-    Args:
-        record: Its record.
-
-    Returns:
-        Dict from the epoch to the share.
-
-    Raises:
-        ResultError: If the record holds no such figures.
-    """
-    found = {}
-    for entry in record.get("epochs") or []:
-        try:
-            epoch, share = entry["epoch"], entry["valid_accuracy"]
-        except (KeyError, TypeError):
-            epoch = share = None
-        if type(epoch) is not int or not is_finite(share):
-            raise ResultError(
-                f"{record['run_folder']}: each of `epochs` must have an "
-                "`epoch` and its `valid_accuracy`."
-            )
-        found[epoch] = share
-    return found
-
-
-def policy(record):
-    """How often each distance was chosen, by the pointer.
-
-    Args:
-        record: A record.
-
-    Returns:
-        A list for each symbol, of the shares of the distances 1..K; None of a
-        run without an agent that learned.
-
-    Raises:
-        ResultError: If the record holds something else.
-    """
-    symbols = record["settings"].get("symbols")
-    return _shares(record, "policy", symbols, "symbol")
-
-
-def policy_by_step(record):
-    """How often each distance was chosen at each step; see `policy`."""
-    length = record["settings"].get("length")
-    count = length + 1 if type(length) is int else None
-    return _shares(record, "policy_by_step", count, "step")
-
-
-def _shares(record, key, count, what):
-    """Shares of the distances for each of a number of things, checked."""
-    found = record["test"].get(key)
-    if found is None:
-        return None
-    distances = record["settings"].get("n_actions")
-    fits = (
-        isinstance(found, list)
-        and len(found) == count
-        and all(
-            isinstance(row, list) and len(row) == distances for row in found
-        )
-        and all(is_finite(share) for row in found for share in row)
-    )
-    if not fits:
-        raise ResultError(
-            f"{record['run_folder']}: `test.{key}` must hold a share for each "
-            f"{what} and distance."
-        )
-    return found

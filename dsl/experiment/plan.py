@@ -90,6 +90,19 @@ class Table:
         return [] if source is None else self.runs(only=[source])
 
 
+@dataclasses.dataclass(frozen=True)
+class Sweep(Table):
+    """A table whose rows are the values of one setting.
+
+    Args:
+        axis: What is swept over, in words.
+        points: The name of the row of each value, ascending.
+    """
+
+    axis: str = ""
+    points: dict = dataclasses.field(default_factory=dict)
+
+
 class Run(NamedTuple):
     """One run of a table.
 

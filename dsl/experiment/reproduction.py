@@ -115,19 +115,13 @@ def parse_args(arguments=None):
     if args.results is None:
         args.results = str(ROOT / "results" / task.name)
     if args.figures:
-        drawn = [
-            name for name, one in task.tables.items() if _draws(task, name)
-        ]
-        if args.table not in drawn:
-            _check_known(
-                parser, "--figures", [args.table or args.budget], drawn
+        if args.table is None:
+            parser.error(
+                "argument --figures: draws one table. "
+                f"Received: --budget {args.budget}"
             )
         command_line.need_package(parser, "--figures", "matplotlib", "plots")
     return args
-
-
-def _draws(task, table):
-    return bool(task.figures(table, []))
 
 
 def _check_known(parser, flag, given, known):
@@ -250,14 +244,29 @@ def draw(task, args):
     if missing:
         output.note(f"not run: {', '.join(missing)}")
     _make_folder(args.figures)
-    for file, draw_one in task.figures(name, rows).items():
-        figure = draw_one()
+    for file, figure in _figures(task, name, rows).items():
         if figure is None:
             continue
         path = Path(args.figures) / file
         lacking = pictures.in_words(pictures.save(figure, path, dpi=DPI))
         output.result(messages.one_line(f"Figure: {path}{lacking}"))
     return 0
+
+
+def _figures(task, name, rows):
+    """By the name of its file, each picture of a table; None of nothing."""
+    from dsl.experiment.comparing import learning_curves, sweep
+
+    table, measure = task.tables[name], task.measure
+    found = {f"{measure.name}.png": learning_curves.draw(rows, measure)}
+    if isinstance(table, plan.Sweep):
+        found[f"{name}.png"] = sweep.draw(
+            table.axis,
+            sweep.points(table, rows, measure),
+            table.flags,
+            measure,
+        )
+    return found | task.figures(name, rows)
 
 
 def _make_folder(folder):

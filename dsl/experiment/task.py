@@ -85,9 +85,8 @@ class Task:
         columns: Function of a table's rows to its columns; see `plan.render`.
         where: Function `(folder, table, seed)` to the flags that say where a
             run of a table has its data; `folder` may be None.
-        figures: Function `(name, rows)` to the pictures of a table: dict from
-            a file's name to a function that draws a Matplotlib figure, or
-            gives None.
+        figures: Function `(name, rows)` to further pictures of a table, a
+            dict from a file's name to a Matplotlib figure, or to None.
     """
 
     name: str

@@ -47,12 +47,13 @@ def draw(curves, measure):
             _plot(axes, epochs, measure, part, number)
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure.heading)
-    if measure.ceiling is None:
-        axes.set_yscale("log")
-        axes.set_ylabel(f"{measure.heading} (log scale)")
     axes.grid(color="0.9")
     axes.spines[["top", "right"]].set_visible(False)
-    _set_ticks(axes, measure.ceiling is None)
+    axes.xaxis.set_major_locator(
+        ticker.MaxNLocator(integer=True, min_n_ticks=1)
+    )
+    if measure.ceiling is None:
+        set_log_scale(axes)
     _add_legend(figure, [name for name, _ in curves])
     return figure
 
@@ -89,14 +90,11 @@ def _look(number, part):
     }
 
 
-def _set_ticks(axes, logarithmic):
-    """Whole epochs, and plain numbers."""
-    axes.xaxis.set_major_locator(
-        ticker.MaxNLocator(integer=True, min_n_ticks=1)
-    )
+def set_log_scale(axes):
+    """A logarithmic scale of what is drawn, in plain numbers."""
+    axes.set_yscale("log")
+    axes.set_ylabel(f"{axes.get_ylabel()} (log scale)")
     low, high = axes.get_ylim()
-    if not logarithmic:
-        return
     if high < 3 * low:
         ticks = ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10])
     elif high < 30 * low:
