@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from dsl.cells.dynamic_skip_lstm import warn_of_no_learning
+from dsl.policy.collection import warn_of_no_learning
 
 
 class LogitsModel(keras.Model):

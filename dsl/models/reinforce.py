@@ -5,8 +5,7 @@ from keras import ops
 
 from dsl.choices import check_number
 from dsl.models.logits_model import LogitsModel, check_losses
-from dsl.policy import gradient
-from dsl.policy.collection import collected_choices
+from dsl.policy import collection, gradient
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -76,7 +75,7 @@ class Reinforce(keras.Model):
         self.__dict__["_choices"] = []
 
     def call(self, inputs, training=False):
-        with collected_choices() as choices:
+        with collection.collect() as choices:
             outputs = self.model(inputs, training=training)
         if isinstance(self.model, LogitsModel):
             outputs = outputs["logits"]
