@@ -89,10 +89,10 @@ class AttentionLSTM(OwnCell):
         )
         self.return_attention = return_attention
 
-    def _extras_of_none(self, counted):
+    def _extras_of_none(self, step_weights):
         return {
-            "attention": counted[:, :, None],
-            "entropy": ops.zeros_like(counted),
+            "attention": step_weights[:, :, None],
+            "entropy": ops.zeros_like(step_weights),
         }
 
     def _is_derived(self, training):

@@ -3,7 +3,7 @@
 from keras import ops
 
 from dsl.loops.scan import scan
-from dsl.steps import wide
+from dsl.steps import output_size, wide
 
 
 def scan_steps(
@@ -56,14 +56,6 @@ def scan_steps(
     return outputs, carried[0], extras
 
 
-def output_size(cell):
-    """Width of a cell's output: that of its first state, unless it says so."""
-    size = getattr(cell, "output_size", None)
-    if size is None:
-        size = cell.state_size
-    return size[0] if isinstance(size, list | tuple) else size
-
-
 def output(outputs, keep, zero_output_for_mask, return_sequences):
     """Time-major outputs as `keras.layers.RNN` returns them.
 
@@ -87,7 +79,7 @@ def output(outputs, keep, zero_output_for_mask, return_sequences):
     return outputs[-1]
 
 
-def counted(outputs, keep):
+def step_weights(outputs, keep):
     """Which steps count.
 
     Args:

@@ -127,7 +127,7 @@ class DynamicSkipLSTM(OwnCell):
             )
         options = {}
         if self.num_actions > 1:
-            options["forced"] = self._forced(
+            options["forced"] = self._distances(
                 look_back, sequences.shape[:2], num_rollouts
             )
             options["drawn"] = choosing.samples(
@@ -146,15 +146,15 @@ class DynamicSkipLSTM(OwnCell):
         if not collected and self.trainable and not self.return_policy:
             collection.warn_of_no_learning(self.name)
 
-    def _extras_of_none(self, counted):
-        certain = ops.zeros_like(counted)
+    def _extras_of_none(self, step_weights):
+        certain = ops.zeros_like(step_weights)
         return {
             "log_prob": certain,
             "entropy": certain,
-            "look_back": ops.cast(counted, "int32"),
+            "look_back": ops.cast(step_weights, "int32"),
         }
 
-    def _forced(self, look_back, shape, num_rollouts):
+    def _distances(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
         if look_back is None:
             return None

@@ -89,8 +89,8 @@ class Recurrent(keras.layers.RNN):
     """The argument of a subclass that asks for the extras, if it has one.
 
     Such a subclass has `_extras_spec(batch, length)`, their symbolic tensors by
-    name, and `_extras_of_none(counted)`, those of a cell that gave none, from
-    `dsl.layers.cell_steps.counted`.
+    name, and `_extras_of_none(step_weights)`, those of a cell that gave none, from
+    `dsl.layers.cell_steps.step_weights`.
     """
 
     def __init__(self, cell, *, autodiff=False, use_cudnn="auto", **kwargs):
@@ -194,7 +194,9 @@ class Recurrent(keras.layers.RNN):
         self._ask_cell("reset_dropout_mask")
         self._ask_cell("reset_recurrent_dropout_mask")
         if self.returns_extras and not extras:
-            extras = self._extras_of_none(cell_steps.counted(outputs, keep))
+            extras = self._extras_of_none(
+                cell_steps.step_weights(outputs, keep)
+            )
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)

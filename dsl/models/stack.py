@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dsl.policy.acting import ONCE
+from dsl.steps import output_size
 
 
 def check_layers(layers, causal=False):
@@ -50,8 +51,11 @@ def build(layers, features):
     """
     for layer in layers:
         layer.build((None, None, features))
-        outputs, *_ = layer.compute_output_shape((None, None, features))
-        features = outputs[-1]
+        if _is_bidirectional(layer):
+            shape, *_ = layer.compute_output_shape((None, None, features))
+            features = shape[-1]
+        else:
+            features = output_size(layer.cell)
     return features
 
 
@@ -65,7 +69,7 @@ def state_sizes(layers):
     ]
 
 
-def observed_size(layers):
+def observation_size(layers):
     """Size of e_t = [x_t ; h_{t-1}] of a top layer that chooses."""
     cell = layers[-1].cell
     return cell.kernel.shape[0] + cell.units
@@ -117,7 +121,7 @@ def run(
         )
         if chooses:
             policy = rest.pop()
-            more["observed"] = _observed(x, hidden, read[0], rollouts)
+            more["observed"] = _observation(x, hidden, read[0], rollouts)
         if getattr(layer, "return_attention", False):
             more["attention"] = rest.pop()["attention"]
         new_states.extend(rest)
@@ -179,7 +183,7 @@ def _shared_dropout(dropout, hidden, num_rollouts, training):
     return hidden * ops.tile(mask, [num_rollouts, 1, 1])
 
 
-def _observed(inputs, hidden, h_0, num_rollouts):
+def _observation(inputs, hidden, h_0, num_rollouts):
     """[x_t ; h_{t-1}] of a layer, from what it read and wrote."""
     inputs = ops.tile(inputs, [num_rollouts, 1, 1])
     first = ops.tile(h_0, [num_rollouts, 1])[:, None]

@@ -53,7 +53,7 @@ class Trainer(keras.Model):
             self.model.built = True
         if self.signal is not None:
             rows = (self.num_rollouts * self.batch_size, shape[1])
-            features = stack.observed_size(self.model.recurrent_layers)
+            features = stack.observation_size(self.model.recurrent_layers)
             self.signal.build(rows, (*rows, features))
             self.signal.built = True
         self.build_state()
