@@ -89,8 +89,8 @@ class Recurrent(keras.layers.RNN):
     """The argument of a subclass that asks for the extras, if it has one.
 
     Such a subclass has `_extras_spec(batch, length)`, their symbolic tensors by
-    name, and `_extras_of_none(step_weights)`, those of a cell that gave none, from
-    `dsl.layers.cell_steps.step_weights`.
+    name, and `_extras_of_none(step_weights)`, those of a cell that gave none;
+    see `dsl.layers.cell_steps.step_weights`.
     """
 
     def __init__(self, cell, *, autodiff=False, use_cudnn="auto", **kwargs):

@@ -18,7 +18,7 @@ class CarriedStates(keras.layers.Layer):
         super().__init__(name="carried_states", trainable=False)
         self.sizes = language_model.state_sizes
         top = len(language_model.recurrent_layers[-1].state_size)
-        self.num_carried = len(self.sizes) - (0 if keep_buffer else top - 2)
+        self.num_kept = len(self.sizes) - (0 if keep_buffer else top - 2)
         self.batch_size = batch_size
 
     def build(self, input_shape=None):
@@ -42,7 +42,7 @@ class CarriedStates(keras.layers.Layer):
         """Keeps the first `batch_size` rows of each state, no gradient."""
         for n, (old, new) in enumerate(zip(self.states, states, strict=True)):
             new = ops.stop_gradient(new[: self.batch_size])
-            old.assign(new if n < self.num_carried else ops.zeros_like(new))
+            old.assign(new if n < self.num_kept else ops.zeros_like(new))
 
     def reset(self):
         """Sets all streams back to the start of a text."""
