@@ -208,9 +208,9 @@ def test_gradients_are_those_of_rnn():
 
 
 def test_a_layer_of_the_library_is_recurrent_over_its_cell():
-    own = dsl.FixedSkipLSTM(4, skip=2)
+    own = dsl.FixedSkipLSTM(4, skip=2, return_sequences=True)
     own.build((None, None, cases.FEATURES))
-    other = Recurrent(dsl.FixedSkipLSTMCell(4, skip=2))
+    other = Recurrent(dsl.FixedSkipLSTMCell(4, skip=2), return_sequences=True)
     other.build((None, None, cases.FEATURES))
     other.set_weights(own.get_weights())
     np.testing.assert_allclose(
