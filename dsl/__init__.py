@@ -20,6 +20,7 @@ HOMES = {
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",
     "PolicySignal": "dsl.policy.signal",
+    "Recurrent": "dsl.layers",
     "Reinforce": "dsl.models",
     "SequenceClassifier": "dsl.models",
 }

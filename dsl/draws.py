@@ -1,6 +1,7 @@
 """Random numbers whose cost does not depend on who compiles the draw."""
 
 import keras
+from keras import ops
 
 
 def uniform(shape, low, high, dtype, seed):
@@ -43,3 +44,20 @@ def uniform(shape, low, high, dtype, seed):
     )
     low, high = tf.cast(low, dtype), tf.cast(high, dtype)
     return drawn * (high - low) + low
+
+
+class StepSeed(keras.random.SeedGenerator):
+    """The seed of one step: a pure function of a drawn seed and a count.
+
+    Args:
+        seed: What a seed generator gave, integer `(2,)`.
+        count: A number that tells the step from all others.
+    """
+
+    def __init__(self, seed, count):
+        # No state of its own, hence no call of the parent's `__init__`.
+        odd = ops.cast([1640531527, 0], seed.dtype)
+        self._seed = seed + (ops.cast(count, seed.dtype) + 1) * odd
+
+    def next(self, ordered=True):
+        return self._seed

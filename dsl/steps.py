@@ -114,6 +114,14 @@ def dense(inputs, kernel):
     return ops.reshape(rows, (*lead, kernel.shape[-1]))
 
 
+def output_size(cell):
+    """Width of a cell's output: that of its first state, unless it says so."""
+    size = getattr(cell, "output_size", None)
+    if size is None:
+        size = cell.state_size
+    return size[0] if isinstance(size, list | tuple) else size
+
+
 def as_ids(x):
     """Ids as integers: a `keras.Input` is float unless it is told otherwise.
 

@@ -10,6 +10,7 @@ from keras import ops
 from dsl.loops.scan import scan
 from dsl.models.cross_entropy import token_nll
 from dsl.policy import choosing
+from dsl.policy.acting import Acting
 from dsl.steps import wide_dtype
 
 
@@ -58,8 +59,7 @@ def hidden_gradients(
     outputs = language_model(
         tokens,
         states=states,
-        action_selection=action_selection,
-        look_back=look_back,
+        acting=Acting(action_selection=action_selection, look_back=look_back),
         vectors=vectors,
         predict=False,
     )

@@ -145,7 +145,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         if self.num_states == 1:
             return gates
         # The attention reads the same dropped-out input as the gates.
-        inputs = self._dropped_out(inputs, training)
+        inputs = self._drop(inputs, training)
         kernel = self.attention_kernel[: inputs.shape[-1]]
         return {
             "gates": gates,

@@ -1,13 +1,13 @@
 """The LSTM cell that chooses which past state to connect to."""
 
-import functools
 import numbers
-import warnings
 
 import keras
 from keras import ops
 
 from dsl.cells.past_states import PastStatesLSTMCell
+from dsl.cells.policy_weights import add_policy_weights, policy_weights
+from dsl.cells.step_draws import StepDraws
 from dsl.choices import (
     ACTION_SELECTIONS,
     EMPTY_SLOTS,
@@ -18,15 +18,32 @@ from dsl.choices import (
     check_number,
 )
 from dsl.initializers import network_initializers
-from dsl.policy import choosing
+from dsl.policy import choosing, network
+from dsl.policy.collection import warn_of_no_learning
 from dsl.slots import best_action
-from dsl.steps import dense, wide, wide_dtype
+from dsl.steps import wide_dtype
 
-_SEED_STATE = "seed_state"
+# Arguments as they stand in the configuration, beside those of every LSTM.
+_OPTIONS = (
+    "num_actions",
+    "policy_units",
+    "observation",
+    "empty_slots",
+    "action_selection",
+    "estimator",
+    "temperature",
+    "policy_positions",
+    "previous_bias",
+)
+_INITIALIZERS = (
+    "policy_kernel_initializer",
+    "policy_output_kernel_initializer",
+    "policy_bias_initializer",
+)
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class DynamicSkipLSTMCell(PastStatesLSTMCell):
+class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
     """An LSTM cell that connects to one of its K most recent states.
 
         e_t = [x_t ; h_{t-1}], gradient stopped
@@ -108,11 +125,10 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
     bias and never mixes; lets empty slots be chosen, which resets the cell;
     clears the buffer at each segment; draws actions at test time too; and
     orders slots oldest first.
-    Saving: `.keras` and `.weights.h5` files hold how far the draws have come,
-    beside the weights. A `fit` that `keras.callbacks.BackupAndRestore` brings
-    back goes on with the draws that the unbroken one would have made, and
-    ends with the same weights unless another layer draws too: Keras saves no
-    layer's dropout.
+    Saving: see `dsl.cells.step_draws`. A `fit` brought back by
+    `keras.callbacks.BackupAndRestore` goes on with the draws that the unbroken
+    one would have made, and ends with the same weights unless another layer
+    draws too: Keras saves no layer's dropout.
     In half precision, mixed or not, the policy is computed in float32.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
     2,048 (float16), after which a cell in `keras.layers.RNN` draws the same
@@ -171,126 +187,39 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             policy_output_kernel_initializer,
             policy_bias_initializer,
         )
-        self._noise_seed = None
 
     def build(self, input_shape):
         super().build(input_shape)
-        if self.num_actions == 1:
-            return
-        self.policy_kernel = self.add_weight(
-            shape=(input_shape[-1] + self.units, self.policy_units),
-            name="policy_kernel",
-            initializer=self.policy_kernel_initializer,
-            autocast=False,
-        )
-        self.policy_bias = self.add_weight(
-            shape=(self.policy_units,),
-            name="policy_bias",
-            initializer=self.policy_bias_initializer,
-            autocast=False,
-        )
-        if self.policy_positions > 0:
-            self.policy_position_kernel = self.add_weight(
-                shape=(self.policy_positions, self.policy_units),
-                name="policy_position_kernel",
-                initializer="zeros",
-                autocast=False,
-            )
-        self.policy_output_kernel = self.add_weight(
-            shape=(self.policy_units, self.num_actions),
-            name="policy_output_kernel",
-            initializer=self.policy_output_kernel_initializer,
-            autocast=False,
-        )
+        if self.num_actions > 1:
+            add_policy_weights(self, input_shape[-1])
 
-        def start_near(shape, dtype=None):
-            start = self.policy_bias_initializer(shape, dtype=dtype)
-            first = ops.one_hot(0, self.num_actions, dtype=dtype)
-            return start + self.previous_bias * first
-
-        self.policy_output_bias = self.add_weight(
-            shape=(self.num_actions,),
-            name="policy_output_bias",
-            initializer=start_near,
-            autocast=False,
-        )
+    @property
+    def draws(self):
+        """Whether there is anything to draw: see `StepDraws`."""
+        return self.num_actions > 1
 
     def project(self, inputs, training=False):
         """x_t W + b and, of the gradient-stopped input, x_t A_x + a."""
         gates = super().project(inputs, training)
         if self.num_actions == 1:
             return gates
+        # The policy reads the same dropped-out input as the gates.
+        inputs = self._drop(inputs, training)
         return {
             "gates": gates,
-            "policy": self._project_policy(inputs, training),
+            "policy": network.project(
+                inputs, self.policy_kernel, self.policy_bias
+            ),
         }
 
-    def _project_policy(self, inputs, training):
-        # The policy reads the same dropped-out input as the gates.
-        inputs = wide(self._dropped_out(inputs, training))
-        kernel = wide(self.policy_kernel[: inputs.shape[-1]])
-        hidden = dense(ops.stop_gradient(inputs), kernel)
-        return hidden + wide(self.policy_bias)
-
     def locate(self, policy_projected, count):
-        """Adds what the policy knows of the steps that have been taken.
+        """See `dsl.policy.network.locate`."""
+        kernel = self.policy_position_kernel if self.policy_positions else None
+        return network.locate(policy_projected, count, kernel)
 
-        Args:
-            policy_projected: x_t A_x + a, float `(..., policy_units)`.
-            count: Steps taken, float `(...)`, or of a shape that broadcasts.
-
-        Returns:
-            Float `(..., policy_units)`.
-        """
-        if self.policy_positions == 0:
-            return policy_projected
-        step = ops.minimum(count, self.policy_positions - 1)
-        kernel = wide(self.policy_position_kernel)
-        one_hot = ops.one_hot(
-            ops.cast(step, "int32"), self.policy_positions, dtype=kernel.dtype
-        )
-        return policy_projected + dense(one_hot, kernel)
-
-    def logits(self, policy_projected, h_observed):
-        """Logits of the policy, before empty slots are ruled out.
-
-        Args:
-            policy_projected: x_t A_x + a, float `(..., policy_units)`.
-            h_observed: What the policy sees of the past, `(..., units)`.
-
-        Returns:
-            Float32 or wider, `(..., num_actions)`.
-        """
-        kernel = wide(self.policy_kernel[-self.units :])
-        hidden = ops.tanh(
-            policy_projected
-            + dense(ops.stop_gradient(wide(h_observed)), kernel)
-        )
-        logits = dense(hidden, wide(self.policy_output_kernel))
-        return logits + wide(self.policy_output_bias)
-
-    def samples(self, training, action_selection=None):
-        """Whether actions are drawn rather than the most probable taken."""
-        action_selection = action_selection or self.action_selection
-        check_choice("action_selection", action_selection, ACTION_SELECTIONS)
-        return action_selection == "sampled" or (
-            action_selection == "auto" and bool(training)
-        )
-
-    def relaxed(self, drawn):
-        """Function that gives the weights of the slots their gradient.
-
-        Args:
-            drawn: Whether actions are drawn; the best ones are not relaxed.
-
-        Returns:
-            Function as `dsl.policy.choosing.one_hot`.
-        """
-        if self.estimator == "straight_through" and drawn:
-            return functools.partial(
-                choosing.straight_through, temperature=self.temperature
-            )
-        return choosing.one_hot
+    def relaxation(self, drawn):
+        """See `dsl.policy.choosing.relaxation`."""
+        return choosing.relaxation(self.estimator, drawn, self.temperature)
 
     def step(
         self,
@@ -320,8 +249,9 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
         projected = self.locate(projected_t["policy"], count)
+        observed = network.observe(slots_h, count, self.observation)
         logits = choosing.restrict(
-            self.logits(projected, self.observe(slots_h, count)),
+            network.logits(projected, observed, policy_weights(self)),
             choosing.selectable(count, self.num_actions, self.empty_slots),
         )
         if noise is None:
@@ -332,138 +262,30 @@ class DynamicSkipLSTMCell(PastStatesLSTMCell):
         h_t, states = self._connect(
             projected_t["gates"], states, (slots_h, slots_c), read, training
         )
-        extras = policy_record(logits, actions, count, self.empty_slots)
+        extras = choosing.record(logits, actions, count, self.empty_slots)
         return h_t, states, extras
-
-    def observe(self, slots_h, count):
-        """What the policy sees of the past.
-
-        Args:
-            slots_h: Hidden states at distances 1 to K, `(batch, K, units)`.
-            count: Steps taken, float `(batch,)`.
-
-        Returns:
-            Float `(batch, units)`.
-        """
-        if self.observation == "previous":
-            return slots_h[:, 0]
-        stored = choosing.filled(count, self.num_actions)[:, :, None]
-        mean = ops.mean(slots_h * ops.cast(stored, slots_h.dtype), axis=1)
-        return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
 
     def call(self, inputs, states, training=False):
         choice = {}
-        if self.num_actions > 1 and self.samples(training):
+        drawn = choosing.samples(self.action_selection, training)
+        if self.num_actions > 1 and drawn:
             if training and self.trainable and self.estimator == "reinforce":
                 warn_of_no_learning(self.name)
             shape = (ops.shape(inputs)[0], self.num_actions)
             choice["noise"] = choosing.gumbel_noise(
-                shape, wide_dtype(self.compute_dtype), self._step_seed(states)
+                shape, wide_dtype(self.compute_dtype), self.step_seed(states)
             )
-            choice["weights"] = self.relaxed(drawn=True)
+            choice["weights"] = self.relaxation(drawn)
         projected = self.project(inputs, training)
         h_t, states, _ = self.step(
             projected, states, training=training, **choice
         )
         return h_t, states
 
-    # Noise inside of `keras.layers.RNN`. A seed generator may not be advanced
-    # in the loop of every backend, so its seed is drawn before the loop, by
-    # the calls with which Keras prepares dropout masks, and each step derives
-    # its own from the steps that the batch has taken.
-
-    def get_dropout_mask(self, step_input):
-        if self._noise_seed is None and self.num_actions > 1:
-            self._noise_seed = self.seed_generator.next()
-        return super().get_dropout_mask(step_input)
-
-    def reset_dropout_mask(self):
-        self._noise_seed = None
-        super().reset_dropout_mask()
-
-    def _step_seed(self, states):
-        if self._noise_seed is None:
-            return self.seed_generator
-        taken = ops.sum(ops.cast(states[4], "float32"))
-        return _StepSeed(self._noise_seed, taken)
-
-    # Keras saves no seed. One of dropout can be lost, for a model draws no
-    # dropout when it is used; actions are what this one is about.
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        if self.num_actions > 1:
-            store[_SEED_STATE] = self.seed_generator.state
-
-    def load_own_variables(self, store):
-        weights = {key: store[key] for key in store.keys()}
-        state = weights.pop(_SEED_STATE, None)
-        super().load_own_variables(weights)
-        if state is not None and self.num_actions > 1:
-            self.seed_generator.state.assign(state)
-
     def get_config(self):
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),
-            "num_actions": self.num_actions,
-            "policy_units": self.policy_units,
-            "observation": self.observation,
-            "empty_slots": self.empty_slots,
-            "action_selection": self.action_selection,
-            "estimator": self.estimator,
-            "temperature": self.temperature,
-            "policy_positions": self.policy_positions,
-            "previous_bias": self.previous_bias,
-            "policy_kernel_initializer": serialize(
-                self.policy_kernel_initializer
-            ),
-            "policy_output_kernel_initializer": serialize(
-                self.policy_output_kernel_initializer
-            ),
-            "policy_bias_initializer": serialize(self.policy_bias_initializer),
+            **{name: getattr(self, name) for name in _OPTIONS},
+            **{name: serialize(getattr(self, name)) for name in _INITIALIZERS},
         }
-
-
-class _StepSeed(keras.random.SeedGenerator):
-    """The seed of one step: a pure function of a drawn seed and a count."""
-
-    def __init__(self, seed, count):
-        # No state of its own, hence no call of the parent's `__init__`.
-        odd = ops.cast([1640531527, 0], seed.dtype)
-        self._seed = seed + (ops.cast(count, seed.dtype) + 1) * odd
-
-    def next(self, ordered=True):
-        return self._seed
-
-
-def warn_of_no_learning(name):
-    """Warns that the policy of a cell or layer has nothing to learn from."""
-    warnings.warn(
-        f"the policy of {name!r} does not learn: estimator='reinforce' needs "
-        "a dsl.Reinforce around a model with the layer, dsl.DynamicSkipLSTM, "
-        "or a training loop that reads what `return_policy=True` returns",
-        stacklevel=3,
-    )
-
-
-def policy_record(logits, actions, count, empty_slots):
-    """What a choice leaves behind for learning and for reading.
-
-    Args:
-        logits: Restricted logits, float `(..., K)`.
-        actions: Integer `(...)`.
-        count: Steps taken, float `(...)`.
-        empty_slots: See `DynamicSkipLSTMCell`.
-
-    Returns:
-        Dict of `log_prob` and `entropy` (nats, float) and `look_back` (the
-        distance k that was read, int32), each `(...)`.
-    """
-    return {
-        "log_prob": choosing.log_prob(logits, actions),
-        "entropy": choosing.entropy(logits),
-        "look_back": choosing.look_back(
-            actions, count, logits.shape[-1], empty_slots
-        ),
-    }

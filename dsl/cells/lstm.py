@@ -9,7 +9,7 @@ from dsl.steps import dense
 
 @keras.saving.register_keras_serializable(package="dsl")
 class LSTMCell(keras.layers.LSTMCell):
-    """`keras.layers.LSTMCell` in the two halves that `dsl.layers` runs.
+    """`keras.layers.LSTMCell` in two halves, as `dsl.layers.Recurrent` asks.
 
         project:  p_t = x_t W + b          (all steps at once)
         step:     z_t = p_t + h_{t-1} U,   (i, f, g, o) = squash(z_t)
@@ -17,14 +17,6 @@ class LSTMCell(keras.layers.LSTMCell):
                   h_t = o * tanh(c_t)
 
     Weights, arguments and results are those of `keras.layers.LSTMCell`.
-
-    A new recurrent cell joins the library by offering the same three methods:
-    `project(inputs, training)`, everything that depends on the input alone;
-    `step(projected_t, states, **controls_t)`, which returns output, states
-    and a dict of extras; and `call(inputs, states, training)`, one after the
-    other. `dsl.layers.Recurrent` then gives it hoisted projections, masks,
-    carried states, extras and several rollouts; a backward pass derived by
-    hand is optional (see `dsl.loops`).
 
     Args:
         units: H, the size of h and c.
@@ -65,6 +57,11 @@ class LSTMCell(keras.layers.LSTMCell):
             self.activation is keras.activations.tanh
             and self.recurrent_activation is keras.activations.sigmoid
         )
+
+    def is_standard(self, training):
+        """Whether a step is that of `dsl.steps`, with no dropout in it."""
+        drops = training and self.recurrent_dropout > 0.0
+        return self.standard_gates and not drops
 
     def project(self, inputs, training=False):
         """x_t W + b, for any number of leading axes before the batch."""

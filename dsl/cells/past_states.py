@@ -46,6 +46,20 @@ class PastStatesLSTMCell(LSTMCell):
             past = (num_states - 1) * units
             self.state_size = [units, units, past, past, 1]
 
+    def fill_states(self, states, batch_size):
+        """All states, from all or from h and c alone.
+
+        Args:
+            states: List of states, each `(batch, size)`.
+            batch_size: Number of rows.
+
+        Returns:
+            List of states; those that were not given hold nothing.
+        """
+        if len(states) != 2 or self.num_states == 1:
+            return states
+        return [*states, *self.get_initial_state(batch_size)[2:]]
+
     def _slots(self, states):
         """The stored states, one axis a distance.
 
@@ -93,7 +107,7 @@ class PastStatesLSTMCell(LSTMCell):
             count + 1,
         ]
 
-    def _dropped_out(self, inputs, training):
+    def _drop(self, inputs, training):
         """The input as the gates read it, if all of them read the same."""
         if training and self.dropout > 0.0 and self.implementation != 1:
             step = inputs if len(inputs.shape) == 2 else inputs[0]

@@ -5,14 +5,21 @@ from keras import ops
 
 from dsl import loops
 from dsl.cells.attention_lstm import AttentionLSTMCell, attention_record
-from dsl.layers.past_states import PastStatesLSTM, pack, unpack
+from dsl.layers.lstm import derived_scan
+from dsl.layers.own_cell import OwnCell
+from dsl.layers.past_states import (
+    pack,
+    step_counts,
+    unpack,
+    unpack_states,
+)
 from dsl.policy import choosing
 from dsl.slots import split_slots
 from dsl.steps import wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class AttentionLSTM(PastStatesLSTM):
+class AttentionLSTM(OwnCell):
     """An LSTM that attends to its K most recent states.
 
     See `dsl.cells.AttentionLSTMCell` for the equations, and
@@ -60,6 +67,7 @@ class AttentionLSTM(PastStatesLSTM):
     """
 
     cell_class = AttentionLSTMCell
+    extras_option = "return_attention"
 
     def __init__(
         self,
@@ -81,28 +89,20 @@ class AttentionLSTM(PastStatesLSTM):
         )
         self.return_attention = return_attention
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
-        result, extras = self._run(sequences, initial_state, mask, training)
-        if not self.return_attention:
-            return result
-        return self._with_extras(
-            result, extras or self._no_choice(sequences, mask)
-        )
-
-    def _no_choice(self, sequences, mask):
-        """The extras of a layer with a single state."""
-        taken = self._taken(sequences, mask)
+    def _extras_of_none(self, step_weights):
         return {
-            "attention": taken[:, :, None],
-            "entropy": ops.zeros_like(taken),
+            "attention": step_weights[:, :, None],
+            "entropy": ops.zeros_like(step_weights),
         }
+
+    def _is_derived(self, training):
+        return self.cell.is_standard(training)
 
     def _derived_scan(self, projected, states, keep, training):
         if self.num_states == 1:
-            return super()._derived_scan(projected, states, keep, training)
+            return derived_scan(self, projected, states, keep)
         cell = self.cell
-        length = ops.shape(projected["gates"])[0]
-        count = self._counts(states, keep, length)
+        count = step_counts(states, keep, ops.shape(projected["gates"])[0])
         projected, count = pack((projected, count), keep)
         stored = choosing.filled(count, self.num_states)
         inputs = {
@@ -124,11 +124,9 @@ class AttentionLSTM(PastStatesLSTM):
             self.skip_weight,
         )
         extras = unpack(attention_record(logits), keep)
-        return *self._unpacked(h, visited, states, keep), extras
+        return *unpack_states(h, visited, states, keep), extras
 
     def _extras_spec(self, batch, length):
-        if not self.return_attention:
-            return {}
         dtype = wide_dtype(self.compute_dtype)
         return {
             "attention": keras.KerasTensor(

@@ -4,20 +4,25 @@ import keras
 from keras import ops
 
 from dsl import loops
-from dsl.cells.dynamic_skip_lstm import (
-    DynamicSkipLSTMCell,
-    policy_record,
-    warn_of_no_learning,
-)
+from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell
+from dsl.cells.policy_weights import policy_weights
 from dsl.choices import check_count
-from dsl.layers.past_states import PastStatesLSTM, pack, unpack
-from dsl.policy import choosing, collection
+from dsl.layers.cell_steps import scan_steps
+from dsl.layers.lstm import derived_scan
+from dsl.layers.own_cell import OwnCell
+from dsl.layers.past_states import (
+    pack,
+    step_counts,
+    unpack,
+    unpack_states,
+)
+from dsl.policy import choosing, collection, network
 from dsl.slots import split_slots
-from dsl.steps import wide, wide_dtype
+from dsl.steps import wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class DynamicSkipLSTM(PastStatesLSTM):
+class DynamicSkipLSTM(OwnCell):
     """A drop-in for `keras.layers.LSTM` that learns where to connect.
 
     See `dsl.cells.DynamicSkipLSTMCell` for the equations, and
@@ -80,6 +85,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
     """
 
     cell_class = DynamicSkipLSTMCell
+    extras_option = "return_policy"
 
     def __init__(
         self,
@@ -121,39 +127,34 @@ class DynamicSkipLSTM(PastStatesLSTM):
             )
         options = {}
         if self.num_actions > 1:
-            options["forced"] = self._forced(
+            options["forced"] = self._distances(
                 look_back, sequences.shape[:2], num_rollouts
             )
-            options["drawn"] = self.cell.samples(training, action_selection)
+            options["drawn"] = choosing.samples(
+                action_selection or self.action_selection, training
+            )
         result, extras = self._run(
             sequences, initial_state, mask, training, num_rollouts, **options
         )
         if training and options and self.estimator == "reinforce":
             self._hand_on(extras)
-        if not self.return_policy:
-            return result
-        return self._with_extras(
-            result, extras or self._no_choice(sequences, mask, num_rollouts)
-        )
+        return self._with_extras(result, extras)
 
     def _hand_on(self, extras):
         """Gives the choices to who collects them, or warns that nobody does."""
         collected = collection.add(extras)
         if not collected and self.trainable and not self.return_policy:
-            warn_of_no_learning(self.name)
+            collection.warn_of_no_learning(self.name)
 
-    def _no_choice(self, sequences, mask, num_rollouts):
-        """The extras of a layer with a single action."""
-        taken = self._taken(sequences, mask)
-        taken = ops.tile(taken, [num_rollouts, 1])
-        certain = ops.zeros_like(taken)
+    def _extras_of_none(self, step_weights):
+        certain = ops.zeros_like(step_weights)
         return {
             "log_prob": certain,
             "entropy": certain,
-            "look_back": ops.cast(taken, "int32"),
+            "look_back": ops.cast(step_weights, "int32"),
         }
 
-    def _forced(self, look_back, shape, num_rollouts):
+    def _distances(self, look_back, shape, num_rollouts):
         """Forced distances as `(time, batch)`, in order of execution."""
         if look_back is None:
             return None
@@ -175,42 +176,39 @@ class DynamicSkipLSTM(PastStatesLSTM):
         return ops.tile(look_back, [1, num_rollouts])
 
     def _noise(self, count, forced, drawn):
-        """What is added to the logits: a draw, a forced action, or zeros."""
-        dtype = wide_dtype(self.compute_dtype)
-        shape = (*ops.shape(count), self.num_actions)
-        noise = ops.zeros(shape, dtype)
-        if drawn:
-            noise = choosing.gumbel_noise(
-                shape, dtype, self.cell.seed_generator
-            )
-        if forced is None:
-            return noise
-        wanted = ops.one_hot(forced - 1, self.num_actions, dtype=dtype)
-        allowed = choosing.selectable(count, self.num_actions, self.empty_slots)
-        possible = ops.cast(allowed, dtype) * wanted
-        first = ops.one_hot(0, self.num_actions, dtype=dtype)
-        lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
-        force = choosing.forcing(possible + lost * first)
-        return ops.where(ops.equal(forced, 0)[..., None], noise, force)
+        """What is added to the logits, float `(time, batch, K)`."""
+        return choosing.noise(
+            count,
+            self.num_actions,
+            self.empty_slots,
+            wide_dtype(self.compute_dtype),
+            seed=self.cell.seed_generator if drawn else None,
+            forced=forced,
+        )
 
-    def _step_arguments(
-        self, projected, states, keep, forced=None, drawn=False
+    def _is_derived(self, training):
+        return self.cell.is_standard(training)
+
+    def _autodiff_scan(
+        self, projected, states, keep, training, forced=None, drawn=False
     ):
-        if self.num_actions == 1:
-            return {}, {}
-        length = ops.shape(projected["policy"])[0]
-        count = self._counts(states, keep, length)
-        noise = self._noise(count, forced, drawn)
-        return {"noise": noise}, {"weights": self.cell.relaxed(drawn)}
+        per_step, constant = None, None
+        if self.num_actions > 1:
+            length = ops.shape(projected["policy"])[0]
+            count = step_counts(states, keep, length)
+            per_step = {"noise": self._noise(count, forced, drawn)}
+            constant = {"weights": self.cell.relaxation(drawn)}
+        return scan_steps(
+            self.cell, projected, states, keep, training, per_step, constant
+        )
 
     def _derived_scan(
         self, projected, states, keep, training, forced=None, drawn=False
     ):
         if self.num_actions == 1:
-            return super()._derived_scan(projected, states, keep, training)
+            return derived_scan(self, projected, states, keep)
         cell = self.cell
-        length = ops.shape(projected["policy"])[0]
-        count = self._counts(states, keep, length)
+        count = step_counts(states, keep, ops.shape(projected["policy"])[0])
         noise = self._noise(count, forced, drawn)
         projected, count, noise = pack((projected, count, noise), keep)
         projected = {
@@ -221,11 +219,14 @@ class DynamicSkipLSTM(PastStatesLSTM):
         slots = split_slots(states[:4])
         run = self._choose(projected, count, noise, allowed, slots)
         logits = choosing.restrict(
-            cell.logits(projected["policy"], run["observed"]), allowed
+            network.logits(
+                projected["policy"], run["observed"], policy_weights(cell)
+            ),
+            allowed,
         )
         actions = run["action"]
         read = choosing.slot_weights(
-            cell.relaxed(drawn)(logits, noise, actions),
+            cell.relaxation(drawn)(logits, noise, actions),
             count,
             self.empty_slots,
         )
@@ -237,9 +238,9 @@ class DynamicSkipLSTM(PastStatesLSTM):
             run,
             self.skip_weight,
         )
-        extras = policy_record(logits, actions, count, self.empty_slots)
+        extras = choosing.record(logits, actions, count, self.empty_slots)
         extras = unpack(extras, keep)
-        return *self._unpacked(h, visited, states, keep), extras
+        return *unpack_states(h, visited, states, keep), extras
 
     def _choose(self, projected, count, noise, allowed, slots):
         cell = self.cell
@@ -260,9 +261,7 @@ class DynamicSkipLSTM(PastStatesLSTM):
             "recurrent_kernel": ops.cast(
                 cell.recurrent_kernel, self.compute_dtype
             ),
-            "policy_recurrent_kernel": wide(cell.policy_kernel[-self.units :]),
-            "policy_output_kernel": wide(cell.policy_output_kernel),
-            "policy_output_bias": wide(cell.policy_output_bias),
+            **policy_weights(cell),
         }
         fixed = keras.tree.map_structure(
             ops.stop_gradient, (inputs, weights, slots)
@@ -272,8 +271,6 @@ class DynamicSkipLSTM(PastStatesLSTM):
         )
 
     def _extras_spec(self, batch, length):
-        if not self.return_policy:
-            return {}
         dtype = wide_dtype(self.compute_dtype)
         return {
             "log_prob": keras.KerasTensor((batch, length), dtype),

@@ -5,12 +5,14 @@ from keras import ops
 
 from dsl import loops
 from dsl.cells.fixed_skip_lstm import FixedSkipLSTMCell
-from dsl.layers.past_states import PastStatesLSTM, pack
+from dsl.layers.lstm import derived_scan
+from dsl.layers.own_cell import OwnCell
+from dsl.layers.past_states import pack, step_counts, unpack_states
 from dsl.slots import split_slots
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class FixedSkipLSTM(PastStatesLSTM):
+class FixedSkipLSTM(OwnCell):
     """An LSTM that always connects to the state `skip` steps back.
 
     See `dsl.cells.FixedSkipLSTMCell` for the equations, and
@@ -53,11 +55,13 @@ class FixedSkipLSTM(PastStatesLSTM):
     def __init__(self, units, skip=3, skip_weight=1.0, **kwargs):
         super().__init__(units, skip=skip, skip_weight=skip_weight, **kwargs)
 
+    def _is_derived(self, training):
+        return self.cell.is_standard(training)
+
     def _derived_scan(self, projected, states, keep, training):
         if self.skip == 1:
-            return super()._derived_scan(projected, states, keep, training)
-        length = ops.shape(projected)[0]
-        count = self._counts(states, keep, length)
+            return derived_scan(self, projected, states, keep)
+        count = step_counts(states, keep, ops.shape(projected)[0])
         projected, count = pack((projected, count), keep)
         read = ops.cast(self.cell.read_weights(count), projected.dtype)
         kernel = ops.cast(self.cell.recurrent_kernel, self.compute_dtype)
@@ -74,4 +78,4 @@ class FixedSkipLSTM(PastStatesLSTM):
             loops.follow(*fixed, self.skip_weight),
             self.skip_weight,
         )
-        return *self._unpacked(h, visited, states, keep), {}
+        return *unpack_states(h, visited, states, keep), {}

@@ -1,14 +1,15 @@
-"""The plain LSTM layer, the first tenant of the frame."""
+"""The plain LSTM layer."""
 
 import keras
+from keras import ops
 
 from dsl import loops
 from dsl.cells.lstm import LSTMCell
-from dsl.layers.recurrent import Recurrent
+from dsl.layers.own_cell import OwnCell
 
 
 @keras.saving.register_keras_serializable(package="dsl")
-class LSTM(Recurrent):
+class LSTM(OwnCell):
     """`keras.layers.LSTM` with a backward pass derived by hand.
 
     Same weights, arguments and results as `keras.layers.LSTM`; see
@@ -43,10 +44,25 @@ class LSTM(Recurrent):
         super().__init__(units, **kwargs)
 
     def _is_derived(self, training):
-        drops = training and self.cell.recurrent_dropout > 0.0
-        return self.cell.standard_gates and not drops
+        return self.cell.is_standard(training)
 
     def _derived_scan(self, projected, states, keep, training):
-        kernel = keras.ops.cast(self.cell.recurrent_kernel, self.compute_dtype)
-        outputs, h, c = loops.lstm(projected, kernel, *states, keep)
-        return outputs, [h, c], {}
+        return derived_scan(self, projected, states, keep)
+
+
+def derived_scan(layer, projected, states, keep):
+    """Runs the steps of a plain LSTM, with a backward pass derived by hand.
+
+    Args:
+        layer: A layer over a `dsl.cells.LSTMCell`, or over one that has no
+            past states to read.
+        projected: x_t W + b, float `(time, batch, 4 * units)`.
+        states: h and c, each `(batch, units)`.
+        keep: None, or float `(time, batch, 1)`, 0 where a step is masked.
+
+    Returns:
+        As `dsl.layers.cell_steps.scan_steps`.
+    """
+    kernel = ops.cast(layer.cell.recurrent_kernel, layer.compute_dtype)
+    outputs, h, c = loops.lstm(projected, kernel, *states, keep)
+    return outputs, [h, c], {}

@@ -3,39 +3,46 @@
 import keras
 from keras import ops, tree
 
+from dsl.layers import cell_steps
 from dsl.layers.masks import may_be_equal, step_mask
-from dsl.loops.scan import scan
-
-LAYER_ARGUMENTS = (
-    "return_sequences",
-    "return_state",
-    "go_backwards",
-    "stateful",
-    "unroll",
-    "zero_output_for_mask",
-    "activity_regularizer",
-    "name",
-    "trainable",
-    "dtype",
-    "autocast",
-    "input_shape",
-    "input_dim",
-)
 
 
+@keras.saving.register_keras_serializable(package="dsl")
 class Recurrent(keras.layers.RNN):
-    """Runs a cell of `dsl.cells` over a sequence.
+    """Runs a recurrent cell over a sequence.
 
     The parts of the cell that depend on the input alone are computed for all
     steps at once; only `cell.step` runs in the loop. Arguments, states, masks
     and outputs follow `keras.layers.RNN`.
 
-    A subclass names its cell in `cell_class`. One that has a loop with a
-    backward pass derived by hand offers it as `_derived_scan`, and says in
-    `_is_derived` when it holds.
+    What is asked of a cell, beside what any Keras layer has (`build`,
+    `get_config`) and `state_size`, an integer or a list of them:
+
+    * `project(inputs, training)`: all that depends on the input alone, a
+      tensor or a tree of them, for any axes before the last one.
+    * `step(projected_t, states, training)`: one step from there, given a list
+      of states; returns the output, a list of states, and a dict of extras,
+      each `(batch, ...)`, perhaps empty.
+
+    With `call(inputs, states, training)`, which does one after the other and
+    returns output and states, it is a cell of `keras.layers.RNN` as well. What
+    a cell may have, and is used then:
+
+    * `output_size`, if it is not the size of the first state.
+    * `get_initial_state(batch_size)`, if states do not start at zero.
+    * `fill_states(states, batch_size)`: all states from some of them, as an
+      initial state that is given in part.
+    * `get_dropout_mask(x)` and `get_recurrent_dropout_mask(state)`, called
+      before the loop, for what is drawn once a sequence, and
+      `reset_dropout_mask()` and `reset_recurrent_dropout_mask()`, called after
+      it; as Keras' own cells have them.
+
+    Extras reach the subclasses, which may return them; this layer leaves them
+    aside. A subclass that has a loop with a backward pass derived by hand
+    offers it as `_derived_scan`, and says in `_is_derived` when it holds.
 
     Args:
-        *args: Positional arguments of the cell.
+        cell: The cell.
         autodiff: Differentiate by the framework even where a derivative
             derived by hand exists. Slower; tests compare the two. Set it
             before a model is exported to ONNX, whose loops have no array that
@@ -45,7 +52,7 @@ class Recurrent(keras.layers.RNN):
         **kwargs: Arguments of `keras.layers.RNN` (`return_sequences`,
             `return_state`, `go_backwards`, `stateful`,
             `zero_output_for_mask`, `name`, `dtype`, ...; `unroll` changes
-            nothing); all others are the cell's.
+            nothing).
 
     Call arguments:
         sequences: Float `(batch, time, features)`.
@@ -60,8 +67,15 @@ class Recurrent(keras.layers.RNN):
         `(batch, time, units)`, followed by the final states on request.
 
     Raises:
-        ValueError: If a mask has not one value a step, states are of other
-            sizes, or a stateful layer gets another batch size.
+        ValueError: If the cell has not what is asked of it, a mask has not one
+            value a step, states are of other sizes, or a stateful layer gets
+            another batch size.
+
+    Example:
+        >>> from dsl.cells import LSTMCell
+        >>> layer = Recurrent(LSTMCell(4), return_sequences=True)
+        >>> tuple(layer(keras.ops.ones((2, 7, 3))).shape)
+        (2, 7, 4)
 
     Departures: Before the first step that counts, outputs are zeros on every
     backend, as `keras.layers.RNN` gives them on TensorFlow; on JAX it gives
@@ -71,36 +85,34 @@ class Recurrent(keras.layers.RNN):
     masks each unit by a value of its own.
     """
 
-    cell_class = None
+    extras_option = None
+    """The argument of a subclass that asks for the extras, if it has one.
 
-    def __init__(self, *args, autodiff=False, use_cudnn="auto", **kwargs):
-        layer_kwargs = {
-            key: kwargs.pop(key) for key in LAYER_ARGUMENTS if key in kwargs
-        }
-        shared = {
-            key: layer_kwargs[key]
-            for key in ("dtype", "trainable")
-            if key in layer_kwargs
-        }
-        kwargs.setdefault("name", self.cell_class.__name__.lower())
-        cell = self.cell_class(*args, **kwargs, **shared)
-        super().__init__(cell, **layer_kwargs)
+    Such a subclass has `_extras_spec(batch, length)`, their symbolic tensors by
+    name, and `_extras_of_none(step_weights)`, those of a cell that gave none;
+    see `dsl.layers.cell_steps.step_weights`.
+    """
+
+    def __init__(self, cell, *, autodiff=False, use_cudnn="auto", **kwargs):
+        for method in ("project", "step"):
+            if not callable(getattr(cell, method, None)):
+                raise ValueError(
+                    "`cell` must have the methods that dsl.layers.Recurrent "
+                    f"asks of a cell. Received: {cell!r} without {method!r}"
+                )
+        super().__init__(cell, **kwargs)
         self.autodiff = autodiff
         self.use_cudnn = use_cudnn
-        self._cell_arguments = frozenset(cell.get_config())
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
-    def __getattr__(self, name):
-        # `layer.units`, `layer.dropout`, ...: the cell's own arguments.
-        if name in self.__dict__.get("_cell_arguments", ()):
-            return getattr(self.cell, name)
-        # On PyTorch a layer is a module, which finds its parts so.
-        find = getattr(super(), "__getattr__", None)
-        if find is not None:
-            return find(name)
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}"
-        )
+    @property
+    def returns_extras(self):
+        """Whether the extras of the cell are returned, last."""
+        return bool(self.__dict__.get(self.extras_option))
+
+    # Nothing tells a layer who wraps it. But once a layer is made, nobody sets
+    # `use_cudnn` but Bidirectional, in the two layers that it is about to run.
+    # TensorFlow hides from a property that an attribute is set to what it is.
 
     def __setattr__(self, name, value):
         if name == "use_cudnn":
@@ -113,15 +125,12 @@ class Recurrent(keras.layers.RNN):
                 '`use_cudnn` must be True, False or "auto". '
                 f"Received: use_cudnn={use_cudnn!r}"
             )
-        # Once a layer is made, nobody sets this but Bidirectional, in the two
-        # layers that it is about to run.
-        for option in ("return_policy", "return_attention"):
-            if self.__dict__.get(option):
-                raise ValueError(
-                    "`keras.layers.Bidirectional` merges outputs and states, "
-                    "and must be given layers that return nothing else. "
-                    f"Received: {option}=True in {self.name!r}"
-                )
+        if self.returns_extras:
+            raise ValueError(
+                "`keras.layers.Bidirectional` merges outputs and states, "
+                "and must be given layers that return nothing else. "
+                f"Received: {self.extras_option}=True in {self.name!r}"
+            )
 
     # The states of a stateful layer. Keras makes them from values, which fails
     # where a model is built on its first batch on JAX, and does not list them,
@@ -146,7 +155,17 @@ class Recurrent(keras.layers.RNN):
         return [*super().variables, *(self.states or [])]
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        return self._run(sequences, initial_state, mask, training)[0]
+        return self._with_extras(
+            *self._run(sequences, initial_state, mask, training)
+        )
+
+    def _with_extras(self, result, extras):
+        """What `call` returns, of what `_run` does."""
+        if not self.returns_extras:
+            return result
+        if not self.return_state:
+            result = (result,)
+        return (*result, extras)
 
     def _run(
         self,
@@ -172,18 +191,30 @@ class Recurrent(keras.layers.RNN):
         outputs, states, extras = scan_cell(
             projected, states, keep, training, **options
         )
-        self._maybe_reset_dropout_masks(self.cell)
+        self._ask_cell("reset_dropout_mask")
+        self._ask_cell("reset_recurrent_dropout_mask")
+        if self.returns_extras and not extras:
+            extras = self._extras_of_none(
+                cell_steps.step_weights(outputs, keep)
+            )
         if self.stateful:
             for variable, state in zip(self.states, states, strict=True):
                 variable.assign(state)
-        result = self._output(outputs, keep)
+        result = cell_steps.output(
+            outputs, keep, self.zero_output_for_mask, self.return_sequences
+        )
         if self.return_state:
             result = (result, *states)
         return result, {key: ops.swapaxes(x, 0, 1) for key, x in extras.items()}
 
+    def _ask_cell(self, method, *args):
+        """Calls a method of the cell, if it has it."""
+        if hasattr(self.cell, method):
+            getattr(self.cell, method)(*args)
+
     def _prepare(self, sequences, states, mask, training, num_rollouts):
         """Projections, states and mask, time-major and once a rollout."""
-        self.cell.get_dropout_mask(sequences[:, 0])
+        self._ask_cell("get_dropout_mask", sequences[:, 0])
         sequences = ops.transpose(sequences, (1, 0, 2))  # (time, batch, ...)
         keep = None
         if mask is not None:
@@ -199,20 +230,8 @@ class Recurrent(keras.layers.RNN):
             )
             keep = None if keep is None else ops.tile(keep, copies)
             states = [ops.tile(x, copies[1:]) for x in states]
-        self.cell.get_recurrent_dropout_mask(states[0])
+        self._ask_cell("get_recurrent_dropout_mask", states[0])
         return projected, states, keep
-
-    def _output(self, outputs, keep):
-        """Time-major outputs as the caller asked for them."""
-        if keep is not None and self.zero_output_for_mask:
-            outputs = outputs * keep
-        elif keep is not None:
-            # As in Keras, zeros before the first unmasked step.
-            seen = ops.cumsum(keep, axis=0) > 0
-            outputs = outputs * ops.cast(seen, outputs.dtype)
-        if self.return_sequences:
-            return ops.transpose(outputs, (1, 0, 2))
-        return outputs[-1]
 
     def _check_batch_size(self, sequences):
         """Raises a ValueError if a stateful layer has states of other rows."""
@@ -224,12 +243,15 @@ class Recurrent(keras.layers.RNN):
             )
 
     def _starting_states(self, sequences, initial_state):
+        batch_size = ops.shape(sequences)[0]
         if initial_state is None and self.stateful:
             initial_state = self.states
         if initial_state is None:
-            initial_state = self.get_initial_state(ops.shape(sequences)[0])
+            initial_state = self.get_initial_state(batch_size)
         if not tree.is_nested(initial_state):
             initial_state = [initial_state]
+        if hasattr(self.cell, "fill_states"):
+            initial_state = self.cell.fill_states(initial_state, batch_size)
         given = [x.shape[-1] for x in initial_state]
         if given != list(self.state_size):
             raise ValueError(
@@ -248,81 +270,25 @@ class Recurrent(keras.layers.RNN):
         """As `_autodiff_scan`, with a backward pass derived by hand."""
         raise NotImplementedError
 
-    def _step_arguments(self, projected, states, keep, **options):
-        """Further arguments of `cell.step`.
-
-        Returns:
-            A dict of tensors `(time, batch, ...)`, one slice a step, and a
-            dict of what is the same at each step.
-        """
-        return {}, {}
-
     def _autodiff_scan(self, projected, states, keep, training, **options):
-        """Runs `cell.step` over time; the framework differentiates it.
-
-        Args:
-            projected: What `cell.project` gave, each `(time, batch, ...)`.
-            states: List of states, each `(batch, size)`.
-            keep: None, or float `(time, batch, 1)`, 0 where a step is masked.
-            training: Whether the cell is in training mode.
-            **options: The subclass's own.
-
-        Returns:
-            Outputs `(time, batch, units)`, repeated at masked steps; final
-            states; and a dict of extras, each `(time, batch, ...)` and 0 at
-            masked steps.
-        """
-        per_step, constant = self._step_arguments(
-            projected, states, keep, **options
+        """See `dsl.layers.cell_steps.scan_steps`; `options` are as there."""
+        return cell_steps.scan_steps(
+            self.cell, projected, states, keep, training, **options
         )
-        inputs = {
-            "projected": projected,
-            "per_step": per_step,
-        }
-        if keep is not None:
-            inputs["keep"] = keep
 
-        def step(carried, inputs):
-            states, last_output = carried
-            output, new_states, extras = self.cell.step(
-                inputs["projected"],
-                states,
-                training=training,
-                **constant,
-                **inputs["per_step"],
-            )
-            if keep is not None:
-                kept = inputs["keep"] > 0
-                new_states = [
-                    ops.where(kept, new, old)
-                    for new, old in zip(new_states, states, strict=True)
-                ]
-                output = ops.where(kept, output, last_output)
-                extras = {
-                    key: _zero_unless(kept, x) for key, x in extras.items()
-                }
-            return (list(new_states), output), (output, extras)
-
-        nothing = ops.zeros_like(states[0][:, :1]) + ops.zeros(
-            (1, self.cell.output_size), states[0].dtype
+    def compute_output_spec(self, sequences, *args, num_rollouts=1, **kwargs):
+        batch, length = sequences.shape[:2]
+        if batch is not None:
+            batch = batch * num_rollouts
+        shapes = self.compute_output_shape((batch, *sequences.shape[1:]))
+        if not self.return_state:
+            shapes = (shapes,)
+        result = tuple(
+            keras.KerasTensor(shape, self.compute_dtype) for shape in shapes
         )
-        carried, (outputs, extras) = scan(step, (list(states), nothing), inputs)
-        return outputs, carried[0], extras
+        if self.returns_extras:
+            return (*result, self._extras_spec(batch, length))
+        return result if self.return_state else result[0]
 
     def get_config(self):
-        config = super().get_config()
-        del config["cell"]
-        cell_config = self.cell.get_config()
-        for key in ("name", "trainable", "dtype"):
-            cell_config.pop(key, None)
-        return {**config, **cell_config, "autodiff": self.autodiff}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
-
-
-def _zero_unless(kept, x):
-    """Zeros in the rows of `x` where `kept`, bool `(batch, 1)`, is False."""
-    kept = ops.reshape(kept, (-1, *[1] * (len(x.shape) - 1)))
-    return x * ops.cast(kept, x.dtype)
+        return {**super().get_config(), "autodiff": self.autodiff}

@@ -78,7 +78,7 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
     before = states[len(slots) - 1 : -1]
     if not observe_mean:
         saved["observed"] = before[:, :, : states.shape[-1] // 2]
-    selected = _selected(states, before, saved["action"], inputs)
+    selected = _selection(states, before, saved["action"], inputs)
     mixed = steps.mix(selected, before, skip_weight)
     return {**saved, "states": states, "mixed": mixed}
 
@@ -191,7 +191,7 @@ def _select(slots, action, inputs):
     return selected
 
 
-def _selected(states, before, action, inputs):
+def _selection(states, before, action, inputs):
     """What `_select` gave at each step, `(time, batch, 2 * units)`.
 
     Gathered once more, after the loop: kept from the loop, it would be one

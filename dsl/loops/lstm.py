@@ -54,7 +54,7 @@ def lstm(projected, recurrent_kernel, h_0, c_0, keep=None):
     return run(projected, recurrent_kernel, h_0, c_0, *optional)
 
 
-def shifted(sequence, first):
+def shift(sequence, first):
     """Puts `first` before a sequence and drops its last element."""
     return ops.concatenate([first[None], sequence[:-1]], axis=0)
 
@@ -96,7 +96,7 @@ def _backward(saved, recurrent_kernel, start, upstream):
     h_0, c_0, keep = start
     d_outputs, dh_last, dc_last = upstream
     transposed = ops.transpose(recurrent_kernel)
-    h_tm1 = shifted(saved["h"], h_0)
+    h_tm1 = shift(saved["h"], h_0)
 
     def step(states, inputs):
         dh, dc = states
@@ -117,7 +117,7 @@ def _backward(saved, recurrent_kernel, start, upstream):
         "d_output": d_outputs,
         "gates": saved["gates"],
         "tanh_c": saved["tanh_c"],
-        "c_tm1": shifted(saved["c"], c_0),
+        "c_tm1": shift(saved["c"], c_0),
     }
     if keep is not None:
         inputs["keep"] = keep

@@ -40,9 +40,9 @@ class CarriedStates(keras.layers.Layer):
 
     def write(self, states):
         """Keeps the first `batch_size` rows of each state, no gradient."""
-        for n, (kept, new) in enumerate(zip(self.states, states, strict=True)):
+        for n, (old, new) in enumerate(zip(self.states, states, strict=True)):
             new = ops.stop_gradient(new[: self.batch_size])
-            kept.assign(new if n < self.num_kept else ops.zeros_like(new))
+            old.assign(new if n < self.num_kept else ops.zeros_like(new))
 
     def reset(self):
         """Sets all streams back to the start of a text."""

@@ -6,6 +6,7 @@ from keras import ops
 from dsl.initializers import again
 from dsl.models import stack
 from dsl.models.logits_model import LogitsModel
+from dsl.policy.acting import ONCE
 from dsl.seeds import spread
 from dsl.steps import dense
 
@@ -47,19 +48,14 @@ class LanguageModel(LogitsModel):
         states: Flat list of the states of all layers, bottom first; zeros by
             default.
         training: Whether dropout is applied.
-        num_rollouts: How often the top layer is run from the same state.
-        task_rollouts: How many of these, from the first on, the logits are
-            for, all by default; the predictions of the others come apart, so
-            that a loss can leave them out at no cost.
-        action_selection: Passed to the top layer.
-        look_back: Optional distances that the top layer is to take, integer
-            `(batch, time)`; 0 leaves the choice to it.
+        acting: How the top layer acts, a `dsl.policy.acting.Acting`. The logits
+            are those of its `task_rollouts`; the predictions of the others
+            come apart, so that a loss can leave them out at no cost.
         vectors: Optional vectors that `tokens` number, float `(words,
             features)`, in place of E: words that were embedded once.
         predict: Whether logits are computed. If not, `hidden` and
-            `probe_hidden` stand in their place, what they are computed from:
-            `dsl.models.cross_entropy.blocked_nll` never has all of them at
-            once.
+            `probe_hidden` stand in their place, what they are computed from;
+            see `dsl.models.word_losses`.
 
     Returns:
         Dict of `logits` `(task_rollouts * batch, time, vocabulary_size)`,
@@ -98,7 +94,7 @@ class LanguageModel(LogitsModel):
         embedding=None,
         **kwargs,
     ):
-        stack.check_layers(layers)
+        stack.check_layers(layers, causal=True)
         if (embedding is None) == (embedding_units is None):
             raise ValueError(
                 "`embedding_units` is the width of word vectors, and "
@@ -128,10 +124,7 @@ class LanguageModel(LogitsModel):
 
     def build(self, tokens_shape=None):
         self.embedding.build(tokens_shape)
-        features = self.embedding.output_dim
-        for layer in self.recurrent_layers:
-            layer.build((None, None, features))
-            features = layer.cell.output_size
+        features = stack.build(self.recurrent_layers, self.embedding.output_dim)
         self.softmax_kernel = self.add_weight(
             shape=(features, self.vocabulary_size),
             name="softmax_kernel",
@@ -170,10 +163,7 @@ class LanguageModel(LogitsModel):
         tokens,
         states=None,
         training=False,
-        num_rollouts=1,
-        task_rollouts=None,
-        action_selection=None,
-        look_back=None,
+        acting=ONCE,
         vectors=None,
         predict=True,
     ):
@@ -190,14 +180,12 @@ class LanguageModel(LogitsModel):
             states,
             self.dropouts[1:],
             training=training,
-            num_rollouts=num_rollouts,
-            action_selection=action_selection,
-            look_back=look_back,
+            acting=acting,
         )
         hidden = {"": found.pop("hidden")}
-        if task_rollouts not in (None, num_rollouts):
+        if acting.task_rollouts < acting.num_rollouts:
             # Two products: what no loss reaches costs no backward pass.
-            rows = task_rollouts * ops.shape(tokens)[0]
+            rows = acting.task_rollouts * ops.shape(tokens)[0]
             hidden = {"": hidden[""][:rows], "probe_": hidden[""][rows:]}
         if not predict:
             return {**{f"{key}hidden": x for key, x in hidden.items()}, **found}

@@ -4,7 +4,7 @@ import inspect
 
 import keras
 
-from dsl.cells.dynamic_skip_lstm import warn_of_no_learning
+from dsl.policy.collection import warn_of_no_learning
 
 
 class LogitsModel(keras.Model):
@@ -28,11 +28,13 @@ class LogitsModel(keras.Model):
             if reinforced and layer.trainable and layer.num_actions > 1:
                 warn_of_no_learning(layer.name)
         return super().compute_loss(
-            x, y, _judged(y, y_pred), sample_weight, training
+            x, y, _logits_of(y, y_pred), sample_weight, training
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, _judged(y, y_pred), sample_weight)
+        return super().compute_metrics(
+            x, y, _logits_of(y, y_pred), sample_weight
+        )
 
 
 def check_losses(losses):
@@ -47,7 +49,7 @@ def check_losses(losses):
             )
 
 
-def _judged(labels, predictions):
+def _logits_of(labels, predictions):
     """The logits, by their name where the labels have names."""
     logits = predictions["logits"]
     return {"logits": logits} if isinstance(labels, dict) else logits

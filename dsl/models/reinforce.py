@@ -5,8 +5,7 @@ from keras import ops
 
 from dsl.choices import check_number
 from dsl.models.logits_model import LogitsModel, check_losses
-from dsl.policy import gradient
-from dsl.policy.collection import collected_choices
+from dsl.policy import collection, gradient
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -76,7 +75,7 @@ class Reinforce(keras.Model):
         self.__dict__["_choices"] = []
 
     def call(self, inputs, training=False):
-        with collected_choices() as choices:
+        with collection.collect() as choices:
             outputs = self.model(inputs, training=training)
         if isinstance(self.model, LogitsModel):
             outputs = outputs["logits"]
@@ -124,18 +123,18 @@ class Reinforce(keras.Model):
         def ones(y_true, y_pred):
             return ops.ones_like(function(y_true, y_pred))
 
-        def reduced(function, reduction):
+        def reduce(function, reduction):
             found = _Reduced(function, reduction)(y, y_pred, sample_weight)
             return ops.cast(found, "float32")
 
         def by_row(function):
-            values = reduced(function, "none")
+            values = reduce(function, "none")
             rows = ops.reshape(values, (ops.shape(values)[0], -1))
             return ops.mean(rows, axis=-1, keepdims=True)
 
         # What a loss of one everywhere comes to tells how rows are weighed.
         reduction = getattr(loss, "reduction", "sum_over_batch_size")
-        scale = reduced(ones, reduction) / ops.mean(by_row(ones))
+        scale = reduce(ones, reduction) / ops.mean(by_row(ones))
         return ops.stop_gradient(scale * by_row(function))
 
     def get_config(self):

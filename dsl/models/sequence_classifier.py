@@ -6,6 +6,7 @@ from keras import ops
 from dsl.choices import check_count
 from dsl.models import stack
 from dsl.models.logits_model import LogitsModel
+from dsl.policy.acting import ONCE
 from dsl.steps import as_ids
 
 
@@ -21,7 +22,8 @@ class SequenceClassifier(LogitsModel):
         num_symbols: Size of the alphabet.
         num_classes: Number of classes.
         layers: Recurrent layers, bottom first, each with
-            `return_sequences=True` and `return_state=True`. The last one may
+            `return_sequences=True` and `return_state=True`; or
+            `keras.layers.Bidirectional` around one. The last one may
             return its policy (`dsl.DynamicSkipLSTM`); an attention that it
             returns (`dsl.AttentionLSTM`) is left aside.
         kernel_initializer: For V.
@@ -33,10 +35,9 @@ class SequenceClassifier(LogitsModel):
     Call arguments:
         symbols: Whole numbers `(batch, time)` in [0, num_symbols).
         training: Whether the layers are in training mode.
-        num_rollouts: How often the top layer is run on each sequence.
-        action_selection: Passed to the top layer.
-        look_back: Optional distances that the top layer is to take, integer
-            `(batch, time)`; 0 leaves the choice to it.
+        mask: Which symbols count, bool `(batch, time)`; None for the mask that
+            Keras has noted of the symbols, or all.
+        acting: How the top layer acts, a `dsl.policy.acting.Acting`.
 
     Returns:
         Dict of `logits`, `(rollouts * batch, num_classes)`; `policy`, the
@@ -75,6 +76,7 @@ class SequenceClassifier(LogitsModel):
         self.num_symbols = num_symbols
         self.num_classes = num_classes
         self.recurrent_layers = list(layers)
+        self.supports_masking = True
         self.readout = keras.layers.Dense(
             num_classes,
             kernel_initializer=kernel_initializer,
@@ -83,20 +85,13 @@ class SequenceClassifier(LogitsModel):
         )
 
     def build(self, symbols_shape=None):
-        features = self.num_symbols
-        for layer in self.recurrent_layers:
-            layer.build((None, None, features))
-            features = layer.cell.output_size
+        features = stack.build(self.recurrent_layers, self.num_symbols)
         self.readout.build((None, features))
 
-    def call(
-        self,
-        symbols,
-        training=False,
-        num_rollouts=1,
-        action_selection=None,
-        look_back=None,
-    ):
+    def compute_mask(self, symbols, mask=None):
+        return None
+
+    def call(self, symbols, training=False, mask=None, acting=ONCE):
         states = [
             ops.zeros((ops.shape(symbols)[0], size), self.compute_dtype)
             for size in stack.state_sizes(self.recurrent_layers)
@@ -108,13 +103,12 @@ class SequenceClassifier(LogitsModel):
             ),
             states,
             training=training,
-            num_rollouts=num_rollouts,
-            action_selection=action_selection,
-            look_back=look_back,
+            mask=mask,
+            acting=acting,
         )
-        logits = self.readout(found["hidden"][:, -1])
-        kept = ("policy", "observed")
-        return {"logits": logits, **{k: found[k] for k in kept if k in found}}
+        logits = self.readout(stack.at_end(self.recurrent_layers, found))
+        more = ("policy", "observed")
+        return {"logits": logits, **{k: found[k] for k in more if k in found}}
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object

@@ -1,10 +1,20 @@
 """A stack of recurrent layers, of which the top one may choose."""
 
+import keras
 from keras import ops
 
+from dsl.policy.acting import ONCE
+from dsl.steps import output_size
 
-def check_layers(layers):
-    """Raises a ValueError unless the layers can be stacked."""
+
+def check_layers(layers, causal=False):
+    """Raises a ValueError unless the layers can be stacked.
+
+    Args:
+        layers: Recurrent layers, bottom first: of this library, of Keras, or
+            `keras.layers.Bidirectional` around two of them.
+        causal: Whether no output may depend on a later input.
+    """
     if not layers:
         raise ValueError("`layers` must hold at least one layer. Received: []")
     for n, layer in enumerate(layers):
@@ -19,11 +29,50 @@ def check_layers(layers):
                     "only the last layer may return its policy or attention. "
                     f"Received: {option}=True in {layer.name!r}"
                 )
+        if not _is_bidirectional(layer):
+            continue
+        if causal:
+            raise ValueError(
+                "a layer must not read what is to be predicted. "
+                f"Received: {layer.name!r}, which is bidirectional"
+            )
+        if layer.merge_mode is None:
+            raise ValueError(
+                "both directions of a layer must be merged. "
+                f"Received: merge_mode=None in {layer.name!r}"
+            )
+
+
+def build(layers, features):
+    """Builds the layers for inputs of so many features.
+
+    Returns:
+        Size of the top layer's outputs.
+    """
+    for layer in layers:
+        layer.build((None, None, features))
+        if _is_bidirectional(layer):
+            shape, *_ = layer.compute_output_shape((None, None, features))
+            features = shape[-1]
+        else:
+            features = output_size(layer.cell)
+    return features
 
 
 def state_sizes(layers):
-    """Sizes of the states of all layers, bottom first."""
-    return [size for layer in layers for size in layer.state_size]
+    """Sizes of the states of all layers, bottom first, forward first."""
+    return [
+        size
+        for layer in layers
+        for one in _parts(layer)
+        for size in one.state_size
+    ]
+
+
+def observation_size(layers):
+    """Size of e_t = [x_t ; h_{t-1}] of a top layer that chooses."""
+    cell = layers[-1].cell
+    return cell.kernel.shape[0] + cell.units
 
 
 def run(
@@ -32,9 +81,8 @@ def run(
     states,
     dropouts=None,
     training=False,
-    num_rollouts=1,
-    action_selection=None,
-    look_back=None,
+    mask=None,
+    acting=ONCE,
 ):
     """Runs a sequence through recurrent layers, one after the other.
 
@@ -45,10 +93,9 @@ def run(
         dropouts: One dropout layer a recurrent layer, for its outputs; None
             for no dropout.
         training: Whether dropout is applied.
-        num_rollouts: How often a top layer that chooses is run from the same
-            state.
-        action_selection: Passed to it.
-        look_back: Likewise; see `dsl.DynamicSkipLSTM`.
+        mask: Which steps count, bool `(batch, time)`, in every layer; None for
+            all.
+        acting: How a top layer that chooses acts, a `dsl.policy.acting.Acting`.
 
     Returns:
         Dict of `hidden`, the outputs of the top layer `(rollouts * batch,
@@ -61,35 +108,67 @@ def run(
     """
     x, states = inputs, list(states)
     dropouts = dropouts or [None] * len(layers)
-    new_states, policy, told = [], {}, {}
+    masked = {} if mask is None else {"mask": mask}
+    new_states, policy, more = [], {}, {}
     for layer, dropout in zip(layers, dropouts, strict=True):
-        read = [states.pop(0) for _ in layer.state_size]
-        options = {}
-        if getattr(layer, "return_policy", False):
-            options["num_rollouts"] = num_rollouts
-            options["action_selection"] = action_selection
-            options["look_back"] = look_back
+        read = [states.pop(0) for _ in state_sizes([layer])]
+        chooses = getattr(layer, "return_policy", False)
+        rollouts = acting.num_rollouts if chooses else 1
+        options = acting.call_arguments() if chooses else {}
         top_inputs = x
         hidden, *rest = layer(
-            x, initial_state=read, training=training, **options
+            x, initial_state=read, training=training, **masked, **options
         )
-        if options:
+        if chooses:
             policy = rest.pop()
-            told["observed"] = _observed(x, hidden, read[0], num_rollouts)
+            more["observed"] = _observation(x, hidden, read[0], rollouts)
         if getattr(layer, "return_attention", False):
-            told["attention"] = rest.pop()["attention"]
+            more["attention"] = rest.pop()["attention"]
         new_states.extend(rest)
         x = hidden
         if dropout is not None:
-            rollouts = num_rollouts if options else 1
             x = _shared_dropout(dropout, hidden, rollouts, training)
     return {
         "hidden": x,
         "top_inputs": top_inputs,
         "states": new_states,
         "policy": policy,
-        **told,
+        **more,
     }
+
+
+def at_end(layers, found):
+    """What the top layer has put out at its end, `(batch, units)`.
+
+    Backwards that is the first step, and a bidirectional layer has zeros at
+    masked steps: of both directions it is what they hold last.
+
+    Args:
+        layers: The layers that were run.
+        found: What `run` gave.
+    """
+    top = layers[-1]
+    if not _is_bidirectional(top):
+        return found["hidden"][:, -1]
+    forward, backward = (len(one.state_size) for one in _parts(top))
+    last = found["states"]
+    both = [last[-forward - backward], last[-backward]]
+    if top.merge_mode == "concat":
+        return ops.concatenate(both, axis=-1)
+    if top.merge_mode == "mul":
+        return both[0] * both[1]
+    return sum(both) / (2 if top.merge_mode == "ave" else 1)
+
+
+def _is_bidirectional(layer):
+    return isinstance(layer, keras.layers.Bidirectional)
+
+
+def _parts(layer):
+    """The layers of both directions, or the one layer."""
+    if _is_bidirectional(layer):
+        return [layer.forward_layer, layer.backward_layer]
+    return [layer]
 
 
 def _shared_dropout(dropout, hidden, num_rollouts, training):
@@ -104,7 +183,7 @@ def _shared_dropout(dropout, hidden, num_rollouts, training):
     return hidden * ops.tile(mask, [num_rollouts, 1, 1])
 
 
-def _observed(inputs, hidden, h_0, num_rollouts):
+def _observation(inputs, hidden, h_0, num_rollouts):
     """[x_t ; h_{t-1}] of a layer, from what it read and wrote."""
     inputs = ops.tile(inputs, [num_rollouts, 1, 1])
     first = ops.tile(h_0, [num_rollouts, 1])[:, None]

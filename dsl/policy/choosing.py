@@ -7,10 +7,13 @@ Connections", AAAI 2019, arXiv:1811.03873; "the published code" its TensorFlow
 1 code.
 """
 
+import functools
+
 import numpy as np
 from keras import ops
 
 from dsl import draws
+from dsl.choices import ACTION_SELECTIONS, check_choice
 
 UNREACHABLE = -1e9
 """Added to the logit of a slot that may not be chosen (float32 and wider)."""
@@ -153,6 +156,75 @@ def gumbel_noise(shape, dtype, seed):
     return -ops.log(-ops.log(ops.minimum(uniform, 1.0 - 6e-8)))
 
 
+def noise(count, num_actions, empty_slots, dtype, seed=None, forced=None):
+    """What is added to the logits before the best action is taken.
+
+    Args:
+        count: Steps taken since the start, float `(...)`.
+        num_actions: K.
+        empty_slots: See `selectable`.
+        dtype: Float dtype of the noise, float32 or wider.
+        seed: A `keras.random.SeedGenerator`, from which actions are drawn; or
+            None, which takes the most probable ones.
+        forced: Optional distances to take, int32 `(...)`; 0 leaves the choice
+            to the policy.
+
+    Returns:
+        Float `(..., K)`: Gumbel noise or zeros, and `forcing` where a
+        distance is forced.
+    """
+    shape = (*ops.shape(count), num_actions)
+    if seed is None:
+        free = ops.zeros(shape, dtype)
+    else:
+        free = gumbel_noise(shape, dtype, seed)
+    if forced is None:
+        return free
+    force = forced_noise(forced, count, num_actions, empty_slots, dtype)
+    return ops.where(ops.equal(forced, 0)[..., None], free, force)
+
+
+def forced_noise(forced, count, num_actions, empty_slots, dtype):
+    """Noise that takes given distances.
+
+    Args:
+        forced: Distances, int32 `(...)`; one that cannot be chosen counts as
+            1.
+        count: Steps taken since the start, float `(...)`.
+        num_actions: K.
+        empty_slots: See `selectable`.
+        dtype: Float dtype of the noise, float32 or wider.
+
+    Returns:
+        Float `(..., K)`.
+    """
+    wanted = ops.one_hot(forced - 1, num_actions, dtype=dtype)
+    allowed = selectable(count, num_actions, empty_slots)
+    possible = ops.cast(allowed, dtype) * wanted
+    first = ops.one_hot(0, num_actions, dtype=dtype)
+    lost = 1.0 - ops.sum(possible, axis=-1, keepdims=True)
+    return forcing(possible + lost * first)
+
+
+def samples(action_selection, training):
+    """Whether actions are drawn rather than the most probable taken.
+
+    Args:
+        action_selection: "sampled", "greedy", or "auto": sampled in training.
+        training: Whether it is training.
+
+    Returns:
+        Bool.
+
+    Raises:
+        ValueError: If the selection is unknown.
+    """
+    check_choice("action_selection", action_selection, ACTION_SELECTIONS)
+    return action_selection == "sampled" or (
+        action_selection == "auto" and bool(training)
+    )
+
+
 def random_look_back(shares, shape, seed):
     """Draws distances that depend on nothing: the control of every policy.
 
@@ -221,6 +293,42 @@ def entropy(logits):
     """
     log_pi = ops.log_softmax(logits, axis=-1)
     return -ops.sum(ops.exp(log_pi) * log_pi, axis=-1)
+
+
+def record(logits, actions, count, empty_slots):
+    """What a choice leaves behind for learning and for reading.
+
+    Args:
+        logits: Restricted logits, float `(..., K)`.
+        actions: Integer `(...)`.
+        count: Steps taken, float `(...)`.
+        empty_slots: See `selectable`.
+
+    Returns:
+        Dict of `log_prob` and `entropy` (nats, float) and `look_back` (the
+        distance k that was read, int32), each `(...)`.
+    """
+    return {
+        "log_prob": log_prob(logits, actions),
+        "entropy": entropy(logits),
+        "look_back": look_back(actions, count, logits.shape[-1], empty_slots),
+    }
+
+
+def relaxation(estimator, drawn, temperature):
+    """What gives the weights of the slots their gradient.
+
+    Args:
+        estimator: "straight_through" or "reinforce".
+        drawn: Whether actions are drawn; the best ones are not relaxed.
+        temperature: tau > 0.
+
+    Returns:
+        Function as `one_hot`.
+    """
+    if estimator == "straight_through" and drawn:
+        return functools.partial(straight_through, temperature=temperature)
+    return one_hot
 
 
 def one_hot(logits, noise, actions):

@@ -2,12 +2,13 @@
 
 import contextlib
 import contextvars
+import warnings
 
-_COLLECTED = contextvars.ContextVar("collected choices", default=None)
+_LISTS = contextvars.ContextVar("lists of choices", default=None)
 
 
 @contextlib.contextmanager
-def collected_choices():
+def collect():
     """Collects the choices from which REINFORCE learns, within the block.
 
     Yields:
@@ -16,11 +17,11 @@ def collected_choices():
         `DynamicSkipLSTM` whose estimator is "reinforce".
     """
     found = []
-    token = _COLLECTED.set(found)
+    token = _LISTS.set(found)
     try:
         yield found
     finally:
-        _COLLECTED.reset(token)
+        _LISTS.reset(token)
 
 
 def add(choices):
@@ -32,8 +33,18 @@ def add(choices):
     Returns:
         Whether they are.
     """
-    found = _COLLECTED.get()
+    found = _LISTS.get()
     if found is None:
         return False
     found.append(choices)
     return True
+
+
+def warn_of_no_learning(name):
+    """Warns that the policy of a cell or layer has nothing to learn from."""
+    warnings.warn(
+        f"the policy of {name!r} does not learn: estimator='reinforce' needs "
+        "a dsl.Reinforce around a model with the layer, dsl.DynamicSkipLSTM, "
+        "or a training loop that reads what `return_policy=True` returns",
+        stacklevel=3,
+    )

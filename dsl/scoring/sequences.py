@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from dsl.models.cross_entropy import token_nll
+from dsl.policy.acting import Acting
 from dsl.seeds import drawing_from
 
 
@@ -32,15 +33,19 @@ class ClassifierScorer(keras.Model):
     ):
         super().__init__(name="classifier_scorer")
         self.classifier = classifier
-        self.action_selection = action_selection
+        self.acting = Acting(action_selection=action_selection)
         self.compile(jit_compile=jit_compile)
+
+    @property
+    def action_selection(self):
+        """How the classifier acts: "greedy" or "sampled"."""
+        return self.acting.action_selection
 
     def call(self, examples, training=False):
         outputs = self.classifier(
             examples["symbols"],
             training=False,
-            action_selection=self.action_selection,
-            look_back=examples.get("look_back"),
+            acting=self.acting.taking(examples.get("look_back")),
         )
         labels = examples["labels"]
         best = ops.argmax(outputs["logits"], axis=-1)

@@ -6,13 +6,10 @@ from keras import ops
 
 from dsl.datasets import streams
 from dsl.models.carried_states import CarriedStates
-from dsl.models.cross_entropy import (
-    MOST_LOGITS,
-    blocked_nll,
-    in_blocks,
-    token_nll,
-)
+from dsl.models.cross_entropy import MOST_LOGITS
 from dsl.models.language_model import encoded_words
+from dsl.models.word_losses import WordLosses
+from dsl.policy.acting import Acting
 from dsl.policy.choosing import drawn_look_back
 from dsl.seeds import drawing_from
 
@@ -55,37 +52,24 @@ class StreamScorer(keras.Model):
         super().__init__(name="stream_scorer")
         self.language_model = language_model
         self.carried = CarriedStates(language_model, batch_size, keep_buffer)
-        self.action_selection = action_selection
-        self.most_logits = most_logits
+        self.acting = Acting(action_selection=action_selection)
+        self.word_losses = WordLosses(language_model, most_logits)
         self.vectors = encoded_words(self, language_model)
         # Weights that the first call makes would be the cause of a second
         # program.
         self.carried.build()
 
     def call(self, words, training=False):
-        model = self.language_model
-        blocked = in_blocks(
-            words["tokens"].shape, model.vocabulary_size, self.most_logits
-        )
-        outputs = model(
+        outputs = self.language_model(
             words["tokens"],
             states=self.carried.read(),
             training=False,
-            action_selection=self.action_selection,
-            look_back=words.get("look_back"),
+            acting=self.acting.taking(words.get("look_back")),
             vectors=None if self.vectors is None else ops.copy(self.vectors),
-            predict=not blocked,
+            predict=self.word_losses.need_logits(words["tokens"].shape),
         )
         self.carried.write(outputs["states"])
-        if blocked:
-            nll, _ = blocked_nll(
-                outputs["hidden"],
-                *model.softmax_weights(),
-                words["targets"],
-                most=self.most_logits,
-            )
-        else:
-            nll = token_nll(outputs["logits"], words["targets"])
+        nll, _ = self.word_losses(outputs, words["targets"])
         found = {"nll": nll}
         attention = outputs.get("attention")
         if attention is not None:

@@ -278,10 +278,8 @@ class Frame(StandIn):
 
     def _rnn(self, cell, **kwargs):
         self.num_made += 1
-        config = cell.get_config()
-        for key in ("name", "trainable", "dtype"):
-            del config[key]
-        return framed(type(cell))(**{**config, **kwargs})
+        cell = halves(type(cell)).from_config(cell.get_config())
+        return Recurrent(cell, **kwargs)
 
     def run_layer_test(self, layer_cls, init_kwargs, **options):
         # Compiling takes most of the time: one is enough.
@@ -291,8 +289,8 @@ class Frame(StandIn):
 
 
 @functools.cache
-def framed(cell_class):
-    """The frame as a layer of one of Keras' cells."""
+def halves(cell_class):
+    """One of Keras' cells as the frame runs it."""
 
     class Halves(cell_class, DropoutRNNCell):
         """The cell in the two halves that the frame runs."""
@@ -316,11 +314,8 @@ def framed(cell_class):
                 options["training"] = training
             return (*self.call(projected_t, states, **options), {})
 
-    class Framed(Recurrent):
-        cell_class = Halves
-
-    name = f"Framed{cell_class.__name__}"
-    return keras.saving.register_keras_serializable("tests", name)(Framed)
+    name = f"Halves{cell_class.__name__}"
+    return keras.saving.register_keras_serializable("tests", name)(Halves)
 
 
 def find_tests(module):

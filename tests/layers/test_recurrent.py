@@ -10,6 +10,7 @@ from gradients import gradients
 from keras import ops
 
 import dsl
+from dsl.layers import recurrent
 
 ON_JAX = keras.backend.backend() == "jax"
 
@@ -110,6 +111,22 @@ def test_one_row_of_a_mask_is_that_of_all(kind):
     found = cases.to_numpy(layer(floats(), mask=row))
     expected = layer(floats(), mask=np.repeat(row, cases.BATCH, 0))
     np.testing.assert_array_equal(found, cases.to_numpy(expected))
+
+
+@pytest.mark.parametrize("num_actions", [1, 3])
+def test_a_mask_is_read_once(num_actions, monkeypatch):
+    """Also for what a single action returns of its policy."""
+    read, step_mask = [], recurrent.step_mask
+
+    def watched(mask, sequences):
+        read.append(mask)
+        return step_mask(mask, sequences)
+
+    monkeypatch.setattr(recurrent, "step_mask", watched)
+    layer = cases.dynamic(num_actions)
+    found = cases.call(layer, floats(), mask=STEP_MASK)
+    np.testing.assert_array_equal(found["look_back"] > 0, STEP_MASK)
+    assert len(read) == 1
 
 
 WRONG_MASKS = {

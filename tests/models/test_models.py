@@ -13,6 +13,7 @@ from small_models import ACTIONS, BATCH, LOWER, STEPS, UPPER, WORDS
 import dsl
 from dsl.experiment import kinds
 from dsl.models import cross_entropy
+from dsl.policy.acting import Acting
 from language_modeling import building, settings
 
 TOKENS = small_models.text().reshape(BATCH, STEPS)
@@ -42,7 +43,7 @@ def call(model, tokens=TOKENS, states=None, **arguments):
 def test_it_is_the_oracle(states):
     model = small_models.build()
     look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
-    found = call(model, states=states, look_back=look_back)
+    found = call(model, states=states, acting=Acting(look_back=look_back))
     right = small_models.oracle(TOKENS, states, look_back=look_back)
     np.testing.assert_allclose(found["logits"], right["logits"], atol=1e-4)
     np.testing.assert_allclose(found["observed"], right["observed"], atol=1e-5)
@@ -57,7 +58,7 @@ def test_it_is_the_oracle(states):
 def test_shapes():
     model = small_models.build()
     assert model.state_sizes == STATE_SIZES
-    found = call(model, num_rollouts=3, action_selection="sampled")
+    found = call(model, acting=Acting(3, action_selection="sampled"))
     assert found["logits"].shape == (3 * BATCH, STEPS, WORDS)
     assert found["observed"].shape == (3 * BATCH, STEPS, LOWER + UPPER)
     for name in ("log_prob", "entropy", "look_back"):
@@ -101,7 +102,7 @@ def test_greedy_rollouts_all_equal_the_single_run():
     model = small_models.build()
     states = some_states()
     single = call(model, states=states)
-    double = call(model, states=states, num_rollouts=2)
+    double = call(model, states=states, acting=Acting(2))
     for key in ("logits", "observed", "policy"):
         for left, right in zip(
             keras.tree.flatten(double[key]),
@@ -120,8 +121,9 @@ def test_actions_are_drawn_in_training_unless_told():
     model = small_models.build()
     tokens = small_models.text(BATCH * 40).reshape(BATCH, -1)
 
-    def look_back(**arguments):
-        return call(model, tokens, **arguments)["policy"]["look_back"]
+    def look_back(training=False, **how):
+        found = call(model, tokens, training=training, acting=Acting(**how))
+        return found["policy"]["look_back"]
 
     greedy = look_back()
     np.testing.assert_array_equal(look_back(), greedy)
@@ -227,7 +229,7 @@ def test_rollouts_share_their_dropout():
     model = small_models.build(dropout=0.5)
     look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
     first, second = (
-        call(model, training=True, num_rollouts=3, look_back=look_back)
+        call(model, training=True, acting=Acting(3, look_back=look_back))
         for _ in range(2)
     )
     for found in (first["logits"], first["observed"]):

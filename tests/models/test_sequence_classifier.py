@@ -9,6 +9,7 @@ from gradients import gradients
 from keras import ops
 
 import dsl
+from dsl.policy.acting import Acting
 from dsl.policy.signal import PolicySignal
 from dsl.scoring.sequences import (
     ClassifierScorer,
@@ -78,7 +79,7 @@ def test_equals_the_oracle(forced):
     look_back = None
     if forced:
         look_back = cases.random_look_back(ACTIONS, batch=BATCH, steps=STEPS)
-    found = build()(ops.array(X), look_back=look_back)
+    found = build()(ops.array(X), acting=Acting(look_back=look_back))
     right = oracle(look_back=look_back)
     np.testing.assert_allclose(found["logits"], right["logits"], atol=2e-5)
     np.testing.assert_array_equal(
@@ -90,7 +91,8 @@ def test_equals_the_oracle(forced):
 
 
 def test_rollouts_are_rows_of_their_own():
-    found = build(action_selection="sampled")(ops.array(X), num_rollouts=2)
+    model = build(action_selection="sampled")
+    found = model(ops.array(X), acting=Acting(num_rollouts=2))
     assert tuple(found["logits"].shape) == (2 * BATCH, CLASSES)
     chosen = cases.to_numpy(found["policy"]["look_back"])
     right = oracle(np.tile(X, (2, 1)), chosen)
@@ -313,3 +315,73 @@ def test_hops_back_to_a_state():
     np.testing.assert_array_equal(found, [0, -1, 1, -1, 2, 3, -1])
     with pytest.raises(ValueError, match="at least 1. Received: 0"):
         hops_back(np.zeros((2, 3), int), np.zeros(2))
+
+
+MASK = np.arange(STEPS) < np.array([[5], [2], [4], [1]])
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_a_masked_sequence_is_a_shorter_one(side):
+    model, mask = build(), MASK if side == "right" else MASK[:, ::-1]
+    found = model(ops.array(X), mask=ops.array(mask))
+    for row in range(BATCH):
+        right = model(ops.array(X[row : row + 1, mask[row]]))
+        np.testing.assert_allclose(
+            cases.to_numpy(found["logits"])[row],
+            cases.to_numpy(right["logits"])[0],
+            atol=1e-5,
+        )
+        np.testing.assert_array_equal(
+            cases.to_numpy(found["policy"]["look_back"])[row, mask[row]],
+            cases.to_numpy(right["policy"]["look_back"])[0],
+        )
+
+
+def test_the_mask_of_its_inputs_is_its_mask():
+    """In a functional model, of what another layer has masked."""
+
+    class Padding(keras.layers.Layer):
+        supports_masking = True
+
+        def call(self, symbols):
+            return symbols + 0
+
+        def compute_mask(self, symbols, mask=None):
+            return ops.not_equal(symbols, 0)
+
+    model, symbols = build(), np.where(MASK, np.maximum(X, 1), 0)
+    inputs = keras.Input((STEPS,), dtype="int32")
+    whole = keras.Model(inputs, model(Padding()(inputs))["logits"])
+    right = model(ops.array(symbols), mask=ops.array(MASK))["logits"]
+    np.testing.assert_allclose(
+        whole.predict_on_batch(symbols), cases.to_numpy(right), atol=1e-6
+    )
+    free = cases.to_numpy(model(ops.array(symbols))["logits"])
+    assert np.abs(free - cases.to_numpy(right)).max() > 1e-2
+
+
+@pytest.mark.parametrize("made", [dsl.LSTM, keras.layers.LSTM])
+def test_both_directions_are_read_at_their_ends(made, tmp_path):
+    options = {"return_sequences": True, "return_state": True}
+    layers = [
+        keras.layers.Bidirectional(made(cases.UNITS, **options))
+        for _ in range(2)
+    ]
+    model = dsl.SequenceClassifier(SYMBOLS, CLASSES, layers)
+    logits = model(ops.array(X), mask=ops.array(MASK))["logits"]
+    last = keras.layers.Bidirectional(keras.layers.LSTM(cases.UNITS))
+    x, *_ = layers[0](np.eye(SYMBOLS, dtype="float32")[X], mask=MASK)
+    last.build(x.shape)
+    last.set_weights(layers[1].get_weights())
+    np.testing.assert_allclose(
+        cases.to_numpy(logits),
+        cases.to_numpy(model.readout(last(x, mask=MASK))),
+        atol=1e-5,
+    )
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(
+        cases.to_numpy(loaded(ops.array(X))["logits"]),
+        cases.to_numpy(model(ops.array(X))["logits"]),
+    )

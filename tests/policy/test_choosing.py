@@ -176,3 +176,39 @@ def test_straight_through_is_hard_forward_and_soft_backward():
     _, _, (found,) = gradients(loss, [], [logits])
     expected = reference.policy_gradient(soft, {"l": logits}, ("l",))["l"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_noise_is_a_draw_or_nothing_or_a_forced_distance():
+    count = ops.array([[0.0, 4.0, 2.0], [1.0, 9.0, 3.0]])
+    forced = np.array([[3, 3, 0], [0, 2, 5]], "int32")
+    seed = keras.random.SeedGenerator(3)
+    drawn = cases.to_numpy(choosing.gumbel_noise((2, 3, 4), "float32", seed))
+    seed = keras.random.SeedGenerator(3)
+    options = count, 4, "mask", "float32"
+    free = choosing.noise(*options, seed=seed)
+    np.testing.assert_array_equal(cases.to_numpy(free), drawn)
+    assert not cases.to_numpy(choosing.noise(*options)).any()
+    seed = keras.random.SeedGenerator(3)
+    found = choosing.noise(*options, seed=seed, forced=ops.array(forced))
+    found = cases.to_numpy(found)
+    # Three steps back cannot be taken before the third, nor five ever.
+    taken = np.array([[1, 3, 0], [0, 2, 1]])
+    np.testing.assert_array_equal(found[taken == 0], drawn[taken == 0])
+    for at in np.argwhere(taken):
+        right = cases.to_numpy(choosing.forcing(np.eye(4)[taken[*at] - 1]))
+        np.testing.assert_allclose(found[*at], right, rtol=1e-6)
+
+
+def test_only_draws_by_straight_through_are_relaxed():
+    logits = ops.array([[0.3, -0.2, 0.5]])
+    noise, actions = ops.zeros((1, 3)), ops.array([2])
+    for estimator in ("straight_through", "reinforce"):
+        for drawn in (True, False):
+            weigh = choosing.relaxation(estimator, drawn, temperature=0.7)
+
+            def loss(logits, weigh=weigh):
+                return weigh(logits, noise, actions)[0, 0]
+
+            ((gradient,),) = [gradients(loss, [], [logits])[2]]
+            relaxed = np.abs(np.asarray(gradient)).max() > 1e-3
+            assert relaxed == (estimator == "straight_through" and drawn)

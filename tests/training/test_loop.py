@@ -15,6 +15,7 @@ from keras import ops
 from small_models import ACTIONS, BATCH, STEPS, WORDS
 
 from dsl.models import cross_entropy
+from dsl.policy.acting import Acting
 from dsl.policy.signal import PolicySignal
 from dsl.runs.folder import DivergedError, RunError, RunFolder
 from dsl.scoring.streams import score
@@ -151,7 +152,8 @@ def fit(trainer, run, tokens=SHORT, **options):
 
     def finish_epoch(statistics):
         with drawing_from(model, 5):
-            outputs = model(rows[:, :-1], action_selection="sampled")
+            sampled = Acting(action_selection="sampled")
+            outputs = model(rows[:, :-1], acting=sampled)
         nll = cross_entropy.token_nll(outputs["logits"], rows[:, 1:])
         return {**statistics, "valid": float(ops.mean(nll))}
 

@@ -14,6 +14,7 @@ from small_models import ACTIONS, BATCH, STEPS
 
 from dsl.models import cross_entropy
 from dsl.policy import choosing
+from dsl.policy.acting import Acting
 from dsl.policy.signal import PolicySignal
 from dsl.training.optimizers import GroupedOptimizer, is_policy
 
@@ -108,7 +109,7 @@ def test_words_are_learned_from_the_task_rollouts_alone(reward):
     model = small_models.build()
 
     def of_the_first():
-        logits = model(x, look_back=look_back[0])["logits"]
+        logits = model(x, acting=Acting(look_back=look_back[0]))["logits"]
         return ops.mean(ops.sum(cross_entropy.token_nll(logits, y), axis=-1))
 
     _, expected, _ = gradients(of_the_first, model.trainable_variables)
@@ -221,7 +222,8 @@ def test_no_gradient_crosses_segments():
     x, y = (ops.array(part) for part in SECOND)
 
     def fixed():
-        logits = model(x, states=states, action_selection="greedy")["logits"]
+        greedy = Acting(action_selection="greedy")
+        logits = model(x, states=states, acting=greedy)["logits"]
         return ops.mean(ops.sum(cross_entropy.token_nll(logits, y), axis=-1))
 
     def of_the_trainer():

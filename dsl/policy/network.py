@@ -1,0 +1,91 @@
+"""The agent's network.
+
+Pure functions on tensors, which compute in float32 or wider.
+"""
+
+from keras import ops
+
+from dsl.policy import choosing
+from dsl.steps import dense, wide
+
+
+def project(inputs, kernel, bias):
+    """What the network makes of the inputs alone, without a gradient to them.
+
+        p_t = x_t A_x + a
+
+    Args:
+        inputs: x_t, float `(..., features)`.
+        kernel: A, `(features + units, policy_units)`.
+        bias: a, `(policy_units,)`.
+
+    Returns:
+        Float32 or wider, `(..., policy_units)`.
+    """
+    inputs = wide(inputs)
+    kernel = wide(kernel[: inputs.shape[-1]])
+    return dense(ops.stop_gradient(inputs), kernel) + wide(bias)
+
+
+def locate(projected, count, position_kernel):
+    """Adds what the network knows of the steps that have been taken.
+
+        p_t + P[min(n, N - 1)]
+
+    Args:
+        projected: p_t, float `(..., policy_units)`.
+        count: n, steps taken, float `(...)`, or of a shape that broadcasts.
+        position_kernel: P, `(N, policy_units)`, or None.
+
+    Returns:
+        Float `(..., policy_units)`.
+    """
+    if position_kernel is None:
+        return projected
+    kernel = wide(position_kernel)
+    step = ops.minimum(count, kernel.shape[0] - 1)
+    one_hot = ops.one_hot(
+        ops.cast(step, "int32"), kernel.shape[0], dtype=kernel.dtype
+    )
+    return projected + dense(one_hot, kernel)
+
+
+def observe(slots_h, count, observation):
+    """What the network sees of the past.
+
+    Args:
+        slots_h: Hidden states at distances 1 to K, `(batch, K, units)`.
+        count: Steps taken, float `(batch,)`.
+        observation: "previous", h_{t-1}; or "mean", the mean of the stored
+            ones, empty ones counted as zeros.
+
+    Returns:
+        Float `(batch, units)`.
+    """
+    if observation == "previous":
+        return slots_h[:, 0]
+    stored = choosing.filled(count, slots_h.shape[1])[:, :, None]
+    mean = ops.mean(slots_h * ops.cast(stored, slots_h.dtype), axis=1)
+    return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
+
+
+def logits(projected, observed, weights):
+    """Logits of the actions, before empty slots are ruled out.
+
+        V tanh(p_t + A_h h) + v
+
+    Args:
+        projected: p_t, float `(..., policy_units)`.
+        observed: h, what `observe` gives, `(..., units)`; no gradient.
+        weights: Dict of A_h `policy_recurrent_kernel`, V
+            `policy_output_kernel` and v `policy_output_bias`.
+
+    Returns:
+        Float32 or wider, `(..., num_actions)`.
+    """
+    seen = ops.stop_gradient(wide(observed))
+    hidden = ops.tanh(
+        projected + dense(seen, weights["policy_recurrent_kernel"])
+    )
+    found = dense(hidden, weights["policy_output_kernel"])
+    return found + weights["policy_output_bias"]
