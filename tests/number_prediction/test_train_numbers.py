@@ -313,7 +313,7 @@ def test_data_of_something_else(here, capsys):
 def test_memory_is_kept_from_step_to_step(here, monkeypatch):
     calls = []
     monkeypatch.setattr(startup, "keep_freed_memory", lambda: calls.append(1))
-    assert here(*TINY, "--max_steps", "1", "--name", "a") == 0
+    assert here(*TINY, *"--model lstm --max_steps 1 --name a".split()) == 0
     assert calls == [1]
 
 
@@ -492,7 +492,9 @@ def test_the_dev_set_is_scored_by_the_actions_asked_for(
         return score(scorer, inputs, *options, **named)
 
     monkeypatch.setattr(ClassifierScorer, "score", spy)
-    assert here(*TINY, "--eval_actions", actions) == 0
+    # Two epochs, of a step each.
+    flags = "--batch_size 40 --n_actions 2 --eval_samples 2 --eval_actions"
+    assert here(*TINY, *flags.split(), actions) == 0
     assert seen == [
         *[(COUNTS["valid"], actions)] * 2,
         (COUNTS["test"], "greedy"),
