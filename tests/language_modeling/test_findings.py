@@ -10,11 +10,12 @@ import pytest
 from keras import ops
 from run_folders import cells
 
-from dsl.datasets import EOS, DataError, generated
+from dsl.datasets import EOS, DataError, folders, generated
 from dsl.datasets.corpus import SPLITS, from_texts
 from dsl.policy import choosing
 from dsl.runs.folder import RunError
-from language_modeling import findings, inspection, settings
+from language_modeling import findings, inspection
+from language_modeling.task import TASK
 
 pytestmark = pytest.mark.backend
 
@@ -126,8 +127,9 @@ def test_the_distance_to_the_true_perplexity():
             ("stream", None),
         )
     ]
-    found = [[cell(row) for _, cell in inspection._TRUE] for row in rows]
-    assert found == [["2.00", "1.000"], ["2.00", "-"], ["-", "-"]]
+    heading, cell = inspection._COLUMNS[-1]
+    assert heading == "true (nats a word above it)"
+    assert list(map(cell, rows)) == ["2.00 (1.000)", "2.00", "-"]
 
 
 def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
@@ -140,7 +142,7 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
     )
     path, lines = tmp_path / "text.txt", []
     path.write_bytes(text.encode())
-    tokens, unknown = inspection.read_text(
+    tokens, unknown = folders.read_text(
         str(path), corpus.vocabulary, lines.append
     )
     # The end of a sentence comes first, so that the first word is predicted.
@@ -161,7 +163,7 @@ def test_words_that_no_vocabulary_has_a_place_for_are_left_out(tmp_path):
     path, lines = tmp_path / "text.txt", []
     path.write_text("a z b\nz\nb y\n")
     vocabulary = (EOS, "a", "b")
-    tokens, unknown = inspection.read_text(str(path), vocabulary, lines.append)
+    tokens, unknown = folders.read_text(str(path), vocabulary, lines.append)
     read = [vocabulary[token] for token in tokens]
     assert read == f"{EOS} a b {EOS} {EOS} b {EOS}".split()
     assert unknown == 3
@@ -170,7 +172,7 @@ def test_words_that_no_vocabulary_has_a_place_for_are_left_out(tmp_path):
         "model (left out, neither read nor scored: it has no <unk>)"
     ]
     path.write_text("a b\n")
-    inspection.read_text(str(path), vocabulary, lines.append)
+    folders.read_text(str(path), vocabulary, lines.append)
     assert lines[1].endswith(
         "3 words with ends of sentences, 0 of them unknown to the model"
     )
@@ -180,15 +182,15 @@ def test_a_text_of_unknown_words_alone_is_refused(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("z y\n")
     with pytest.raises(DataError, match="must hold a word of.*none, as 'z'"):
-        inspection.read_text(str(path), (EOS, "a"), print)
-    tokens, _ = inspection.read_text(str(path), (EOS, "a", "<unk>"), print)
+        folders.read_text(str(path), (EOS, "a"), print)
+    tokens, _ = folders.read_text(str(path), (EOS, "a", "<unk>"), print)
     assert tokens.tolist() == [0, 2, 2, 0]
 
 
 def test_unknown_words_that_look_like_known_ones_are_said(tmp_path):
     path, lines = tmp_path / "text.txt", []
     path.write_text("cafe\u0301 b\n")
-    inspection.read_text(str(path), (EOS, "b", "caf\xe9"), lines.append)
+    folders.read_text(str(path), (EOS, "b", "caf\xe9"), lines.append)
     assert "1 of them unknown" in lines[0]
     assert lines[1].startswith(f"{path} and the vocabulary: words that look")
 
@@ -198,7 +200,7 @@ def test_a_picture_of_nothing_is_refused_before_measuring(monkeypatch):
         inspection.measuring, "measure", lambda *_: pytest.fail("measured")
     )
     corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a\n"))
-    args = settings.parse_args(["--load_model", "x", "--figure", "x.png"])
+    args = TASK.parse(["--load_model", "x", "--figure", "x.png"])
     with pytest.raises(RunError, match="a sentence of two words or more"):
         inspection.show(args, None, {"test": (corpus.test, 0)}, corpus, print)
 
@@ -208,10 +210,10 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     shown, tested = [], []
     scores = {"look_back": np.array([[[1, 2, 2, 3, 1, 2, 1, 3]]])}
     monkeypatch.setattr(
-        inspection.measuring, "measure", lambda *_: ({}, scores)
+        inspection.measuring, "measure", lambda *_: ({"tokens": 8}, scores)
     )
     monkeypatch.setattr(inspection.measuring, "bits", lambda *_: {})
-    monkeypatch.setattr(inspection.measuring, "perplexities", str)
+    monkeypatch.setattr(inspection, "in_words", str)
     monkeypatch.setattr(
         inspection,
         "show_connections",
@@ -224,7 +226,7 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
     )
     corpus = from_texts("tiny", dict.fromkeys(SPLITS, "a b c d\n" * 2))
     for flags in ("--no-keep_buffer", "--keep_buffer"):
-        args = settings.parse_args(
+        args = TASK.parse(
             [flags, "--n_actions", "3", "--num_unroll_steps", "5"]
         )
         texts = {"test": (corpus.test[:9], 0)}
@@ -245,7 +247,7 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
 
 def test_a_terminal_too_narrow_for_words_is_written_beyond(monkeypatch):
     monkeypatch.setenv("COLUMNS", "3")
-    args = settings.parse_args(["--load_model", "x"])
+    args = TASK.parse(["--load_model", "x"])
     words, look_back = ["one", "two", EOS], np.array([1, 1, 2])
     text = said(inspection.show_connections, args, words, look_back, {})
     assert "one two" in text
@@ -255,9 +257,7 @@ def test_as_many_sentences_are_shown_as_asked_for():
     words = f"a b {EOS} c d {EOS} e f".split()
     look_back = np.array([1, 1, 2, 1, 2, 1, 1, 2])
     for count, here in ((1, "ab"), (2, "abcd")):
-        args = settings.parse_args(
-            ["--load_model", "x", "--sentences", str(count)]
-        )
+        args = TASK.parse(["--load_model", "x", "--sentences", str(count)])
         text = said(inspection.show_connections, args, words, look_back, {})
         for letter in "abcdef":
             shown = re.search(rf"\b{letter}\b", text.split("\n\n", 1)[1])
@@ -266,7 +266,7 @@ def test_as_many_sentences_are_shown_as_asked_for():
 
 def test_held_states_are_those_that_the_agent_may_reach():
     """Up to the second segment, which starts as the first."""
-    args = settings.parse_args(
+    args = TASK.parse(
         "--no-keep_buffer --n_actions 3 --num_unroll_steps 6".split()
     )
     steps_taken = np.tile(np.arange(6, dtype="float32"), 2)

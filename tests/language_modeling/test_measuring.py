@@ -5,7 +5,12 @@ import types
 import numpy as np
 import pytest
 
-from language_modeling import experiment, measuring, settings
+from dsl.experiment import output
+from dsl.experiment import task as tasks
+from dsl.experiment.report import Report
+from dsl.training import loop
+from language_modeling import measuring, task
+from language_modeling.task import TASK
 
 
 @pytest.fixture
@@ -32,7 +37,7 @@ def calls(monkeypatch):
 
 
 def parse(flags):
-    return settings.parse_args(flags.split())
+    return TASK.parse(flags.split())
 
 
 def test_each_way_to_act_is_measured_as_it_is_named(calls):
@@ -96,7 +101,7 @@ def test_segments_that_a_text_is_scored_in(calls, flags, segment):
 
 @pytest.fixture
 def fitted(monkeypatch):
-    """What `experiment.train` gives to the loop over epochs: a function."""
+    """What `task.fit` gives to the loop over epochs: a function."""
 
     def train(flags):
         seen = types.SimpleNamespace()
@@ -108,17 +113,15 @@ def fitted(monkeypatch):
         def resume(trainer, run, schedule, measured):
             assert measured
             seen.resumed = schedule
-            return types.SimpleNamespace(entries=[])
+            return types.SimpleNamespace(entries=[], steps=0)
 
         def fit(trainer, model, batches, finish_epoch, schedule, *_, **named):
             seen.finish_epoch, seen.schedule = finish_epoch, schedule
             seen.named = named
 
-        monkeypatch.setattr(experiment.loop, "resume", resume)
-        monkeypatch.setattr(experiment.loop, "fit", fit)
-        trainer = types.SimpleNamespace(language_model=None)
-        calls = [lambda *_: None] * 3
-        experiment.train(parse(flags), trainer, corpus, None, *calls)
+        monkeypatch.setattr(loop, "resume", resume)
+        monkeypatch.setattr(loop, "fit", fit)
+        tasks.fit(TASK, parse(flags), None, corpus, None, None)
         return seen
 
     return train
@@ -128,7 +131,7 @@ def test_the_schedule_is_that_of_the_flags(fitted):
     seen = fitted(
         "--learning_rate 0.5 --learning_rate_decay 0.75 --decay_when 3 "
         "--lr_threshold 0.25 --max_epochs 9 --max_steps 80 "
-        "--checkpoint_every 5"
+        "--checkpoint_every 5 --patience 4"
     )
     found = seen.schedule
     assert seen.resumed is found
@@ -139,8 +142,8 @@ def test_the_schedule_is_that_of_the_flags(fitted):
     )
     assert (found.margin, found.floor) == (3.0, 0.25)
     assert seen.named["monitor"] == "valid_perplexity"
-    limits = ("max_epochs", "max_steps", "checkpoint_every")
-    assert [seen.named[key] for key in limits] == [9, 80, 5]
+    limits = ("max_epochs", "max_steps", "checkpoint_every", "patience")
+    assert [seen.named[key] for key in limits] == [9, 80, 5, 4]
     assert fitted("--constant_epochs 6").schedule.constant_epochs == 6
 
 
@@ -155,12 +158,17 @@ def test_epochs_are_told_apart_by_the_actions_asked_for(calls, fitted, actions):
 
 
 @pytest.mark.parametrize("policy", ["learned", "frozen", "random"])
-def test_only_who_acts_has_an_entropy(policy):
+def test_only_who_acts_has_an_entropy(policy, monkeypatch):
     args = parse(f"--policy {policy}")
     trained = {"perplexity": 9.0, "steps": 2, "seconds": 1.0}
     trained |= {"entropy": 0.5, "histogram": [0.75, 0.25]}
-    entry = experiment.summary(args, trained, 8.0)
-    line = experiment.describe({"epoch": 1, "learning_rate": 1.0, **entry})
+    entry = task.summary(args, trained, 8.0)
+    progress, lines = types.SimpleNamespace(steps=0), []
+    monkeypatch.setattr(output, "note", lines.append)
+    report = Report(TASK, args, None, None, progress)
+    told = {"epoch": 1, "learning_rate": 1.0, "tokens_per_second": 1.0}
+    report.on_epoch({**told, **entry})
+    (line,) = lines
     acts = policy != "random"
     assert ("entropy" in entry) == ("entropy 0.500" in line) == acts
     assert line.endswith("  look-back 1.25 [0.75 0.25]")

@@ -20,21 +20,15 @@ from small_runs import TINY, corpus, uncompiled
 
 from dsl import datasets
 from dsl.datasets.corpus import Corpus
-from dsl.experiment import kinds, tables
-from dsl.experiment.comparing import reading
+from dsl.experiment import flags, kinds, saved
+from dsl.experiment.comparing import overview, reading
 from dsl.runs import configurations, results
 from dsl.runs.folder import RunFolder
 from dsl.system import locks
 from dsl.training.streams import StreamTrainer
-from language_modeling import (
-    RL_train,
-    building,
-    character_flags,
-    flags,
-    measuring,
-    presets,
-    settings,
-)
+from language_modeling import RL_train, measuring, presets, task
+from language_modeling import model as building
+from language_modeling.task import TASK
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "language_modeling" / "RL_train.py"
@@ -72,21 +66,21 @@ PUBLISHED_DEFAULTS = {
 @pytest.mark.parametrize("flag", PUBLISHED_DEFAULTS)
 def test_published_defaults(flag):
     value = PUBLISHED_DEFAULTS[flag]
-    found = getattr(settings.parse_args([]), flag)
+    found = getattr(TASK.parse([]), flag)
     assert found == value and type(found) is type(value)
 
 
 def test_folders_of_the_published_flags():
-    args = settings.parse_args(["--data_dir", "a", "--train_dir", "b"])
+    args = TASK.parse(["--data_dir", "a", "--train_dir", "b"])
     assert (args.data_dir, args.train_dir) == ("a", "b")
-    args = settings.parse_args([])
+    args = TASK.parse([])
     assert (args.data_dir, args.train_dir) == (None, "runs")
 
 
 @pytest.mark.parametrize("preset", presets.PRESETS)
 def test_explicit_flags_override_the_preset(preset):
     wanted = presets.PRESETS[preset]
-    args = vars(settings.parse_args(["--preset", preset]))
+    args = vars(TASK.parse(["--preset", preset]))
     assert wanted.items() <= args.items()
     assert args.pop("given") == {"preset"}
     flags = ["--dropout=0.25", "--policy_units", "7", "--discount", "0.5"]
@@ -94,24 +88,24 @@ def test_explicit_flags_override_the_preset(preset):
         ["--preset", preset, *flags],
         [*flags, f"--preset={preset}"],
     ):
-        changed = vars(settings.parse_args(arguments))
+        changed = vars(TASK.parse(arguments))
         explicit = {"dropout": 0.25, "policy_units": 7, "discount": 0.5}
         assert changed.pop("given") == {"preset", *explicit}
         assert changed == {**args, **explicit}
 
 
 def test_presets_of_zaremba():
-    small = settings.parse_args(["--preset", "small"])
+    small = TASK.parse(["--preset", "small"])
     assert (small.rnn_size, small.num_unroll_steps) == (200, 20)
     assert (small.dropout, small.param_init) == (0.0, 0.1)
     assert (small.max_epochs, small.constant_epochs) == (13, 4)
     assert small.learning_rate_decay == 0.5
-    medium = settings.parse_args(["--preset", "medium"])
+    medium = TASK.parse(["--preset", "medium"])
     assert (medium.rnn_size, medium.num_unroll_steps) == (650, 35)
     assert (medium.dropout, medium.param_init) == (0.5, 0.05)
     assert (medium.max_epochs, medium.constant_epochs) == (39, 6)
     assert medium.learning_rate_decay == 1 / 1.2
-    large = settings.parse_args(["--preset", "large"])
+    large = TASK.parse(["--preset", "large"])
     assert (large.rnn_size, large.num_unroll_steps) == (1500, 35)
     assert (large.dropout, large.param_init) == (0.65, 0.04)
     assert (large.max_epochs, large.constant_epochs) == (55, 14)
@@ -123,8 +117,8 @@ def test_presets_of_zaremba():
 
 
 def test_presets_of_kim():
-    small = settings.parse_args(["--preset", "char_small"])
-    large = settings.parse_args(["--preset", "char_large"])
+    small = TASK.parse(["--preset", "char_small"])
+    large = TASK.parse(["--preset", "char_large"])
     assert (small.rnn_size, small.highway_layers) == (300, 1)
     assert small.kernels == [1, 2, 3, 4, 5, 6]
     assert small.kernel_features == [25 * width for width in small.kernels]
@@ -144,34 +138,34 @@ def test_presets_of_kim():
 
 
 def test_settings_of_characters_are_there_where_they_are_read():
-    args = vars(settings.parse_args(["--char"]))
-    assert character_flags.DEFAULTS.items() <= args.items()
-    small = settings.parse_args(
+    args = vars(TASK.parse(["--char"]))
+    assert presets.CHARACTERS.items() <= args.items()
+    small = TASK.parse(
         "--preset char_small --char --highway_layers 3 --kernels=[1,2] "
         "--kernel_features 7,8".split()
     )
     assert (small.kernels, small.kernel_features) == ([1, 2], [7, 8])
     assert (small.highway_layers, small.rnn_size) == (3, 300)
     # The schedule of Kim et al., for word vectors.
-    words = settings.parse_args("--preset char_small --no-char".split())
+    words = TASK.parse("--preset char_small --no-char".split())
     assert (words.rnn_size, words.max_epochs) == (300, 25)
-    for args in (words, settings.parse_args([])):
+    for args in (words, TASK.parse([])):
         assert not args.char
-        unread = [getattr(args, name) for name in character_flags.DEFAULTS]
+        unread = [getattr(args, name) for name in presets.CHARACTERS]
         assert unread == [None] * len(unread)
     for args in (small, words):
-        again = settings.from_saved(settings.of_run(args), args, "config.json")
-        assert settings.of_run(again) == settings.of_run(args)
+        again = saved.settings_of(TASK, TASK.of_run(args), args, "config.json")
+        assert TASK.of_run(again) == TASK.of_run(args)
 
 
 def test_defaults_follow_the_estimator():
-    for estimator, wanted in presets.ESTIMATOR_DEFAULTS.items():
-        args = vars(settings.parse_args([f"--estimator={estimator}"]))
+    for estimator, wanted in presets.ESTIMATORS.items():
+        args = vars(TASK.parse([f"--estimator={estimator}"]))
         assert wanted.items() <= args.items()
-    args = settings.parse_args(["--estimator", "reinforce", "--rollouts", "4"])
+    args = TASK.parse(["--estimator", "reinforce", "--rollouts", "4"])
     assert (args.rollouts, args.baseline) == (4, "leave_one_out")
     # A preset that names an estimator brings its own settings.
-    args = settings.parse_args(["--preset", "published"])
+    args = TASK.parse(["--preset", "published"])
     assert (args.rollouts, args.baseline) == (1, "none")
 
 
@@ -191,32 +185,30 @@ def test_defaults_follow_the_estimator():
     ],
 )
 def test_an_entropy_weight_that_is_given_stays(flags, wanted):
-    args = settings.parse_args(flags.split())
+    args = TASK.parse(flags.split())
     found = args.entropy_weight, args.final_entropy_weight, args.entropy_steps
     assert found == wanted
-    again = settings.from_saved(settings.of_run(args), args, "config.json")
-    assert settings.of_run(again) == settings.of_run(args)
+    again = saved.settings_of(TASK, TASK.of_run(args), args, "config.json")
+    assert TASK.of_run(again) == TASK.of_run(args)
 
 
 def test_saved_settings_are_read_as_if_typed():
-    flags = (
+    typed = TASK.parse(
         "--preset small --lamda 0.3 --learning_rate_decay 0.7 --no-keep_buffer "
-        "--no-download --jit --name=-a --estimator straight_through"
-    ).split()
-    typed = settings.parse_args(flags)
-    saved = json.loads(json.dumps(settings.of_run(typed)))
-    now = settings.parse_args(
+        "--no-download --jit --name=-a --estimator straight_through".split()
+    )
+    settings = json.loads(json.dumps(TASK.of_run(typed)))
+    now = TASK.parse(
         "--eval_protocol batched --jit --load_model runs/a --sentences 2 "
         "--data_dir here".split()
     )
-    read = vars(settings.from_saved(saved, now, "config.json"))
+    read = vars(saved.settings_of(TASK, settings, now, "config.json"))
     # How and where it is measured is said now; how it was trained, then.
     changed = {
         key: getattr(now, key)
         for key in (
-            *settings.FREE,
-            *settings.OF_A_CALL,
-            *("eval_protocol", "eval_samples", "jit"),
+            *TASK.flags.names(flags.WHERE, flags.CALL, flags.SHOWING),
+            *("given", "eval_protocol", "eval_samples", "jit"),
         )
     }
     assert changed["data_dir"] == "here" and changed["sentences"] == 2
@@ -224,20 +216,18 @@ def test_saved_settings_are_read_as_if_typed():
 
 
 def test_saved_shares_are_read_as_if_typed():
-    typed = settings.parse_args(
-        "--policy random --look_back_shares 0.5,0,1".split()
-    )
-    saved = json.loads(json.dumps(settings.of_run(typed)))
-    read = settings.from_saved(saved, settings.parse_args([]), "config.json")
+    typed = TASK.parse("--policy random --look_back_shares 0.5,0,1".split())
+    settings = json.loads(json.dumps(TASK.of_run(typed)))
+    read = saved.settings_of(TASK, settings, TASK.parse([]), "config.json")
     assert read.look_back_shares == [0.5, 0.0, 1.0]
     assert (read.policy, read.rollouts) == ("random", 1)
 
 
 def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
-    saved = settings.of_run(settings.parse_args([]))
-    saved["dropout"] = 2.0
+    settings = TASK.of_run(TASK.parse([]))
+    settings["dropout"] = 2.0
     with pytest.raises(SystemExit):
-        settings.from_saved(saved, settings.parse_args([]), "a/config.json")
+        saved.settings_of(TASK, settings, TASK.parse([]), "a/config.json")
     message = capsys.readouterr().err
     assert message.count("\n") == 1
     assert "a/config.json: argument --dropout: " in message
@@ -279,24 +269,24 @@ def test_saved_settings_that_are_wrong_are_named_with_their_file(capsys):
     ],
 )
 def test_what_a_run_is_held_to(flags, corpus_name, expected):
-    args = settings.parse_args(flags.split())
-    published, epochs = settings.reference(args, corpus_name)
+    args = TASK.parse(flags.split())
+    published, epochs = task.held_to(args, corpus_name)
     figure = published["test_perplexity"]
     assert (figure, epochs) == expected
     assert (published["source"] is None) == (figure is None)
     args.max_epochs += 1
     nothing = dict.fromkeys(published)
-    assert settings.reference(args, corpus_name) == (nothing, epochs)
+    assert task.held_to(args, corpus_name) == (nothing, epochs)
 
 
 def test_a_published_figure_has_a_source():
-    args = settings.parse_args(["--preset", "small", "--model", "lstm"])
+    args = TASK.parse(["--preset", "small", "--model", "lstm"])
     figures = {
         "valid_perplexity": None,
         "test_perplexity": 114.5,
         "source": "Zaremba et al. 2014, non-regularized LSTM",
     }
-    assert settings.reference(args, "ptb") == (figures, 13)
+    assert task.held_to(args, "ptb") == (figures, 13)
 
 
 WRONG = [
@@ -309,6 +299,9 @@ WRONG = [
     ("--num_unroll_steps", "0", "must be an integer at least 1"),
     ("--max_epochs", "0", "must be an integer at least 1"),
     ("--max_steps", "0", "must be an integer at least 1"),
+    ("--patience", "0", "must be an integer at least 1"),
+    ("--seeds", "-1", "must be an integer at least 0 and at most 2147483647"),
+    ("--verbosity", "loud", "invalid choice"),
     ("--print_every", "0", "must be an integer at least 1"),
     ("--policy_units", "0", "must be an integer at least 1"),
     ("--rollouts", "0", "must be an integer at least 1"),
@@ -382,7 +375,7 @@ WRONG = [
 def usage_error(arguments, capsys):
     """The last line on stderr of a refused command line."""
     with pytest.raises(SystemExit) as end:
-        settings.parse_args(arguments)
+        TASK.parse(arguments)
     assert end.value.code == 2
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -400,7 +393,7 @@ def test_wrong_values_are_named_with_their_rule(flag, value, rule, capsys):
 def test_every_flag_with_a_rule_is_tried():
     tried = {
         action.option_strings[0]
-        for action in flags.make_parser()._actions
+        for action in TASK.flags.make_parser()._actions
         if action.type is not None or action.choices is not None
     }
     assert tried == {flag for flag, _, _ in WRONG}
@@ -429,6 +422,14 @@ def test_flags_that_need_each_other(capsys):
         ("--resume --name a --load_model b", "--load_model"),
         ("--text a", "--load_model"),
         ("--figure a.png", "--load_model"),
+        ("--split test", "--load_model"),
+        ("--sentences 3", "--load_model"),
+        ("--text a --split test --load_model b", "place of --split; give one"),
+        ("--figure a.png --sentences 0 --load_model b", "at least 1. Received"),
+        ("--seeds 1 --load_model a", "--seeds: trains runs, and --load_model"),
+        ("--seeds 1 2 1", "--seeds: must be different seeds. Received: 1 2 1"),
+        ("--seeds 1 --seed 3435", "--seeds: takes the place of --seed; give"),
+        ("--seeds", "argument --seeds: expected at least one argument"),
         ("--kernels 1", "argument --kernels: needs --char."),
         ("--no-char --highway_layers 0", "--highway_layers: needs --char."),
         ("--char --kernels 1,2,1", "must be distinct. Received: 1,2,1"),
@@ -471,16 +472,22 @@ def command(tmp_path, *arguments):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Runs the script in this process, in an empty folder."""
+    """Runs the script in this process, in an empty folder.
+
+    It tells of nothing but errors, unless it is asked to.
+    """
     for key, value in environment(tmp_path).items():
         monkeypatch.setenv(key, value)
     monkeypatch.chdir(tmp_path)
 
     def main(*arguments):
         monkeypatch.setattr(sys, "argv", ["RL_train.py", *arguments])
-        return RL_train.main(settings.parse_args(arguments))
+        return RL_train.main(TASK.parse(["--verbosity=error", *arguments]))
 
     return main
+
+
+NOTES = ["--verbosity", "info"]
 
 
 @pytest.fixture(scope="module")
@@ -488,8 +495,8 @@ def trained(tmp_path_factory):
     """A run of the command line."""
     folder = tmp_path_factory.mktemp("trained")
     done = command(folder, *GENERATED, "--name", "first", "--seed", "7")
-    assert (done.returncode, done.stderr) == (0, "")
-    return folder / "runs" / "first", done.stdout
+    assert done.returncode == 0, done.stderr
+    return folder / "runs" / "first", done
 
 
 FILES = [
@@ -532,17 +539,17 @@ EPOCH_KEYS = {
 
 @pytest.mark.backend
 def test_what_a_run_leaves_behind(trained):
-    folder, output = trained
+    folder, done = trained
     record = results.load(folder)
     for key, kind in KEYS.items():
         assert type(record[key]) is kind, key
     assert "commit" in record
     assert record["task"] == "language_modeling"
     assert (record["model"], record["corpus"]) == ("dynamic_skip", "generated")
-    assert record["settings"] == settings.of_run(
-        settings.parse_args([*GENERATED, "--name", "first", "--seed", "7"])
+    assert record["settings"] == TASK.of_run(
+        TASK.parse([*GENERATED, "--name", "first", "--seed", "7"])
     )
-    for key in settings.OF_A_CALL:
+    for key in ("given", *TASK.flags.names(flags.CALL, flags.SHOWING)):
         assert key not in record["settings"]
     assert record["command"].endswith("--name first --seed 7")
     script = "python language_modeling/RL_train.py "
@@ -587,9 +594,17 @@ def test_what_a_run_leaves_behind(trained):
         "perplexity_previous",
     ):
         assert abs(test[key] / record["valid"]["perplexity"] - 1.0) < 0.1
-    assert f"perplexity {test['perplexity']:.2f} (sampled" in output
-    assert f"{test['bits_per_character']:.3f} bits per character" in output
-    assert "Corpus: generated sentences, NOT the Penn Treebank." in output
+    result, true = done.stdout.splitlines()
+    assert result.startswith(f"test: perplexity {test['perplexity']:.2f} (samp")
+    bits = f"{test['bits_per_character']:.3f} bits per character"
+    assert result.endswith(bits)
+    assert true == f"true: {record['true_perplexity']['test']:.2f}"
+    said = done.stderr.splitlines()
+    assert "Corpus: generated sentences, NOT the Penn Treebank." in done.stderr
+    assert "Run folder: runs/first" in said
+    (line,) = [line for line in said if line.startswith("epoch  1  rate 1 ")]
+    assert f"valid {epoch['valid_perplexity']:.2f}" in line
+    assert f"entropy {epoch['entropy']:.3f}  look-back " in line
     config = json.loads((folder / "config.json").read_text())
     for key in ("settings", "backend", "versions", "commit", "data_sha256"):
         assert config[key] == record[key]
@@ -621,10 +636,10 @@ def test_the_same_run_in_another_process(trained, here):
     assert second["valid"] == first["valid"]
 
 
-def one_line(capsys):
+def one_line(capsys, begin="RL_train.py: "):
     captured = capsys.readouterr()
     assert captured.err.count("\n") == 1
-    assert captured.err.startswith("RL_train.py: ")
+    assert captured.err.startswith(begin)
     return captured.err
 
 
@@ -701,10 +716,10 @@ def test_a_model_beyond_the_memory_is_refused(flags, small, capsys):
     assert flags.split()[-1] in message and "GiB of memory. Re" in message
 
 
-def test_a_run_that_diverges_fails(small, capsys):
+def test_a_run_that_diverges_fails(few, capsys):
     """Weights beyond all measure after the only step, whose loss is fine."""
     flags = "--name a --learning_rate 1e30 --max_steps 1".split()
-    assert small(*TINY, *flags) == 1
+    assert few(*TINY, *flags) == 1
     message = one_line(capsys)
     assert "the valid perplexity must stay finite" in message
     assert message.endswith(
@@ -729,8 +744,8 @@ def test_a_run_that_diverged_goes_on_with_a_lower_rate(few, capsys):
     assert record["settings"]["learning_rate"] == 0.5
     assert record["run"] == RunFolder("runs/a").provenance()["run"]
     capsys.readouterr()
-    assert few(*lower, "--resume") == 0
-    assert "finished already" in capsys.readouterr().out
+    assert few(*lower, "--resume", *NOTES) == 0
+    assert "finished already" in capsys.readouterr().err
     assert (
         few("--no-download", "--split", "test", "--load_model", "runs/a") == 0
     )
@@ -789,6 +804,81 @@ def outcome(name):
         "best": record["weights_sha256"],
         "last": record["last_weights_sha256"],
     }
+
+
+def test_several_seeds_are_several_runs(few, capsys, monkeypatch):
+    flags = "--eval_protocol batched --model lstm --max_steps 2 --name"
+    flags = [*TINY, *flags.split()]
+    with monkeypatch.context() as patch:
+        Stopper(patch, {2: signal.SIGINT})
+        assert few(*flags, "a", "--seeds", "4", "5") == 130
+    assert "the checkpoint of epoch 1, step 2, is kept" in one_line(capsys)
+    assert os.listdir("runs") == ["a-seed4"]
+    assert few(*flags, "a", "--seeds", "6", "4") == 2
+    assert "runs/a-seed4: exists already" in one_line(capsys)
+    # What was stopped goes on, what was not started starts.
+    again = [*flags, "a", "--seeds", "4", "5", "--resume"]
+    assert few(*again, *NOTES) == 0
+    result, said = capsys.readouterr()
+    assert re.findall("^Seed .*$|^Run folder: .*$", said, re.M) == [
+        *("Seed 4", "Run folder: runs/a-seed4"),
+        *("Seed 5", "Run folder: runs/a-seed5"),
+    ]
+    assert "resumed at epoch 1, step 2\n" in said
+    assert re.findall("^test: perplexity ", result, re.M) == 2 * [
+        "test: perplexity "
+    ]
+    assert sorted(os.listdir("runs")) == ["a-seed4", "a-seed5"]
+    assert few(*again, *NOTES) == 0
+    assert capsys.readouterr().err.count("finished already") == 2
+    # Each is the run of that seed.
+    assert few(*flags, "alone", "--seed", "5") == 0
+    assert outcome("alone") == outcome("a-seed5")
+    assert outcome("alone")["best"] != outcome("a-seed4")["best"]
+    kept = results.load("runs/a-seed5")["settings"]
+    assert kept == {**results.load("runs/alone")["settings"], "name": "a"}
+
+
+def test_of_several_seeds_one_that_diverged_goes_on_alone(
+    few, capsys, monkeypatch
+):
+    flags = [*TINY, *"--model lstm --max_steps 2 --name a".split()]
+    with monkeypatch.context() as patch:
+        diverge = lambda *_: float("nan")  # noqa: E731
+        patch.setattr(StreamTrainer, "train_on_batch", diverge)
+        assert few(*flags, "--seeds", "2", "3") == 1
+    assert (
+        "; --seed 2 --name a-seed2 --resume, in place of --seeds, with a "
+        "lower --learning_rate goes on from before epoch 1.\n"
+    ) in one_line(capsys)
+    assert os.listdir("runs") == ["a-seed2"]
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [("1", 3), ("2", 4), ("3", 6)])
+def test_patience_ends_a_training_that_gets_no_better(
+    patience, epochs, few, monkeypatch
+):
+    """Epochs in a row, after the best one so far; as good is no better."""
+    evaluate = measuring.evaluate
+    found = iter([5.0, 4.0, 4.5, 4.0, 3.0, 9.0][:epochs])
+
+    def evaluate_as_told(*options, **named):
+        told = next(found, None)
+        if told is None:
+            return evaluate(*options, **named)
+        return {"nll": np.full((1, 1, 99), np.log(told))}
+
+    monkeypatch.setattr(measuring, "evaluate", evaluate_as_told)
+    # One step an epoch.
+    flags = "--num_unroll_steps 1 --batch_size 300 --model lstm --name a "
+    flags += f"--max_steps 99 --max_epochs 6 --patience {patience}"
+    assert few(*TINY, *flags.split()) == 0
+    record = results.load("runs/a")
+    assert len(record["epochs"]) == epochs
+    best = (3.0, 5) if epochs == 6 else (4.0, 2)
+    valid = record["valid"]
+    assert (pytest.approx(valid["perplexity"]), valid["epoch"]) == best
+    assert record["settings"]["patience"] == int(patience)
 
 
 # 7 segments an epoch, and one to validate on.
@@ -851,9 +941,9 @@ OWN = [*TINY, "--model", "lstm", "--data_dir", "own"]
 
 
 def test_a_text_of_ones_own(own, capsys):
-    assert own(*OWN, "--name", "a") == 0
-    out = capsys.readouterr().out
-    assert "valid 8 (16.67%)" in out
+    assert own(*OWN, "--name", "a", *NOTES) == 0
+    out, err = capsys.readouterr()
+    assert "valid 8 (16.67%)" in err
     config = json.loads(Path("runs/a/config.json").read_text())
     record = results.load("runs/a")
     assert config["data"] == record["data"]
@@ -887,7 +977,7 @@ def test_a_limited_vocabulary_belongs_to_its_run(own, capsys):
     # The run knows its own.
     shown = ["--load_model", "runs/a", "--split", "test", "--no-download"]
     assert own(*shown) == 0
-    test = measuring.perplexities(record["test"])
+    test = task.in_words(record["test"])
     assert f"test, stream: {test}" in capsys.readouterr().out
     # It is no longer where it was.
     Path("own").rename("moved")
@@ -904,7 +994,7 @@ def test_a_text_of_characters(own, capsys):
     text = "t h e _ c a t \n s a w _ a _ d o g \n " * 8
     for split in datasets.corpus.SPLITS:
         Path(f"own/{split}.txt").write_text(text)
-    assert own(*OWN, "--name", "a") == 0
+    assert own(*OWN, "--name", "a", *NOTES) == 0
     record = results.load("runs/a")
     assert record["data"]["of_characters"]
     for split in ("valid", "test"):
@@ -913,23 +1003,24 @@ def test_a_text_of_characters(own, capsys):
             np.log2(found["perplexity"])
         )
     assert record["test"]["tokens"] == 8 * 18 - 1
-    assert "bits a character" in capsys.readouterr().out
-    assert "| test bits per character" in tables.comparison([record])
+    assert "bits a character" in capsys.readouterr().err
+    assert "| bits per character" in overview.comparison([record])
     # A text with one that is not in the vocabulary, which has no <unk>.
     Path("new.txt").write_text("t h x e \n")
     shown = ["--load_model", "runs/a", "--text", "new.txt", "--no-download"]
-    assert own(*shown) == 0
+    assert own(*shown, *NOTES) == 0
     assert (
         "new.txt: 5 words with ends of sentences, 1 of them unknown to the "
         "model (left out, neither read nor scored: it has no <unk>)\n"
-    ) in capsys.readouterr().out
+    ) in capsys.readouterr().err
     # Where characters were replaced, it is no longer the text.
     Path("own/valid.txt").write_text(text + "x \n")
-    assert own(*OWN, "--name", "b") == 0
+    assert own(*OWN, "--name", "b", *NOTES) == 0
     record = results.load("runs/b")
     assert "bits_per_character" not in record["valid"]
     assert "bits_per_character" in record["test"]
-    assert "bits a character" not in capsys.readouterr().out
+    said = capsys.readouterr().err
+    assert "epoch  1 " in said and "bits a character" not in said
     text = Corpus(*("name", ("a",)), *3 * [None], {}, of_characters=True)
     assert measuring.bits({}, text, unknown=1) == {}
 
@@ -966,8 +1057,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
             f"RL_train.py: interrupted; the checkpoint of epoch {epoch}, step "
             f"{step}, is kept; --resume goes on from it.\n"
         )
-    assert few(*DYNAMIC, "--name", "broken", "--resume") == 0
-    assert "resumed at epoch 3, step 2" in capsys.readouterr().out
+    assert few(*NOTES, *DYNAMIC, "--name", "broken", "--resume") == 0
+    assert "resumed at epoch 3, step 2\n" in capsys.readouterr().err
     assert stopper.count == 16
     assert outcome("broken") == expected
     record = results.load("runs/broken")
@@ -978,8 +1069,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
 @pytest.mark.parametrize(
     "model", ["lstm", "fixed_skip", "attention", "dynamic_skip"]
 )
-def test_a_run_can_be_measured_again(model, few, capsys):
+def test_a_run_can_be_measured_again(model, few, capsys, monkeypatch):
     """By both protocols; its own is the one of the record."""
+    text = corpus()
+    # Two segments of three streams.
+    text = dataclasses.replace(text, valid=text.valid[:40], test=text.test[:40])
+    monkeypatch.setattr(
+        datasets, "language_model_corpus", lambda *_, **__: text
+    )
     protocol = "batched" if model == "dynamic_skip" else "stream"
     flags = [*TINY, "--model", model, "--eval_protocol", protocol]
     flags += ["--max_steps", "1"]
@@ -990,10 +1087,10 @@ def test_a_run_can_be_measured_again(model, few, capsys):
     # Flags that say what the run has are none too many.
     splits = ["test", "valid"] if model == "lstm" else ["test"]
     again = [*TINY, "--max_steps", "1", "--split", *splits]
-    assert few(*again, *samples, "--load_model", "runs/a") == 0
-    said = capsys.readouterr().out
-    assert "runs/a: best weights, of epoch 1" in said
-    test = measuring.perplexities(record["test"])
+    assert few(*again, *samples, "--load_model", "runs/a", *NOTES) == 0
+    said, noted = capsys.readouterr()
+    assert "runs/a: best weights, of epoch 1\n" in noted
+    test = task.in_words(record["test"])
     assert f"test, {protocol}: {test}" in said
     if model == "lstm":
         valid = f"perplexity {record['valid']['perplexity']:.2f}"
@@ -1027,7 +1124,7 @@ def test_a_run_of_characters_that_was_stopped(few, capsys, monkeypatch):
     capsys.readouterr()
     again = "--no-download --split test --load_model runs/broken"
     assert few(*again.split()) == 0
-    test = measuring.perplexities(results.load("runs/broken")["test"])
+    test = task.in_words(results.load("runs/broken")["test"])
     assert f"test, batched: {test}" in capsys.readouterr().out
 
 
@@ -1058,14 +1155,14 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     assert few(*flags) == 0
     first = capsys.readouterr().out.splitlines()
     before = Path("runs/a/result.json").read_bytes()
-    assert few(*flags, "--resume") == 0
-    again = capsys.readouterr().out.splitlines()
-    assert "finished already" in again
-    assert again[-2:] == first[-2:] and first[-2].startswith("test: ")
+    assert few(*flags, "--resume", *NOTES) == 0
+    again = capsys.readouterr()
+    assert "finished already" in again.err.splitlines()
+    assert again.out.splitlines() == first and first[-2].startswith("test: ")
     assert Path("runs/a/result.json").read_bytes() == before
     # A run may be older than a setting that it would not read.
     config = json.loads(Path("runs/a/config.json").read_text())
-    for key in kinds.unread("lstm"):
+    for key in TASK.flags.unread("lstm"):
         config["settings"].pop(key, None)
     Path("runs/a/config.json").write_text(json.dumps(config))
     record = json.loads(before)
@@ -1095,8 +1192,9 @@ def test_what_belongs_to_another_run_is_told(few, capsys, monkeypatch):
 def test_a_system_without_locks(few, capsys, monkeypatch):
     for name in ("fcntl", "msvcrt"):
         monkeypatch.setattr(locks, name, None)
-    assert few(*TINY, "--model", "lstm", "--name", "a") == 0
-    assert "this system has no locks" in capsys.readouterr().out
+    warnings = ["--verbosity", "warning"]
+    assert few(*TINY, "--model", "lstm", "--name", "a", *warnings) == 0
+    assert "this system has no locks" in one_line(capsys, begin="")
 
 
 def test_going_on_with_other_flags_is_refused(few, capsys):
@@ -1165,7 +1263,7 @@ import os, signal, sys
 from dsl.system import startup
 startup.import_keras()
 import small_runs as tests
-from language_modeling import RL_train, settings
+from language_modeling import RL_train
 from dsl import datasets
 from dsl.training.streams import StreamTrainer
 
@@ -1186,7 +1284,7 @@ else:
         return die() if steps[0] == int(moment) else train(*batch)
     StreamTrainer.train_on_batch = train_on_batch
 with tests.uncompiled():
-    RL_train.main(settings.parse_args(arguments))
+    RL_train.main(RL_train.parse_args(arguments))
 """
 
 
@@ -1242,7 +1340,7 @@ def test_the_best_weights_are_measured_and_not_the_last(
 
 
 def build(flags):
-    args = settings.parse_args([*TINY, *flags.split()])
+    args = TASK.parse([*TINY, *flags.split()])
     model = building.build_model(args, 12)
     return model, building.build_trainer(args, model)
 
@@ -1304,8 +1402,8 @@ def test_mixed_precision_goes_on_to_the_same_bits(tmp_path):
     text = np.arange(90, dtype="int32").reshape(3, 30) ** 2 % 12
     batches = [(text[:, n : n + 6], text[:, n + 1 : n + 7]) for n in (0, 6, 12)]
     flags = "--mixed_precision bfloat16 --rnn_layers 1 --dropout 0.3"
-    args = settings.parse_args([*TINY, *flags.split()])
-    config = {"settings": settings.of_run(args), "data_sha256": {}}
+    args = TASK.parse([*TINY, *flags.split()])
+    config = {"settings": TASK.of_run(args), "data_sha256": {}}
     run = RunFolder.create(tmp_path, "name", config)
     ended = []
     for first in (0, 2):
@@ -1423,13 +1521,13 @@ CHOICES = [
 
 @pytest.mark.parametrize("flags", CHOICES)
 def test_every_choice_trains(flags, tmp_path):
-    args = settings.parse_args([*TINY, "--dropout", "0.2", *flags.split()])
+    args = TASK.parse([*TINY, "--dropout", "0.2", *flags.split()])
     text = corpus()
     model = building.build_model(args, len(text.vocabulary), text.vocabulary)
     trainer = building.build_trainer(args, model)
     trainer.run_eagerly = True
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
-    config = {"settings": settings.of_run(args)}
+    config = {"settings": TASK.of_run(args)}
     run = RunFolder.create(tmp_path, "name", config)
     (done,) = small_models.fit(
         trainer, text.train, run, args.num_unroll_steps, max_steps=2

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import dsl
-from language_modeling import building as language_building
-from language_modeling import settings as language_settings
-from number_prediction import building as number_building
-from number_prediction import settings as number_settings
+from language_modeling import model as language_building
+from language_modeling import task as language_task
+from number_prediction import model as number_building
+from number_prediction import task as number_task
 
 pytestmark = pytest.mark.backend
 
@@ -318,7 +318,7 @@ def test_models_of_number_prediction(model):
     if model == "dynamic_skip":
         flags += " --policy_positions 9 --previous_bias 0"
         network = {**network, "policy_position_kernel": constant(0.0)}
-    args = number_settings.parse_args(flags.split())
+    args = number_task.TASK.parse(flags.split())
     classifier = number_building.build_model(args)
     (layer,) = classifier.recurrent_layers
     check_all(
@@ -346,7 +346,7 @@ def test_models_of_language_modeling(model):
         flags += f" --n_actions {STATES} --policy_units {HIDDEN}"
     if model == "dynamic_skip":
         flags += " --previous_bias 0"
-    args = language_settings.parse_args(flags.split())
+    args = language_task.TASK.parse(flags.split())
     built = language_building.build_model(args, 1100)
     drawn = set()
     for n, layer in enumerate(built.recurrent_layers):

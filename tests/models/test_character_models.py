@@ -18,7 +18,8 @@ from dsl.datasets import characters, streams
 from dsl.runs.folder import RunFolder
 from dsl.scoring.streams import score
 from dsl.training.optimizers import GroupedOptimizer
-from language_modeling import building, settings
+from language_modeling import model as building
+from language_modeling.task import TASK
 from tests.layers import test_character_encoder as encoders
 
 VOCABULARY = "<eos> <unk> a bb abc cab abba ab-c acacac b caaaaab".split()
@@ -241,13 +242,13 @@ def test_parameter_counts_of_the_paper(flags, parameters):
     """10,000 words of 46 characters and the 5 special ones; none is made."""
     letters = [chr(ord("A") + n) for n in range(46)]
     words = [letters[n % 46] for n in range(10_000)]
-    args = settings.parse_args(flags.split())
+    args = TASK.parse(flags.split())
     with keras.StatelessScope(initialize_variables=False):
         model = building.build_model(args, len(words), words)
     assert model.count_params() == parameters
 
 
 def test_a_model_of_characters_needs_words():
-    args = settings.parse_args("--char --rnn_size 8".split())
+    args = TASK.parse("--char --rnn_size 8".split())
     with pytest.raises(ValueError, match="needs `words`. Received: None"):
         building.build_model(args, 11)

@@ -16,7 +16,8 @@ import dsl
 from dsl.experiment import kinds
 from dsl.scoring.streams import score
 from dsl.training.optimizers import GroupedOptimizer
-from language_modeling import building, settings
+from language_modeling import model as building
+from language_modeling.task import TASK
 
 EMBEDDING, LOWER, UPPER = 6, cases.FEATURES, cases.UNITS
 TEXT = small_models.text(24, seed=9)
@@ -152,7 +153,7 @@ def test_only_the_last_layer_may_return_its_attention():
 
 def parse(flags):
     tiny = "--rnn_size 8 --batch_size 2 --num_unroll_steps 7 --dropout 0.3"
-    return settings.parse_args([*tiny.split(), *flags.split()])
+    return TASK.parse([*tiny.split(), *flags.split()])
 
 
 @functools.cache

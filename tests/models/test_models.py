@@ -14,7 +14,8 @@ import dsl
 from dsl.experiment import kinds
 from dsl.models import cross_entropy
 from dsl.policy.acting import Acting
-from language_modeling import building, settings
+from language_modeling import model as building
+from language_modeling.task import TASK
 
 TOKENS = small_models.text().reshape(BATCH, STEPS)
 SLOTS = (ACTIONS - 1) * UPPER
@@ -148,14 +149,14 @@ def test_actions_are_drawn_in_training_unless_told():
 )
 def test_parameter_counts_of_the_paper(flags, parameters):
     """2 x 650 units, 10,000 words, K = 5, dynamic layer on top."""
-    args = settings.parse_args(["--preset", "medium", *flags.split()])
+    args = TASK.parse(["--preset", "medium", *flags.split()])
     model = building.build_model(args, 10_000)
     assert model.count_params() == parameters
 
 
 @pytest.mark.parametrize("model", kinds.MODELS)
 def test_an_untrained_model_is_uniform(model):
-    args = settings.parse_args(
+    args = TASK.parse(
         f"--model {model} --rnn_size 8 --param_init 1e-4 --dropout 0".split()
     )
     model = building.build_model(args, 1000)
@@ -165,7 +166,7 @@ def test_an_untrained_model_is_uniform(model):
 
 
 def test_weights_start_within_param_init():
-    args = settings.parse_args("--rnn_size 8 --param_init 0.25".split())
+    args = TASK.parse("--rnn_size 8 --param_init 0.25".split())
     model = building.build_model(args, 50)
     drawn = set()
     for variable in model.trainable_variables:

@@ -23,29 +23,27 @@ from dsl.runs.folder import RunFolder
 from dsl.scoring.sequences import ClassifierScorer
 from dsl.system import startup
 from dsl.training.sequences import ClassifierTrainer
-from number_prediction import (
-    building,
-    experiment,
-    measuring,
-    recipes,
-    settings,
-    train_RL10_1,
-)
+from number_prediction import measuring, presets, task, train_RL10_1
+from number_prediction import model as building
+from number_prediction.task import TASK
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = {"train": 40, "valid": 20, "test": 30}
 TINY = "--length 5 --rnn_size 6 --batch_size 10 --epoch 2".split()
 
 
-def write(folder, task, counts=COUNTS):
+def write(folder, wanted, counts=COUNTS):
     for split, count in counts.items():
-        path = folder / data.file_name(task, split)
-        data.save(path, data.draw(task, split, count))
+        path = folder / data.file_name(wanted, split)
+        data.save(path, data.draw(wanted, split, count))
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """Runs the program in this process, in a folder with small data."""
+    """Runs the program in this process, in a folder with small data.
+
+    It tells of nothing but errors, unless it is asked to.
+    """
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data" / "number_prediction"
     folder.mkdir(parents=True)
@@ -56,14 +54,21 @@ def here(tmp_path, monkeypatch):
 
     def main(*arguments):
         monkeypatch.setattr(sys, "argv", ["train_RL10_1.py", *arguments])
-        return train_RL10_1.main(settings.parse_args(arguments))
+        return train_RL10_1.main(parse("--verbosity=error", *arguments))
 
     with uncompiled():
         yield main
 
 
+NOTES = ["--verbosity", "info"]
+
+
 def parse(*arguments):
-    return settings.parse_args(arguments)
+    return TASK.parse(arguments)
+
+
+def only_train(examples):
+    return task.Splits(examples, None, None)
 
 
 # Flags.
@@ -139,7 +144,7 @@ RECIPES = {
 def test_recipes(name):
     found = vars(parse("--recipe", name))
     assert {key: found[key] for key in RECIPES[name]} == RECIPES[name]
-    assert set(RECIPES) == set(recipes.RECIPES)
+    assert set(RECIPES) == set(presets.RECIPES)
 
 
 WRONG = [
@@ -209,18 +214,18 @@ WRONG = [
 @pytest.mark.parametrize(("flags", "rule"), WRONG)
 def test_wrong_flags_are_one_line(flags, rule, capsys):
     with pytest.raises(SystemExit) as stop:
-        settings.parse_args(flags.split())
+        TASK.parse(flags.split())
     assert stop.value.code == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1 and rule in message
 
 
 def test_what_a_run_is_held_to():
-    found = settings.published(parse("--lamda", "0.5"))
+    found = presets.published(parse("--lamda", "0.5"))
     assert found["test_accuracy"] == 0.905
     assert found["valid_accuracy"] == 0.904
     long = parse("--length", "20", "--model", "lstm")
-    assert settings.published(long)["test_accuracy"] == 0.264
+    assert presets.published(long)["test_accuracy"] == 0.264
     for flags, accuracy in (
         ("--length 10 --model lstm", 0.704),
         ("--length 10 --model attention", 0.725),
@@ -229,7 +234,7 @@ def test_what_a_run_is_held_to():
         ("--length 20", 0.777),
         ("--length 20 --lamda 0.5 --recipe paper", 0.885),
     ):
-        found = settings.published(parse(*flags.split()))
+        found = presets.published(parse(*flags.split()))
         assert found["test_accuracy"] == accuracy
     for flags in (
         "--lamda 0.7",
@@ -245,8 +250,8 @@ def test_what_a_run_is_held_to():
         "--mark_pointer",
         "--policy_positions 11",
     ):
-        assert settings.published(parse(*flags.split())) == {}
-    assert settings.published(parse(), COUNTS) == {}
+        assert presets.published(parse(*flags.split())) == {}
+    assert presets.published(parse(), COUNTS) == {}
 
 
 def test_the_twin_is_the_same_program_for_twenty_digits():
@@ -308,7 +313,7 @@ def test_data_of_something_else(here, capsys):
 def test_memory_is_kept_from_step_to_step(here, monkeypatch):
     calls = []
     monkeypatch.setattr(startup, "keep_freed_memory", lambda: calls.append(1))
-    assert here(*TINY, "--max_steps", "1", "--name", "a") == 0
+    assert here(*TINY, *"--model lstm --max_steps 1 --name a".split()) == 0
     assert calls == [1]
 
 
@@ -318,18 +323,19 @@ def test_fewer_examples_than_a_batch(here, capsys):
 
 
 def test_data_is_made_where_it_is_asked_for(here, capsys, monkeypatch):
-    monkeypatch.setattr(recipes, "COUNTS", COUNTS)
+    monkeypatch.setattr(presets, "COUNTS", COUNTS)
     flags = ["--produce", "--data_dir", "a/b", "--data_seed", "7"]
     flags += ["--max_steps", "1", "--model", "lstm"]
-    assert here(*TINY, *flags, "--name", "a") == 0
+    assert here(*TINY, *flags, "--name", "a", *NOTES) == 0
+    assert capsys.readouterr().err.count("made a/b/num_") == 3
     made = data.load("a/b", "test", data.Settings(5))
     assert (made.settings.seed, len(made)) == (7, 30)
     before = os.stat("a/b/num_test5_1.npz").st_mtime_ns
     capsys.readouterr()
-    assert here(*TINY, *flags, "--name", "b") == 0
-    assert "made" not in capsys.readouterr().out
+    assert here(*TINY, *flags, "--name", "b", *NOTES) == 0
+    assert "made" not in capsys.readouterr().err
     assert os.stat("a/b/num_test5_1.npz").st_mtime_ns == before
-    monkeypatch.setattr(recipes, "COUNTS", {**COUNTS, "valid": 21})
+    monkeypatch.setattr(presets, "COUNTS", {**COUNTS, "valid": 21})
     capsys.readouterr()
     assert here(*TINY, *flags, "--name", "c") == 3
     assert "must hold 21 examples with --produce. Received: 20" in one_line(
@@ -342,7 +348,7 @@ def test_batches_are_another_order_each_epoch():
 
     def rows(flags, epoch):
         args = parse("--batch_size", "10", *flags)
-        batches = experiment.epoch_data(args, examples)(epoch)
+        batches = task.batches(args, only_train(examples))(epoch)
         assert len(batches) == 2
         for n in range(2):
             symbols, labels = batches[n]
@@ -376,9 +382,9 @@ def test_batches_are_another_order_each_epoch():
 )
 def test_the_oracle_looks_back_to_the_digit_pointed_to(flags):
     args = parse("--policy", "oracle", "--n_actions", "14", *flags.split())
-    task = data.Settings(args.length, args.index_from)
-    examples = data.draw(task, "train", 200)
-    shortest = examples.shortened(task.pointers)
+    wanted = data.Settings(args.length, args.index_from)
+    examples = data.draw(wanted, "train", 200)
+    shortest = examples.shortened(wanted.pointers)
     for shown in (examples, shortest):
         distances = building.imposer(args)(ops.array(shown.inputs), None)
         distances = ops.convert_to_numpy(distances)
@@ -419,8 +425,8 @@ def outcome(name):
 
 def test_what_a_run_leaves_behind(here, capsys):
     flags = "--name a --n_actions 5 --eval_samples 2".split()
-    assert here(*TINY, *flags, "--print_every", "3") == 0
-    said = capsys.readouterr().out
+    assert here(*TINY, *flags, "--print_every", "3", *NOTES) == 0
+    result, said = capsys.readouterr()
     record = json.loads(Path("runs/a/result.json").read_text())
     assert record["task"] == "number_prediction"
     assert record["steps"] == 8 and len(record["epochs"]) == 2
@@ -440,10 +446,11 @@ def test_what_a_run_leaves_behind(here, capsys):
     assert record["command"].startswith(
         "python number_prediction/train_RL10_1.py --length 5"
     )
-    assert here(*TINY, *flags, "--resume") == 0
-    again = capsys.readouterr().out
-    assert "finished already" in again
-    assert again.splitlines()[-1] == said.splitlines()[-1]
+    assert result.startswith("test: accuracy ") and result.count("\n") == 1
+    assert here(*TINY, *flags, "--resume", *NOTES) == 0
+    again = capsys.readouterr()
+    assert "finished already" in again.err.splitlines()
+    assert again.out == result
 
 
 @pytest.mark.parametrize(
@@ -485,7 +492,9 @@ def test_the_dev_set_is_scored_by_the_actions_asked_for(
         return score(scorer, inputs, *options, **named)
 
     monkeypatch.setattr(ClassifierScorer, "score", spy)
-    assert here(*TINY, "--eval_actions", actions) == 0
+    # Two epochs, of a step each.
+    flags = "--batch_size 40 --n_actions 2 --eval_samples 2 --eval_actions"
+    assert here(*TINY, *flags.split(), actions) == 0
     assert seen == [
         *[(COUNTS["valid"], actions)] * 2,
         (COUNTS["test"], "greedy"),
@@ -594,8 +603,8 @@ def test_several_seeds_are_several_runs(here, capsys):
     assert here(*flags, "--seeds", "6", "4") == 2
     assert "a-seed4: exists already" in one_line(capsys)
     assert not os.path.exists("runs/a-seed6")
-    assert here(*flags, "--seeds", "4", "5", "--resume") == 0
-    said = capsys.readouterr().out
+    assert here(*flags, "--seeds", "4", "5", "--resume", *NOTES) == 0
+    said = capsys.readouterr().err
     assert said.count("finished already") == 1
     assert sorted(os.listdir("runs")) == ["a-seed4", "a-seed5"]
     hashes = {outcome(f"a-seed{n}")["best"] for n in (4, 5)}
@@ -604,6 +613,92 @@ def test_several_seeds_are_several_runs(here, capsys):
     alone[alone.index("a")] = "alone"
     assert here(*alone, "--seed", "5") == 0
     assert outcome("alone") == outcome("a-seed5")
+
+
+def test_a_run_can_be_measured_again(here, capsys):
+    flags = [*TINY, *"--eval_samples 2 --max_steps 1 --name a".split()]
+    assert here(*flags) == 0
+    test = capsys.readouterr().out
+    record, before = results.load("runs/a"), sorted(os.listdir("runs/a"))
+    # The settings are those of the run; the same ones are none too many.
+    shown = ["--load_model", "runs/a", "--eval_samples", "2"]
+    assert here(*shown, "--rnn_size", "6", *NOTES) == 0
+    found, said = capsys.readouterr()
+    assert said == "runs/a: best weights, of epoch 1\n"
+    valid, again = found.splitlines(keepends=True)
+    accuracy = 100 * record["valid"]["accuracy"]
+    assert valid.startswith(f"valid: accuracy {accuracy:.2f} % (sampled ")
+    assert again == test
+    assert here(*shown, "--split", "train", "test") == 0
+    train, again = capsys.readouterr().out.splitlines(keepends=True)
+    assert train.startswith("train: accuracy ") and again == test
+    assert os.listdir("runs") == ["a"]
+    assert sorted(os.listdir("runs/a")) == before
+    # Data that are elsewhere now.
+    os.rename("data", "moved")
+    assert here(*shown, "--split", "test") == 3
+    assert "num_train5_1.npz must be there" in one_line(capsys)
+    where = ["--data_dir", "moved/number_prediction", "--split", "test"]
+    assert here(*shown, *where) == 0
+    assert capsys.readouterr().out == test
+    for path in Path("moved/number_prediction").iterdir():
+        path.unlink()
+    write(Path("moved/number_prediction"), data.Settings(5, seed=2))
+    assert here(*shown, *where) == 2
+    assert "trained on, --data_dir tells where; " in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            "--load_model runs/a --rnn_size 7 --epoch 2 --seed 1",
+            "runs/a: was trained with other settings: --rnn_size 6, now 7; "
+            "--seed 3435, now 1. Leave these flags out.",
+        ),
+        ("--load_model runs/b", "runs/b/config.json: no such file"),
+        (
+            "--load_model runs/a",
+            "runs/a/checkpoints/best.npz: no such file; a run writes it after",
+        ),
+        (
+            "--load_model runs/other",
+            "runs/other: must be a run of number_prediction. "
+            "Received: one of 'language_modeling'",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_again_is_one_line(
+    flags, message, here, capsys
+):
+    settings = TASK.of_run(parse(*TINY))
+    for name, of in (("a", TASK.name), ("other", "language_modeling")):
+        config = {"task": of, "settings": settings, "data_sha256": {}}
+        RunFolder.create("runs", name, config).close()
+    if "--rnn_size" in flags:
+        Path("runs/a/checkpoints").mkdir(exist_ok=True)
+        Path("runs/a/checkpoints/best.npz").touch()
+    assert here(*flags.split()) == 2
+    assert message in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--split test", "--split: needs --load_model, the run to show."),
+        ("--load_model a --split all", "--split: invalid choice: 'all'"),
+        ("--load_model a --split", "--split: expected at least one argument"),
+        ("--load_model=", "--load_model: must be a name. Received: ''"),
+        ("--load_model a --resume --name b", "--load_model trains nothing"),
+        ("--load_model a --seeds 1", "--load_model trains nothing"),
+    ],
+)
+def test_flags_of_a_run_to_measure_again(flags, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(*flags.split())
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
 
 
 CHOICES = [
@@ -627,15 +722,15 @@ CHOICES = [
 @pytest.mark.parametrize("flags", CHOICES)
 def test_every_choice_trains(flags, tmp_path):
     args = parse(*TINY, *flags.split())
-    task = data.Settings(args.length, args.index_from, args.symbols)
+    wanted = data.Settings(args.length, args.index_from, args.symbols)
     classifier = building.build_model(args)
     trainer = building.build_trainer(args, classifier)
     trainer.run_eagerly = True
     trainer.jit_compile = False
     before = {v.path: np.array(v) for v in trainer.trainable_variables}
-    examples = data.draw(task, "train", 20)
+    examples = data.draw(wanted, "train", 20)
     for epoch in range(1, 1 + (args.epoch if args.first_length else 1)):
-        batches = experiment.epoch_data(args, examples)(epoch)
+        batches = task.batches(args, only_train(examples))(epoch)
         for n in range(2):
             assert np.isfinite(trainer.train_on_batch(*batches[n]))
     learns = kinds.learns(args)
@@ -711,20 +806,20 @@ def test_a_control_acts_in_training_and_when_measured(policy, monkeypatch):
 def test_training_goes_from_short_sequences_to_long_ones():
     flags = "--length 14 --first_length 11 --length_epochs 2 --epoch 7"
     args = parse(*flags.split())
-    task = data.Settings(14)
-    batches = experiment.epoch_data(args, data.draw(task, "train", 100))
+    splits = only_train(data.draw(data.Settings(14), "train", 100))
+    batches = task.batches(args, splits)
     lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 10)]
     assert lengths == [12, 12, 13, 13, 14, 14, 15, 15, 15]
     args = parse(*flags.split(), "--length_step", "2")
-    batches = experiment.epoch_data(args, data.draw(task, "train", 100))
+    batches = task.batches(args, splits)
     lengths = [batches(epoch)[0][0].shape[1] for epoch in range(1, 7)]
     assert lengths == [12, 12, 14, 14, 15, 15]
 
 
 def test_a_step_of_one_digit_is_the_default():
     flags = "--length 12 --first_length 10".split()
-    one = settings.of_run(parse(*flags, "--length_step", "1"))
-    assert one == settings.of_run(parse(*flags))
+    one = TASK.of_run(parse(*flags, "--length_step", "1"))
+    assert one == TASK.of_run(parse(*flags))
 
 
 def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
@@ -732,7 +827,7 @@ def test_a_marked_pointer_is_a_symbol_of_its_own(monkeypatch):
     examples = data.draw(data.Settings(5), "train", 20)
     marked = examples.inputs.astype(int)
     marked[:, -1] += 10
-    read, _ = experiment.epoch_data(args, examples)(1)[0]
+    read, _ = task.batches(args, only_train(examples))(1)[0]
     assert set(map(tuple, read)) <= set(map(tuple, marked))
     np.testing.assert_array_equal(
         measuring.symbols_read(args, examples), marked
@@ -821,7 +916,7 @@ def test_six_numbers_are_learned(tmp_path, monkeypatch):
     flags += "--no-jit"  # Compiling takes longer than training.
     monkeypatch.setattr(sys, "argv", ["train_RL10_1.py", *flags.split()])
     started = time.process_time()  # What else runs there is not counted.
-    assert train_RL10_1.main(settings.parse_args(flags.split())) == 0
+    assert train_RL10_1.main(TASK.parse(flags.split())) == 0
     seconds = time.process_time() - started
     record = results.load("runs/a")
     assert record["test"]["accuracy"] == 1.0

@@ -11,7 +11,8 @@ import pytest
 import small_models
 
 from dsl.runs import provenance
-from language_modeling import building, settings
+from language_modeling import model as building
+from language_modeling.task import TASK
 
 
 def test_the_hash_of_weights_is_stable_and_sees_every_change():
@@ -67,7 +68,7 @@ def test_the_hash_does_not_depend_on_other_models(model):
     """Two models of one process that start from one seed."""
     flags = ["--model", model, "--rnn_size", "4", "--seed"]
     first, again, other = (
-        building.build_model(settings.parse_args([*flags, seed]), 9)
+        building.build_model(TASK.parse([*flags, seed]), 9)
         for seed in ("1", "1", "2")
     )
     assert provenance.weights_sha256(first) == provenance.weights_sha256(again)
