@@ -139,11 +139,13 @@ class Flags:
         return [one.name for one in self.all.values() if one.grows]
 
     def unread(self, model):
-        """Those that a model does not read; of no model nothing is known."""
+        """Those that a model does not read; of an unknown one none is known."""
+        if model not in self.all["model"].choices:
+            return set()
         return {
             one.name
             for one in self.all.values()
-            if one.of and model is not None and model not in one.of
+            if one.of and model not in one.of
         }
 
     def resolve(self, given):
