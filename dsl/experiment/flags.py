@@ -76,9 +76,9 @@ class Flag:
         """The words that give it a value on a command line, a list."""
         if value is None:
             return []
-        if isinstance(value, bool):
-            if self.action is BOTH:
-                return [f"--{self.name}" if value else f"--no-{self.name}"]
+        if isinstance(value, bool) and self.action is BOTH:
+            return [f"--{self.name}" if value else f"--no-{self.name}"]
+        if isinstance(value, bool) and self.action is not None:
             return [f"--{self.name}"] * value
         if self.nargs is not None and isinstance(value, list):
             return [f"--{self.name}", *map(str, value)]

@@ -208,6 +208,15 @@ def test_what_is_typed_of_a_value_gives_it_again(task, tmp_path, monkeypatch):
         assert one.typed(None) == []
 
 
+def test_a_value_of_another_kind_is_no_silence():
+    """As an edited file may hold it: the parser has to refuse it."""
+    small = SMALL.all
+    for value in (True, False):
+        assert small["model"].typed(value) == [f"--model={value}"]
+        assert small["size"].typed(value) == [f"--size={value}"]
+    assert small["both"].typed("yes") == ["--both=yes"]
+
+
 @every_task
 def test_every_flag_has_a_role_a_help_and_models_that_there_are(task):
     roles = {
