@@ -160,8 +160,9 @@ def _reference(measure, record):
     value = tables.number(record, f"true_{measure.name}", "test")
     if value is not None:
         return f"{measure.shown(value)} true"
-    cell = measure.published_cell(record.get("published"))
-    return "-" if cell == "-" else f"{cell} published"
+    if tables.number(record, "published", f"test_{measure.name}") is None:
+        return "-"
+    return f"{measure.published_cell(record['published'])} published"
 
 
 def _corpus(run):

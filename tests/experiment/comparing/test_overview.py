@@ -60,6 +60,13 @@ def test_comparison_refuses_a_figure_that_is_no_number():
         results.ResultError, match="runs/a: `test.perplexity` .*: 'low'"
     ):
         overview.comparison([record])
+    record = make_record(
+        published={"test_perplexity": "low"}, run_folder="runs/a"
+    )
+    with pytest.raises(
+        results.ResultError, match="runs/a: `published.test_perplexity` .*low"
+    ):
+        overview.comparison([record])
 
 
 def test_each_task_has_a_table_of_its_own():
