@@ -75,6 +75,7 @@ def known_flags(load, monkeypatch):
     """Of each task, the flags that may stand behind each program."""
     monkeypatch.syspath_prepend(str(ROOT))
     import number_prediction.flags
+
     from language_modeling import flags, gradient_norms
     from number_prediction import produce_data
 
