@@ -116,7 +116,10 @@ def render(kind, name):
     if name in BENCHMARKS:
         return benchmark(*BENCHMARKS[name])
     folder, _, table = name.rpartition("/")
-    task = find(folder)
+    try:
+        task = find(folder)
+    except results.ResultError as error:
+        raise results.ResultError(f"{name}: {error}") from error
     if table not in task.tables:
         raise results.ResultError(
             f"{name}: must be a table, {', '.join(task.tables)}."
