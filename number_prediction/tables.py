@@ -154,8 +154,8 @@ def columns(rows):
         Column("model", model_in_words),
         Column("published test", plan.published(measure), brief=True),
         Column("test, %", records(measure.cell, "not run"), True, measure),
-        Column("worst seed", records(measure.worst_cell), brief=True),
-        Column("test, sampled actions", records(_sampled), brief=True),
+        Column("worst seed", records(measure.worst_cell), brief="worst"),
+        Column("test, sampled actions", records(_sampled), brief="sampled"),
         Column("digit reached, %", records(_digit_reached)),
         Column("hops", records(_hops)),
         Column("published dev", plan.published(measure, "valid")),
@@ -163,7 +163,7 @@ def columns(rows):
         Column("seeds", plan.seeds, brief=True),
         Column("epochs run (published code: 200)", records(_epochs)),
         Column("best epoch", records(_best_epoch)),
-        Column("training time a run, min", records(_minutes), brief=True),
+        Column("training time a run, min", records(_minutes), "minutes"),
     ]
 
 

@@ -107,7 +107,9 @@ def main(args):
 
 def command(args, name):
     """The training, or going on with it where it left a folder."""
-    flags = [*args.flags, "--train_dir", args.train_dir, "--name", name]
+    # Nobody reads progress here, and a pipe holds so much of it.
+    flags = ["--verbosity", "error", *args.flags]
+    flags += ["--train_dir", args.train_dir, "--name", name]
     if (Path(args.train_dir) / name).exists():
         flags.append("--resume")
     return [sys.executable, str(find(args.task).path), *flags]

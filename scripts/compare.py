@@ -90,7 +90,7 @@ def draw(runs, path):
     drawn = figure.draw(curves, measure)
     if not drawn.axes[0].lines:
         raise results.ResultError(
-            f"{path}: not written, no epoch has a {measure.name} yet."
+            f"{path}: not written, no epoch has any {measure.name} yet."
         )
     save(drawn, path)
 

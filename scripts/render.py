@@ -131,7 +131,10 @@ def render(kind, name):
     if name == "summary":
         return summary()
     folder, _, table = name.rpartition("/")
-    task = find(folder)
+    try:
+        task = find(folder)
+    except results.ResultError as error:
+        raise results.ResultError(f"{name}: {error}") from error
     if table not in task.tables:
         raise results.ResultError(
             f"{name}: must be a table, {', '.join(task.tables)}."

@@ -197,7 +197,7 @@ def test_jax_needs_no_tensorflow():
         "import dsl, dsl.layers, dsl.models\n"
         "import dsl.training.loop, dsl.training.optimizers\n"
         "import dsl.policy.signal, dsl.runs.folder, dsl.training.streams\n"
-        "from language_modeling import experiment\n"
+        "from language_modeling import model, task\n"
         "assert 'jax' in sys.modules\n"
     )
     done = subprocess.run(

@@ -8,9 +8,9 @@ import pytest
 from run_folders import cells, make_number_run, make_run, make_text
 from small_files import endless
 
-from language_modeling import plan as language_plan
-from language_modeling import settings as language_settings
-from number_prediction import plan, settings
+from dsl.experiment import plan, reproduction
+from language_modeling.task import TASK as LANGUAGE
+from number_prediction.task import TASK as NUMBERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
@@ -71,17 +71,16 @@ def test_every_link_leads_somewhere(page):
 
 
 @pytest.fixture
-def known_flags(load, monkeypatch):
+def known_flags(load):
     """Of each task, the flags that may stand behind each program."""
-    monkeypatch.syspath_prepend(str(ROOT))
-    import number_prediction.flags
-    from language_modeling import flags, gradient_norms
+    from language_modeling import gradient_norms
     from number_prediction import produce_data
 
-    numbers = number_prediction.flags.make_parser("x", 10)
+    numbers = NUMBERS.flags.make_parser()
+    of_tables = {"reproduce": reproduction.make_parser()}
     parsers = {
         "language_modeling": {
-            "RL_train.py": flags.make_parser(),
+            "RL_train.py": LANGUAGE.flags.make_parser(),
             "gradient_norms.py": gradient_norms.make_parser(),
             **{
                 name: load(name.removesuffix(".py")).make_parser()
@@ -90,9 +89,9 @@ def known_flags(load, monkeypatch):
                     "compare",
                     "keep.py",
                     "overhead.py",
-                    "reproduce_language_modeling",
                 )
             },
+            **of_tables,
         },
         "number_prediction": {
             "train_RL10_1.py": numbers,
@@ -100,12 +99,9 @@ def known_flags(load, monkeypatch):
             "produce_data.py": produce_data.make_parser(),
             **{
                 name: load(name.removesuffix(".py")).make_parser()
-                for name in (
-                    "benchmark.py",
-                    "compare",
-                    "reproduce_number_prediction",
-                )
+                for name in ("benchmark.py", "compare")
             },
+            **of_tables,
         },
     }
     known = {
@@ -128,7 +124,10 @@ def flags_in(text):
 
 def examples_in(text):
     """The program of each command line of a page, and what follows it."""
-    return re.findall(r"^    (?:python )?\w+/(\S+)(.*)$", text, re.MULTILINE)
+    # Names with a task are those that earlier pages told.
+    return re.findall(
+        r"^    (?:python )?\w+/(reproduce(?=_)|\S+)(.*)$", text, re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("task", ["language_modeling", "number_prediction"])
@@ -165,10 +164,11 @@ def test_the_tables_are_what_the_records_say(render, capsys):
 
 def test_every_table_of_the_plans_is_shown():
     page = (ROOT / "results" / "RESULTS.md").read_text("utf-8")
-    blocks = re.findall("<!-- (results|numbers): (.*) -->", page)
+    blocks = re.findall("<!-- results: (.*) -->", page)
     wanted = [
-        *(("results", f"language_modeling/{x}") for x in language_plan.TABLES),
-        *(("numbers", f"number_prediction/{x}") for x in plan.TABLES),
+        f"{task.name}/{name}"
+        for task in (LANGUAGE, NUMBERS)
+        for name in task.tables
     ]
     assert not {*wanted} - {*blocks}
 
@@ -210,13 +210,12 @@ def project(render, tmp_path, monkeypatch):
     page = tmp_path / "page.md"
     page.write_text(PAGE, "utf-8")
     nll_a, nll_b, sentence = make_text(50)
-    flags = dict(language_plan.runs("small"))
-    for name, nll in (("lstm-1", nll_a), ("straight_through-1", nll_b)):
-        args = language_settings.parse_args(flags[name])
+    wanted = LANGUAGE.tables["small"].runs(only=["lstm", "straight_through"])
+    for one, nll in zip(wanted, (nll_a, nll_b), strict=True):
         run = make_run(
-            tmp_path / "results/language_modeling/small" / name,
+            tmp_path / "results/language_modeling/small" / one.name,
             scores=(nll, sentence),
-            **language_settings.of_run(args),
+            **LANGUAGE.of_run(LANGUAGE.parse(one.flags)),
         )
     return page, run
 
@@ -296,24 +295,40 @@ def test_a_block_without_an_end_is_one_line(render, project, capsys, place):
     assert page.read_text() == text
 
 
+def test_the_short_form_is_another_block(render, project):
+    page, _ = project
+    page.write_text(PAGE.replace("results: ", "brief: "), "utf-8")
+    assert render.main(render.parse_args([])) == 0
+    first, second = page.read_text("utf-8").split("<!-- end -->\n")[:2]
+    rows = plan.load(
+        LANGUAGE, page.parent / "results/language_modeling/small", "small"
+    )
+    text = plan.render(LANGUAGE, rows, brief=True)
+    assert first == f"<!-- brief: language_modeling/small -->\n{text}\n"
+    # Commands stand where all columns do.
+    assert "RL_train" not in first and "not run" in second
+    assert render.main(render.parse_args(["--check"])) == 0
+
+
 # A table of number prediction.
 
 
 def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
     page, _ = project
-    text = "<!-- numbers: number_prediction/T51 -->\n<!-- end -->\n"
+    text = "<!-- results: number_prediction/T51 -->\n<!-- end -->\n"
     page.write_text(text, "utf-8")
     assert render.main(render.parse_args([])) == 0
     assert page.read_text("utf-8").count("| not run |") == 2
-    flags = plan.flags("T51", "lstm", 1)
+    (one,) = NUMBERS.tables["T51"].runs(only=["lstm"])
     folder = page.parent / "results/number_prediction/T51"
-    run = make_number_run(
-        folder / "lstm-1", settings.of_run(settings.parse_args(flags)), (0.9,)
-    )
+    settings = NUMBERS.of_run(NUMBERS.parse(one.flags))
+    run = make_number_run(folder / one.name, settings, (0.9,))
     assert render.main(render.parse_args(["--check"])) == 1
     assert render.main(render.parse_args([])) == 0
-    _, lstm, dynamic = cells(page.read_text("utf-8").split("<!-- ")[1])[1:]
-    assert lstm[3] == "90.00" and dynamic[3] == "not run"
+    table = page.read_text("utf-8").split("<!-- ")[1].partition("\n\n")[0]
+    header, lstm, dynamic = cells(table)[1:]
+    column = header.index("test, %")
+    assert (lstm[column], dynamic[column]) == ("90.00", "not run")
     # A run of another row.
     run.rename(folder / "dynamic-1-1")
     capsys.readouterr()
@@ -327,15 +342,15 @@ def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
     ("block", "message"),
     [
         (
-            "numbers: number_prediction/T12",
-            "number_prediction/T12: must be number_prediction/ and a table, T",
+            "results: number_prediction/T12",
+            "number_prediction/T12: must be a table, T11, ",
         ),
         (
-            "results: language_modeling/tiny",
-            "language_modeling/tiny: must be language_modeling/ and a table, q",
+            "brief: language_modeling/tiny",
+            "language_modeling/tiny: must be a table, quick, ",
         ),
-        ("results: number_prediction/T11", "must be language_modeling/ and"),
-        ("results: small", "small: must be language_modeling/ and"),
+        ("results: chess/T11", "chess/T11: a task must be one of language_"),
+        ("results: small", "small: a task must be one of language_modeling, "),
     ],
 )
 def test_an_unknown_table_is_one_line(render, project, capsys, block, message):

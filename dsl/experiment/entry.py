@@ -1,6 +1,6 @@
 """How every program of the project begins and ends.
 
-    from scripts import entry
+    from dsl.experiment import entry
 
     if __name__ == "__main__":
         entry.run(__file__)

@@ -76,9 +76,9 @@ class Flag:
         """The words that give it a value on a command line, a list."""
         if value is None:
             return []
-        if isinstance(value, bool):
-            if self.action is BOTH:
-                return [f"--{self.name}" if value else f"--no-{self.name}"]
+        if isinstance(value, bool) and self.action is BOTH:
+            return [f"--{self.name}" if value else f"--no-{self.name}"]
+        if isinstance(value, bool) and self.action is not None:
             return [f"--{self.name}"] * value
         if self.nargs is not None and isinstance(value, list):
             return [f"--{self.name}", *map(str, value)]
@@ -139,11 +139,13 @@ class Flags:
         return [one.name for one in self.all.values() if one.grows]
 
     def unread(self, model):
-        """Those that a model does not read; of no model nothing is known."""
+        """Those that a model does not read; of an unknown one none is known."""
+        if model not in self.all["model"].choices:
+            return set()
         return {
             one.name
             for one in self.all.values()
-            if one.of and model is not None and model not in one.of
+            if one.of and model not in one.of
         }
 
     def resolve(self, given):
@@ -215,8 +217,7 @@ class Flags:
             "-h", "--help", action=_Help, nargs=0, flags=self, help="show this"
         )
         for group in self.groups:
-            heading = inspect.getdoc(group).removesuffix(".")
-            add = parser.add_argument_group(heading).add_argument
+            add = parser.add_argument_group(group.__name__).add_argument
             for one in group.flags:
                 add(f"--{one.name}", **_options(one), help=one.name)
         return parser
@@ -231,11 +232,13 @@ class _Help(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None):
         values = self.flags.resolve(vars(namespace))
+        groups = self.flags.groups
         texts = {
-            one.name: text
-            for group in self.flags.groups
-            for one, text in helps(group)
+            one.name: text for group in groups for one, text in helps(group)
         }
+        headings = {group.__name__: heading(group) for group in groups}
+        for found in parser._action_groups:
+            found.title = headings.get(found.title, found.title)
         for action in parser._actions:
             if action.dest in texts:
                 action.help = _with_default(
@@ -264,6 +267,12 @@ def _options(one):
     return {key: value for key, value in found.items() if value is not None}
 
 
+def heading(group):
+    """The docstring of a group, without a final full stop."""
+    node = _classes(group.__module__)[group.__name__]
+    return ast.get_docstring(node).removesuffix(".")
+
+
 def helps(group):
     """The flags of a group with the text that stands below each.
 
@@ -271,28 +280,26 @@ def helps(group):
         List of pairs of a `Flag` and a string on one line, without a final
         full stop.
     """
-    texts = _texts(group.__module__)[group.__name__]
+    node = _classes(group.__module__)[group.__name__]
+    texts = {
+        a.targets[0].id: _on_one_line(b.value.value)
+        for a, b in zip(node.body, node.body[1:], strict=False)
+        if isinstance(a, ast.Assign)
+        and isinstance(b, ast.Expr)
+        and isinstance(b.value, ast.Constant)
+    }
     return [(one, texts[one.name]) for one in group.flags]
 
 
 @functools.cache
-def _texts(module):
-    """The text below each assignment of each class of a module.
+def _classes(module):
+    """The classes of a module, a dict of `ast.ClassDef`.
 
-    Read from the source, for nothing keeps it, and `python -OO` drops it.
+    Read from the source, for nothing keeps the text below an assignment, and
+    `python -OO` drops docstrings.
     """
-    found = {}
     tree = ast.parse(inspect.getsource(sys.modules[module]))
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef):
-            found[node.name] = {
-                a.targets[0].id: _on_one_line(b.value.value)
-                for a, b in zip(node.body, node.body[1:], strict=False)
-                if isinstance(a, ast.Assign)
-                and isinstance(b, ast.Expr)
-                and isinstance(b.value, ast.Constant)
-            }
-    return found
+    return {x.name: x for x in tree.body if isinstance(x, ast.ClassDef)}
 
 
 def _on_one_line(text):

@@ -152,7 +152,8 @@ class Measure:
             part: "test" or "valid".
             digits: Digits after the point.
         """
-        value = number({"of": published}, "of", f"{part}_{self.name}")
+        record = {"published": published}
+        value = number(record, "published", f"{part}_{self.name}")
         return "-" if value is None else f"{self.scale * value:.{digits}f}"
 
     def best_valid(self, epochs) -> str:

@@ -131,14 +131,22 @@ class Column(NamedTuple):
     Attributes:
         heading: What stands above it.
         cell: Function of a `Row`.
-        brief: Whether it also stands in the short form of the table.
+        brief: Whether it also stands in the short form of the table; or what
+            stands above it there.
         best: The measure whose best row is in bold there, or None.
     """
 
     heading: str
     cell: Callable
-    brief: bool = False
+    brief: bool | str = False
     best: object = None
+
+    @property
+    def in_brief(self):
+        """The column of the short form."""
+        if isinstance(self.brief, str):
+            return self._replace(heading=self.brief)
+        return self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -318,7 +326,9 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
         ResultError: If a figure is not a number, or the runs were scored on
             different texts.
     """
-    columns = [one for one in task.columns(rows) if one.brief or not brief]
+    columns = task.columns(rows)
+    if brief:
+        columns = [one.in_brief for one in columns if one.brief]
     columns = tables.filled(rows, columns)
     parts = []
     if brief:

@@ -128,9 +128,9 @@ def _check_known(parser, flag, given, known):
     """Ends with an error unless all names given are known ones."""
     unknown = [name for name in given or [] if name not in known]
     if unknown:
+        names = ", ".join(map(str, known)) or "those of the task, none"
         parser.error(
-            f"argument {flag}: must be among {', '.join(map(str, known))}. "
-            f"Received: {unknown[0]!r}"
+            f"argument {flag}: must be among {names}. Received: {unknown[0]!r}"
         )
 
 

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 import keep
 
-from dsl.experiment.comparing import intervals, reading
+from dsl.experiment.comparing import intervals, overview, reading
 
 pytestmark = pytest.mark.backend
 
@@ -46,7 +46,7 @@ def test_intervals_and_tables_stay_the_same(tmp_path, capsys):
         assert run(one, copy) == 0
     assert capsys.readouterr() == ("", "")
     before, after = reading.load(runs), reading.load(copies)
-    assert intervals.overview(after) == intervals.overview(before)
+    assert overview.overview(after) == overview.overview(before)
     assert intervals.intervals(after, 300, 0.9) == intervals.intervals(
         before, 300, 0.9
     )
@@ -101,7 +101,7 @@ def test_a_run_of_number_prediction_is_kept_without_scores(tmp_path, capsys):
     # Which examples were drawn belongs to a run, not where they lie.
     assert record["settings"] == {"data_seed": 2, "seed": 2, "model": "lstm"}
     assert record["command"].endswith("train_RL10_1.py --produce --seed 2")
-    overviews = [intervals.overview(reading.load([x])) for x in (one, copy)]
+    overviews = [overview.overview(reading.load([x])) for x in (one, copy)]
     assert (
         overviews[1].splitlines()[2].split("|")[2:]
         == (overviews[0].splitlines()[2].split("|")[2:])

@@ -220,10 +220,11 @@ def test_the_step_of_number_prediction_is_that_of_its_program():
     import keras
     from benchmarking import contenders
 
-    from number_prediction import building, settings
+    from number_prediction import model as building
+    from number_prediction.task import TASK
 
     size = plan.SIZES["numbers"]
-    args = settings.parse_args(["--lamda", "1"])
+    args = TASK.parse(["--lamda", "1"])
     program = building.build_trainer(args, building.build_model(args))
     found = {
         name: contenders.keras_trainer(contender, size)

@@ -9,6 +9,7 @@ import fnmatch
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -26,15 +27,12 @@ from small_runs import uncompiled
 
 from dsl.datasets import corpus, ptb
 from dsl.datasets import files as corpus_files
+from dsl.experiment import output
 from dsl.runs import checkpoints, results
 from dsl.training.streams import StreamTrainer
-from language_modeling import (
-    RL_train,
-    building,
-    flags,
-    gradient_norms,
-    settings,
-)
+from language_modeling import RL_train, gradient_norms
+from language_modeling.model import build_model
+from language_modeling.task import TASK
 from number_prediction import produce_data, train_RL10_1
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
@@ -58,6 +56,8 @@ PROGRAMS = {
         train_RL10_1,
     )
 }
+# Those that train, which say less of what they do if they are told so.
+TRAINING = ("RL_train", "train_RL10_1")
 LONGEST = 60  # seconds that a program may take to end
 MOST_HASHED = 2**20  # bytes
 # Flags that name files and folders, which have cases of their own.
@@ -135,9 +135,23 @@ def within(folder):
             yield patch
 
 
-def call(program, arguments, patch):
-    """Exit code of a command, run in this process."""
+def words_of(program, arguments, notes=False):
+    """The words of a command line.
+
+    Args:
+        program: Which command it is for.
+        arguments: Those of a case.
+        notes: Whether notes, on standard error, are wanted too.
+    """
+    quiet = program in TRAINING and not notes
+    return [*["--verbosity=error"] * quiet, *arguments]
+
+
+def call(program, arguments, patch, notes=False):
+    """Exit code of a command, run in this process; see `words_of`."""
     module = PROGRAMS[program]
+    output.set_verbosity("info" if notes else "error")
+    arguments = words_of(program, arguments, notes)
     patch.setattr(sys, "argv", [f"{program}.py", *arguments])
     try:
         return module.main(module.parse_args(arguments))
@@ -148,8 +162,9 @@ def call(program, arguments, patch):
 def run(case):
     """Exit code of a command in a line of bash, and what it wrote."""
     command = [sys.executable, PROGRAMS[case.program].__file__]
+    command += words_of(case.program, case.arguments, case.notes)
     done = subprocess.run(
-        ["bash", "-c", case.shell, "bash", *command, *case.arguments],
+        ["bash", "-c", case.shell, "bash", *command],
         capture_output=True,
         encoding="utf-8",
         timeout=LONGEST,
@@ -303,7 +318,7 @@ def test_there_are_many_cases_and_of_every_kind():
 def test_every_flag_with_a_rule_is_tried():
     ruled = {
         action.option_strings[0]
-        for action in flags.make_parser()._actions
+        for action in TASK.flags.make_parser()._actions
         if action.type is not None or action.choices is not None
     }
     tables = (
@@ -331,15 +346,19 @@ def test_a_broken_input(case, here, capsys):
             code, out, err = run(case)
         else:
             with limited(LONGEST):
-                code = call(case.program, case.arguments, around)
+                words = case.program, case.arguments
+                code = call(*words, around, case.notes)
             out, err = capsys.readouterr()
     codes = case.code if isinstance(case.code, tuple) else (case.code,)
     assert code in codes, (code, err)
     writes = [f"here/{path}" for path in case.writes]
     assert changed(before, tree(folder.parent), writes) == []
     assert all(line.isprintable() for line in out.split("\n")), out
+    if case.names:
+        *notes, err = re.findall(r".*\n", f"\n{err}")
+        assert all(line[:-1].isprintable() for line in notes), notes
     if code in (0, 141):
-        assert err == ""
+        assert err == "" or (case.names and err[:-1].isprintable())
         return
     assert_one_line(err, case.program)
     for part in case.says:
@@ -394,8 +413,8 @@ def test_bits_that_turn_over_anywhere(name, here):
 
 def weights_reader():
     """A function that reads a checkpoint into a model, which it changes."""
-    args = settings.parse_args(broken_inputs.TINY)
-    model = building.build_model(args, 12)
+    args = TASK.parse(broken_inputs.TINY)
+    model = build_model(args, 12)
 
     def read(path):
         checkpoints.load(path, model.weights)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from run_folders import make_record
@@ -25,6 +26,10 @@ record = json.loads(pathlib.Path(__file__).with_name("r.json").read_text())
 weights = "resumed" if "--resume" in sys.argv and "bad" in sys.argv else "w"
 record.update(weights_sha256=weights, last_weights_sha256="l")
 epoch = {"epoch": 1, "valid_perplexity": 3.0, "seconds": time.time()}
+# Nothing is said that could fill a pipe.
+assert sys.argv[sys.argv.index("--verbosity") + 1] == "error"
+# What a clock measures is compared with nothing.
+epoch["tokens_per_second"] = epoch["valid_seconds"] = time.time()
 record["epochs"], line = [epoch], json.dumps(epoch)
 (folder / "metrics.jsonl").write_text(line + chr(10))
 (folder / "test_scores.npz").write_bytes(b"scores")
@@ -44,15 +49,17 @@ def check(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     (tmp_path / "train.py").write_text(TRAINER)
     (tmp_path / "r.json").write_text(json.dumps(make_record()))
-    monkeypatch.setattr(module, "SCRIPT", tmp_path / "train.py")
+    task = SimpleNamespace(path=tmp_path / "train.py", throughput="tokens")
+    monkeypatch.setattr(module, "find", {"language_modeling": task}.get)
     # After the folder is made, and before the end.
     monkeypatch.setattr(
         module.random.Random, "uniform", lambda self, low, high: 0.9 * high
     )
 
     def main(*arguments):
-        kills = ["--kills", "1", "--kills_a_run", "1", "--train_dir", "runs"]
-        return module.main(module.parse_args([*kills, "--", *arguments]))
+        words = ["language_modeling", "--kills", "1", "--kills_a_run", "1"]
+        words += ["--train_dir", "runs", "--", *arguments]
+        return module.main(module.parse_args(words))
 
     return main
 

@@ -123,10 +123,6 @@ _EACH = (
     "of each seed",
     lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
 )
-_EACH = (
-    "of each seed",
-    lambda row: " ".join(f"{perplexity:.2f}" for perplexity in row["each"]),
-)
 
 
 def of_rows(rows, samples, level):

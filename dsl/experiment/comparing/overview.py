@@ -34,26 +34,28 @@ def overview(runs):
         *settings,
         ("state", _state),
         ("epochs", lambda run: str(len(run["epochs"]))),
-        *_of_measures(task),
+        *_of_measure(task.measure),
+        # Some are of some data alone.
+        *tables.filled(runs, [*map(_of_another, task.measures[1:])]),
         ("training seconds", _train_seconds),
     ]
     return tables.table(runs, columns)
 
 
-def _of_measures(task):
-    """The columns of what a task is measured by."""
-    first, *others = task.measures
+def _of_measure(measure):
+    """The columns of the first measure of a task."""
     yield (
-        f"best valid {first.heading}",
-        lambda run: first.best_valid(run["epochs"]),
+        f"best valid {measure.heading}",
+        lambda run: measure.best_valid(run["epochs"]),
     )
-    yield f"test {first.heading}", _of_record(lambda one: first.cell([one]))
-    yield "test, sampled mean ± sd", _of_record(first.sampled_cell)
-    for other in others:
-        yield (
-            f"test {other.heading}",
-            _of_record(lambda one, other=other: other.cell([one])),
-        )
+    yield f"test {measure.heading}", _of_record(lambda x: measure.cell([x]))
+    yield "test, sampled mean ± sd", _of_record(measure.sampled_cell)
+
+
+def _of_another(measure):
+    """The column of another measure, which may be of some data alone."""
+    cell = _of_record(lambda record: measure.cell([record]))
+    return f"test {measure.heading}", cell
 
 
 def one_task(runs):
@@ -158,8 +160,9 @@ def _reference(measure, record):
     value = tables.number(record, f"true_{measure.name}", "test")
     if value is not None:
         return f"{measure.shown(value)} true"
-    cell = measure.published_cell(record.get("published"))
-    return "-" if cell == "-" else f"{cell} published"
+    if tables.number(record, "published", f"test_{measure.name}") is None:
+        return "-"
+    return f"{measure.published_cell(record['published'])} published"
 
 
 def _corpus(run):

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 import compare
 
 from dsl.experiment.comparing import reading
+from dsl.experiment.measures import ACCURACY, PERPLEXITY
+from language_modeling.task import TASK
 
 pytestmark = pytest.mark.backend
 
@@ -62,7 +63,7 @@ def test_tables_of_three_runs(three, capsys):
             "state",
             "epochs",
             "best valid perplexity",
-            "test perplexity, greedy",
+            "test perplexity",
             "test, sampled mean ± sd",
             "training seconds",
         ],
@@ -122,21 +123,26 @@ def test_an_interval_excludes_zero_or_not(tmp_path, capsys, shift, verdict):
         assert row[2:4] == ["+0.00", "[+0.00, +0.00]"]
 
 
+def differences(*settings):
+    runs = [{"task": TASK, "config": {"settings": one}} for one in settings]
+    return reading.differences(runs)
+
+
 def test_settings_that_differ_have_a_column():
     base = {"name": "a", "seed": 1, "resume": False, "shares": None, "x|y": 0}
     other = base | {"name": "b", "resume": True, "shares": [0.5, 0.5], "lr": 1}
-    assert reading.differing([base, other]) == ["shares", "lr"]
-    assert reading.differing([base, base, base | {"x|y": 1}]) == ["x|y"]
-    assert reading.differing([base | {"seed": 1.0}, base]) == []
-    assert reading.differing([base]) == []
+    assert differences(base, other) == ["shares", "lr"]
+    assert differences(base, base, base | {"x|y": 1}) == ["x|y"]
+    assert differences(base | {"seed": 1.0}, base) == []
+    assert differences(base) == []
     # A run from before there was such a setting.
-    assert reading.differing([base, base | {"new": None}]) == []
+    assert differences(base, base | {"new": None}) == []
     # Among those runs that read the setting.
     lstm = {"model": "lstm", "lamda": 1.0, "skip": 9, "rnn_size": 3}
     fixed = {"model": "fixed_skip", "lamda": 1.0, "skip": 3, "rnn_size": 3}
-    assert reading.differing([lstm, fixed]) == ["model"]
+    assert differences(lstm, fixed) == ["model"]
     other = fixed | {"skip": 5}
-    assert reading.differing([lstm, fixed, other]) == ["model", "skip"]
+    assert differences(lstm, fixed, other) == ["model", "skip"]
 
 
 def test_a_lower_rate_after_divergence_is_another_setting(tmp_path, capsys):
@@ -413,7 +419,6 @@ def test_missing_matplotlib_is_said_before_anything_else(
     assert compare.parse_args(["run"]).figure is None
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal")
 # Runs that differ in nothing but the seed, taken together.
 
 
@@ -422,6 +427,7 @@ def run_of(name, nll=(1.0, 2.0), /, **settings):
     scores = {"nll": np.array(nll), "sentence": np.arange(2)}
     return {
         "name": name,
+        "task": TASK,
         "config": {"settings": {"seed": 1, **settings}},
         "epochs": [],
         "record": None,
@@ -456,7 +462,7 @@ def test_groups_are_in_the_order_of_their_first_runs():
     ]
 
 
-@pytest.mark.parametrize("key", sorted({*reading.IGNORED, "seed"}))
+@pytest.mark.parametrize("key", sorted({*reading.ignored(TASK), "seed"}))
 def test_what_is_no_setting_of_the_model_keeps_no_runs_apart(key):
     runs = [run_of("a", **{key: 1}), run_of("b", **{key: 2}), run_of("c")]
     assert names_of(reading.pooled(runs)) == [["a", "b", "c"]]
@@ -643,7 +649,8 @@ def epochs_of(values):
 
 def test_the_curves_are_those_of_the_runs(figure):
     drawn = figure.draw(
-        [("_a$b$", epochs_of([200.0, 90.0])), ("b", epochs_of([300.0]))]
+        [("_a$b$", epochs_of([200.0, 90.0])), ("b", epochs_of([300.0]))],
+        PERPLEXITY,
     )
     (axes,) = drawn.axes
     curves = [
@@ -670,7 +677,8 @@ def test_the_curves_are_those_of_the_runs(figure):
 
 def test_many_long_names_stay_inside_and_beside_the_curves(figure):
     names = [f"{'a-rather-long-name' * 3}-{n:02d}" for n in range(40)]
-    drawn = figure.draw([(name, epochs_of([200, 90])) for name in names])
+    curves = [(name, epochs_of([200, 90])) for name in names]
+    drawn = figure.draw(curves, PERPLEXITY)
     drawn.draw_without_rendering()
     (legend,), (axes,) = drawn.legends, drawn.axes
     inside, whole = legend.get_window_extent(), drawn.bbox
@@ -691,7 +699,7 @@ def test_many_long_names_stay_inside_and_beside_the_curves(figure):
     ],
 )
 def test_perplexities_are_plain_numbers(figure, values, labels):
-    drawn = figure.draw([("a", epochs_of(values))])
+    drawn = figure.draw([("a", epochs_of(values))], PERPLEXITY)
     drawn.draw_without_rendering()
     shown = {tick.get_text() for tick in drawn.axes[0].get_yticklabels()}
     assert labels <= shown
@@ -753,7 +761,7 @@ def test_nothing_to_draw(figure, tmp_path, capsys):
     code, _, err = run_script(capsys, run, "--figure", path)
     assert code == 1
     assert err == (
-        f"compare.py: {path}: not written, no epoch has a perplexity yet.\n"
+        f"compare.py: {path}: not written, no epoch has any perplexity yet.\n"
     )
     assert not path.exists()
     other = make_run(tmp_path / "b", epochs=0, finished=False)
@@ -788,7 +796,7 @@ def test_accuracies_beside_each_other(numbers, capsys):
     header, *rows = cells(out)
     assert header[-4:-1] == [
         "best valid accuracy, %",
-        "test accuracy, greedy",
+        "test accuracy, %",
         "test, sampled mean ± sd",
     ]
     assert "perplexity" not in out
@@ -825,12 +833,27 @@ def test_accuracies_and_perplexities_are_one_line(numbers, tmp_path, capsys):
         )
 
 
-def test_accuracies_are_drawn_elsewhere(figure, numbers, tmp_path, capsys):
+def test_accuracies_are_drawn_in_percent(figure, numbers, tmp_path, capsys):
     path = tmp_path / "x.png"
     code, _, err = run_script(capsys, *numbers, "--figure", path)
+    assert (code, err) == (0, "")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    curves = [(run["name"], run["epochs"]) for run in reading.load(numbers)]
+    (axes,) = figure.draw(curves, ACCURACY).axes
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylabel() == "accuracy, %"
+    found = {line.get_linestyle(): line for line in axes.get_lines()}
+    for style in ("-", "--"):  # Training is as good in these runs.
+        points = found[style].get_xydata().tolist()
+        assert points == [[1, 50], [2, 70], [3, 60]]
+    for run in numbers:
+        (run / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    path.unlink()
+    code, _, err = run_script(capsys, *numbers, "--figure", path)
     assert code == 1 and not path.exists()
-    assert err.startswith(f"compare.py: {path}: not written, ")
-    assert "reproduce_number_prediction" in err and err.count("\n") == 1
+    assert err == (
+        f"compare.py: {path}: not written, no epoch has any accuracy yet.\n"
+    )
 
 
 @pytest.mark.parametrize("value", ["x", -0.5, None, 1e999])

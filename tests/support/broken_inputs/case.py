@@ -46,10 +46,12 @@ class Case:
         says: What the line on stderr must hold.
         program: Which command it is for.
         damage: Function of the folder that breaks it; None to leave it whole.
-        silent: Whether it must end before anything is printed.
+        silent: Whether it must end before anything is printed or noted.
         writes: Patterns of the paths that may change; no other does.
         around: Function of the folder and a monkeypatch that changes what is
             around the program, for as long as it runs; None for nothing.
+        names: Whether it names what a terminal cannot show, and may do so in
+            its notes.
         shell: A line of bash in which "$@" is the command, which then is a
             process of its own; None to run it in this process.
     """
@@ -64,7 +66,13 @@ class Case:
     silent: bool = False
     writes: tuple = ()
     around: Callable | None = None
+    names: bool = False
     shell: str | None = None
+
+    @property
+    def notes(self):
+        """Whether what it notes on standard error is looked at as well."""
+        return self.silent or self.names
 
     def __str__(self):
         return f"{self.kind}: {self.name}"

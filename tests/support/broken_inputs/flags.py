@@ -6,8 +6,10 @@ from broken_inputs.case import DIGITS, HUGE, LONG, NEW, RED, TINY, Case
 INTEGERS = {
     "--checkpoint_every": 1,
     "--seed": 0,
+    "--seeds": 0,
     "--print_every": 1,
     "--max_steps": 1,
+    "--patience": 1,
     "--rnn_size": 1,
     "--rnn_layers": 1,
     "--n_actions": 1,
@@ -67,6 +69,7 @@ CHOICES = (
     "--eval_protocol",
     "--eval_actions",
     "--split",
+    "--verbosity",
 )
 # What is no number, in turns.
 NO_INTEGER = ("", "many", "nan", "inf", "1e400", "2.5", "²", RED, "5\n6")
@@ -127,6 +130,7 @@ def words():
     for flag in (
         "--name",
         "--seed",
+        "--seeds",
         "--preset",
         "--split",
         "--look_back_shares",
@@ -175,6 +179,9 @@ def together():
         ("--load_model x --text t --split test", "--text", "--split"),
         ("--figure x.png", "--figure", "--load_model"),
         ("--resume --load_model runs/run", "--resume", "--load_model"),
+        ("--seeds 1 2 --load_model runs/run", "--seeds", "--load_model"),
+        ("--seeds 1 2 1", "--seeds", "different", "Received: 1 2 1"),
+        ("--seeds 1 2 --seed 1", "--seeds", "takes the place of --seed"),
         ("--model lstm --lamda 1", "--lamda", "fixed_skip, attention, dynamic"),
         ("--model lstm --no-keep_buffer", "--keep_buffer", "--model lstm"),
         ("--model lstm --seed 1 --eval_samples 5", "--eval_samples"),

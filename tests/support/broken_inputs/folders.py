@@ -347,4 +347,5 @@ def odd_names():
                 (flag[2:],),
                 damage=link(name, target) if target else None,
                 writes=() if target else (written, f"{written}/*"),
+                names=True,
             )
