@@ -90,8 +90,8 @@ def _plans(rows, seeds=1, repeated=_REPEATED):
     }
 
 
-# With K = 1, or with lambda = 0, the dynamic skip LSTM is the plain one, and both
-# sweeps hold the settings of the paper, K = 5 and lambda = 1: these rows are
+# With K = 1, or with lambda = 0, the dynamic skip LSTM is the plain one. Both
+# sweeps hold the settings of the paper, K = 5 and lambda = 1. These rows are
 # those of the table that has the schedule of the sweeps.
 _SCHEDULE, _SHARED = "small_4_epochs", ("lstm", "reinforce")
 
