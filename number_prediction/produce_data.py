@@ -18,84 +18,51 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
-from dsl import choices
-from dsl.experiment import command_line, output
+from dsl.experiment import output
+from dsl.experiment.command_line import count as size
+from dsl.experiment.command_line import name
+from dsl.experiment.command_line import seed as draw
+from dsl.experiment.flags import Flags, Group, flag
 from dsl.system import messages
+from number_prediction.settings import Sequences
 
 # Of all examples: drawn, and the largest split read back and unpacked.
 COPIES = 4
 
 
+class Files(Group):
+    """Files."""
+
+    train = flag(100_000, size, "N")
+    """Training examples (paper, by report of others: 100,000)."""
+    valid = flag(10_000, size, "N")
+    """Validation examples (paper, by report: 10,000; published code: none)."""
+    test = flag(10_000, size, "N")
+    """Test examples (paper, by report: 10,000; published code: 1,000 of
+    100,000)."""
+    seed = flag(3435, draw)
+    """Seed of all examples."""
+    out_dir = flag("data/number_prediction", name, "DIR")
+    """Folder of the files, made if it is missing."""
+    force = flag(False, action="store_true")
+    """Replace files that hold something else."""
+
+
+FLAGS = Flags((Sequences, Files))
+
+
 def make_parser():
-    parser = command_line.Parser(
+    return FLAGS.make_parser(
         prog="produce_data.py",
         description="Draws training, validation and test examples of number "
         "prediction: digits, a pointer, and the digit that it points to.",
         epilog="Exit codes: 0 done, 1 failed, 2 usage, or a file holds "
         "something else, 130 interrupted.",
-        allow_abbrev=False,
-        formatter_class=command_line.HelpFormatter,
     )
-    add = parser.add_argument
-    add(
-        "--length",
-        type=command_line.number(int, 1, choices.MOST_LENGTH),
-        default=10,
-        metavar="N",
-        help="digits before the pointer; paper: 10 and 20 (T = 11 and 21)",
-    )
-    add(
-        "--index_from",
-        choices=choices.INDEX_FROM,
-        default="last10",
-        help="where pointer 0 points: to the first of the last --symbols "
-        "digits, as in the published program for the data, or to the start, "
-        "as in the published picture; the same where --length is at most "
-        "--symbols",
-    )
-    add(
-        "--symbols",
-        type=command_line.number(int, 2, choices.MOST_SYMBOLS),
-        default=10,
-        metavar="N",
-        help="size of the alphabet; published code: 10",
-    )
-    for split, count, published in (
-        ("train", 100_000, ""),
-        ("valid", 10_000, "; published code: none"),
-        ("test", 10_000, "; published code: 1,000 of 100,000"),
-    ):
-        add(
-            f"--{split}",
-            type=command_line.count,
-            default=count,
-            metavar="N",
-            # As secondary sources report it.
-            help=f"{split} examples; paper, by report: {count:,}{published}",
-        )
-    add(
-        "--seed",
-        type=command_line.seed,
-        default=3435,
-        help="seed of all examples",
-    )
-    add(
-        "--out_dir",
-        type=command_line.name,
-        default="data/number_prediction",
-        metavar="DIR",
-        help="folder of the files, made if it is missing",
-    )
-    add(
-        "--force",
-        action="store_true",
-        help="replace files that hold something else",
-    )
-    return parser
 
 
 def parse_args(arguments=None):
-    return make_parser().parse_args(arguments)
+    return FLAGS.parse(make_parser(), arguments)
 
 
 @entry.program

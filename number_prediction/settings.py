@@ -19,17 +19,24 @@ def _more_than_one(text):
     return None if value == 1 else value
 
 
+class Sequences(Group):
+    """Sequences."""
+
+    length = flag(10, LENGTH, "N")
+    """Free digits before the pointer; T = N + 1 (paper: 10 and 20)."""
+    index_from = flag("last10", choices=choices.INDEX_FROM)
+    """Where pointer 0 points: to the first of the last --symbols digits
+    (published program for the data), or to the start (published picture); the
+    same where --length is at most --symbols."""
+    symbols = flag(10, number(int, 2, choices.MOST_SYMBOLS), "N")
+    """Size of the alphabet (published code: 10)."""
+
+
 class Data(Group):
     """Data."""
 
     data_dir = flag("data/number_prediction", name, "DIR", role=WHERE)
     """Folder with the files of produce_data.py."""
-    length = flag(10, LENGTH, "N")
-    """Free digits; T = N + 1 (paper: 10 and 20)."""
-    index_from = flag("last10", choices=choices.INDEX_FROM)
-    """What the pointer counts from; the same for ten digits."""
-    symbols = flag(10, number(int, 2, choices.MOST_SYMBOLS), "N")
-    """Size of the alphabet."""
     mark_pointer = flag(action="store_true")
     """Read pointer b as symbol N + b, where --symbols is N, so that it looks
     unlike every digit (paper: as digit b)."""
@@ -162,6 +169,7 @@ def make_flags(length=10):
     return Flags(
         (
             Data,
+            Sequences,
             shared_flags.Run,
             shared_flags.Model,
             Network,

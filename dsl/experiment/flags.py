@@ -175,7 +175,7 @@ class Flags:
         given = vars(parser.parse_args(arguments))
         args = argparse.Namespace(**self.resolve(given), given=set(given))
         # Of a run that is loaded, the model is not that of this call.
-        if getattr(args, "load_model", None) is None:
+        if "model" in self.all and args.load_model is None:
             self._check_read(parser, args)
         for group in self.groups:
             check(parser, *group.rules(args))

@@ -39,7 +39,7 @@ def call(*arguments):
     """Exit code of the program, run in this process."""
     words = [*FEW, *map(str, arguments)]
     try:
-        return produce_data.main(produce_data.make_parser().parse_args(words))
+        return produce_data.main(produce_data.parse_args(words))
     except SystemExit as end:
         return end.code
 
@@ -81,7 +81,7 @@ def test_three_files_that_the_loader_reads(capsys):
 
 
 def test_the_defaults_are_the_papers():
-    args = produce_data.make_parser().parse_args([])
+    args = produce_data.parse_args([])
     assert vars(args) == {
         "length": 10,
         "index_from": "last10",
@@ -92,24 +92,27 @@ def test_the_defaults_are_the_papers():
         "seed": 3435,
         "out_dir": "data/number_prediction",
         "force": False,
+        "given": set(),
     }
     made = Settings(args.length, args.index_from, args.symbols, args.seed)
     assert made == Settings()
 
 
-def test_the_help_names_the_papers_values():
-    text = " ".join(produce_data.make_parser().format_help().split())
+def test_the_help_names_the_papers_values(capsys):
+    with pytest.raises(SystemExit):
+        produce_data.parse_args(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
     for words in (
-        "paper: 10 and 20 (T = 11 and 21)",
-        "train examples; paper, by report: 100,000 (default: 100000)",
-        "published code: 1,000 of 100,000 (default: 10000)",
+        "T = N + 1 (paper: 10 and 20)",
+        "training examples (paper, by report of others: 100,000)",
+        "published code: 1,000 of 100,000) (default: 10000)",
         "Exit codes: 0 done, 1 failed, 2 usage",
     ):
         assert words in text
 
 
 def test_the_bounds_of_the_flags_are_those_of_the_settings():
-    parse = produce_data.make_parser().parse_args
+    parse = produce_data.parse_args
     for flag, most in (
         ("length", choices.MOST_LENGTH),
         ("symbols", choices.MOST_SYMBOLS),
@@ -299,7 +302,7 @@ def slowly(path, examples):
     save(path, examples)
 numbers.save = slowly
 words = sys.argv[1:]
-sys.exit(produce_data.main(produce_data.make_parser().parse_args(words)))
+sys.exit(produce_data.main(produce_data.parse_args(words)))
 """
 
 

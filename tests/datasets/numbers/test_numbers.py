@@ -402,7 +402,7 @@ def test_a_missing_file_names_the_command_that_makes_it(
     program, script, *words = shlex.split(message.split("this makes it: ")[1])
     assert (program, script) == ("python", "number_prediction/produce_data.py")
     words += ["--train", "9", "--valid", "9", "--test", "9"]
-    args = produce_data.make_parser().parse_args(words)
+    args = produce_data.parse_args(words)
     assert produce_data.main(args) == 0, capsys.readouterr()
     for split in corpus.SPLITS:
         assert load(folder, split, settings).settings == settings
