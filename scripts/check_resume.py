@@ -66,7 +66,8 @@ def make_parser():
 
 def parse_args(arguments=None):
     parser = make_parser()
-    args = parser.parse_args(arguments)
+    # Flags stand between the task and what follows the `--`.
+    args = parser.parse_intermixed_args(arguments)
     if Path(args.train_dir).exists():
         parser.error(f"--train_dir must be new. Received: {args.train_dir}")
     return args

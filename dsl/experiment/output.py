@@ -7,8 +7,6 @@ thins out. A result is what somebody would send on to another program.
 import logging
 import sys
 
-from absl import logging as absl_logging
-
 from dsl.system import messages
 
 
@@ -28,6 +26,8 @@ def set_verbosity(name):
     Args:
         name: "debug", "info", "warning" or "error".
     """
+    from absl import logging as absl_logging
+
     if not _ours():
         logger = absl_logging.get_absl_logger()
         logger.handlers = [_Lines()]
@@ -37,24 +37,28 @@ def set_verbosity(name):
 
 def _ours():
     """Whether lines already go the way of this module."""
+    from absl import logging as absl_logging
+
     handlers = absl_logging.get_absl_logger().handlers
     return any(isinstance(one, _Lines) for one in handlers)
 
 
 def note(line):
     """Tells what a program does. A name in it commands no terminal."""
-    _log(absl_logging.INFO, messages.printable(line))
+    _log("info", messages.printable(line))
 
 
 def warn(line):
     """Tells what somebody should know who did not ask."""
-    _log(absl_logging.WARNING, messages.one_line(line))
+    _log("warning", messages.one_line(line))
 
 
-def _log(level, line):
+def _log(severity, line):
+    from absl import logging as absl_logging
+
     if not _ours():
         set_verbosity("info")
-    absl_logging.log(level, "%s", line)
+    getattr(absl_logging, severity)("%s", line)
 
 
 def result(text=""):
