@@ -1160,9 +1160,9 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     assert "finished already" in again.err.splitlines()
     assert again.out.splitlines() == first and first[-2].startswith("test: ")
     assert Path("runs/a/result.json").read_bytes() == before
-    # A run may be older than a setting that it would not read.
+    # A run may be older than a setting that it would not read, or has not.
     config = json.loads(Path("runs/a/config.json").read_text())
-    for key in TASK.flags.unread("lstm"):
+    for key in ("patience", *TASK.flags.unread("lstm")):
         config["settings"].pop(key, None)
     Path("runs/a/config.json").write_text(json.dumps(config))
     record = json.loads(before)
