@@ -20,7 +20,7 @@ from small_runs import TINY, corpus, uncompiled
 
 from dsl import datasets
 from dsl.datasets.corpus import Corpus
-from dsl.experiment import flags, kinds, saved
+from dsl.experiment import flags, kinds, output, saved
 from dsl.experiment.comparing import overview, reading
 from dsl.runs import configurations, results
 from dsl.runs.folder import RunFolder
@@ -484,7 +484,8 @@ def here(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["RL_train.py", *arguments])
         return RL_train.main(TASK.parse(["--verbosity=error", *arguments]))
 
-    return main
+    yield main
+    output.set_verbosity("info")
 
 
 NOTES = ["--verbosity", "info"]
