@@ -98,6 +98,7 @@ def main(args):
     """Measures each run, and shows what differs."""
     from dsl.system import startup
 
+    output.set_verbosity("info")
     startup.check_keras()
     if args.figure is not None:
         program.need("--figure", "matplotlib", "plots")

@@ -20,7 +20,7 @@ from small_runs import TINY, corpus, uncompiled
 
 from dsl import datasets
 from dsl.datasets.corpus import Corpus
-from dsl.experiment import flags, kinds, saved
+from dsl.experiment import flags, kinds, output, saved
 from dsl.experiment.comparing import overview, reading
 from dsl.runs import configurations, results
 from dsl.runs.folder import RunFolder
@@ -484,7 +484,8 @@ def here(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["RL_train.py", *arguments])
         return RL_train.main(TASK.parse(["--verbosity=error", *arguments]))
 
-    return main
+    yield main
+    output.set_verbosity("info")
 
 
 NOTES = ["--verbosity", "info"]
@@ -1160,9 +1161,9 @@ def test_going_on_with_a_run_that_is_done_prints_it_again(few, capsys):
     assert "finished already" in again.err.splitlines()
     assert again.out.splitlines() == first and first[-2].startswith("test: ")
     assert Path("runs/a/result.json").read_bytes() == before
-    # A run may be older than a setting that it would not read.
+    # A run may be older than a setting that it would not read, or has not.
     config = json.loads(Path("runs/a/config.json").read_text())
-    for key in TASK.flags.unread("lstm"):
+    for key in ("patience", *TASK.flags.unread("lstm")):
         config["settings"].pop(key, None)
     Path("runs/a/config.json").write_text(json.dumps(config))
     record = json.loads(before)

@@ -17,7 +17,7 @@ from keras import ops
 from small_runs import uncompiled
 
 from dsl.datasets import numbers as data
-from dsl.experiment import kinds
+from dsl.experiment import kinds, output
 from dsl.runs import results
 from dsl.runs.folder import RunFolder
 from dsl.scoring.sequences import ClassifierScorer
@@ -58,6 +58,7 @@ def here(tmp_path, monkeypatch):
 
     with uncompiled():
         yield main
+    output.set_verbosity("info")
 
 
 NOTES = ["--verbosity", "info"]
