@@ -188,7 +188,9 @@ def columns(rows, samples=10_000, level=0.95):
         Column("published dev", plan.published(measure, "valid")),
         Column("published test", plan.published(measure), brief=True),
         Column("dev", records(lambda some: measure.cell(some, "valid"))),
-        Column("test", records(measure.cell, "not run"), True, measure),
+        Column(
+            "test", records(measure.cell, "not run"), brief=True, best=measure
+        ),
         Column("true test", records(_true), brief=True),
         Column("nats a word above the true", records(_excess)),
         *(
@@ -215,6 +217,7 @@ def columns(rows, samples=10_000, level=0.95):
             f"to {rows[0].name} [{100 * level:g} % over sentences]",
             beside(intervals.in_one_cell),
             brief=True,
+            full=False,
         ),
         Column(
             "always the previous state", records(_mean("perplexity_previous"))

@@ -153,7 +153,12 @@ def columns(rows):
         Column("row", lambda row: row.name, brief=True),
         Column("model", model_in_words),
         Column("published test", plan.published(measure), brief=True),
-        Column("test, %", records(measure.cell, "not run"), True, measure),
+        Column(
+            "test, %",
+            records(measure.cell, "not run"),
+            brief=True,
+            best=measure,
+        ),
         Column("worst seed", records(measure.worst_cell), brief="worst"),
         Column("test, sampled actions", records(_sampled), brief="sampled"),
         Column("digit reached, %", records(_digit_reached)),

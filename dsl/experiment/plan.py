@@ -133,12 +133,14 @@ class Column(NamedTuple):
         cell: Function of a `Row`.
         brief: Whether it also stands in the short form of the table; or what
             stands above it there.
+        full: Whether it stands in the table of all columns.
         best: The measure whose best row is in bold there, or None.
     """
 
     heading: str
     cell: Callable
     brief: bool | str = False
+    full: bool = True
     best: object = None
 
     @property
@@ -326,7 +328,7 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
         ResultError: If a figure is not a number, or the runs were scored on
             different texts.
     """
-    columns = task.columns(rows)
+    columns = [one for one in task.columns(rows) if one.full or brief]
     if brief:
         columns = [one.in_brief for one in columns if one.brief]
     columns = tables.filled(rows, columns)

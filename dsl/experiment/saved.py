@@ -3,7 +3,7 @@
 import os
 
 from dsl.experiment import output
-from dsl.experiment.flags import CALL, MEASURING, SHOWING, WHERE
+from dsl.experiment.flags import CALL, MEASURING, SHOWING
 from dsl.system.messages import short
 
 
@@ -57,6 +57,11 @@ def late(task, model):
     return unset | task.flags.unread(model)
 
 
+def free(task):
+    """The names of the flags that may be others than those of the run."""
+    return task.flags.free | task.flags.names(CALL, SHOWING, MEASURING)
+
+
 def settings_of(task, saved, args, source):
     """Settings of an earlier run, checked as if they had been typed.
 
@@ -71,7 +76,7 @@ def settings_of(task, saved, args, source):
     Returns:
         The settings, as `Task.parse` returns them.
     """
-    now = task.flags.names(WHERE, CALL, SHOWING, MEASURING) | {"given"}
+    now = free(task) | {"given"}
     words = []
     for key, value in task.effective(saved).items():
         if key not in now and key in task.flags.all:
@@ -101,11 +106,10 @@ def contradictions(task, loaded, args):
     Returns:
         List of texts, one a flag, with both values.
     """
-    free = task.flags.names(WHERE, CALL, SHOWING, MEASURING)
     return [
         f"--{name} {short(getattr(loaded, name))}, now "
         f"{short(getattr(args, name))}"
-        for name in sorted(args.given - free)
+        for name in sorted(args.given - free(task))
         if getattr(loaded, name) != getattr(args, name)
     ]
 
