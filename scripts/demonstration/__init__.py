@@ -1,0 +1,1 @@
+"""What scripts/demo runs, and the tables that it ends with."""

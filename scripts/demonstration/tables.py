@@ -1,0 +1,199 @@
+"""The tables that the demo ends with, each with what it says in words."""
+
+from dsl.experiment import tables
+from dsl.experiment.comparing import intervals, reading
+from dsl.runs import results
+from number_prediction import recipes
+from scripts.demonstration import plan
+
+_SAMPLES, _LEVEL = 10_000, 0.95
+_ROWS = {**plan.MODELS, plan.CONTROL: "random control"}
+
+
+def numbers(records):
+    """Number prediction, beside what is published.
+
+    Args:
+        records: Dict from model to its record.
+
+    Returns:
+        A caption, a table and what it says.
+
+    Raises:
+        ResultError: If a figure is missing, or a run that is kept is wrong.
+    """
+    kept = {
+        model: [results.load(path) for path in plan.kept_numbers(model)]
+        for model in records
+    }
+    columns = [
+        ("model", lambda row: _ROWS[row[0]]),
+        ("published", lambda row: _published(row[1])),
+        ("here", lambda row: tables.accuracy([row[1]], "test", "accuracy")),
+        ("steps", lambda row: f"{row[1]['steps']:,}"),
+        ("seconds", lambda row: f"{row[1]['seconds']:.0f}"),
+        (
+            "trained to the end, 5 seeds",
+            lambda row: tables.accuracy(kept[row[0]], "test", "accuracy"),
+        ),
+    ]
+    plain, skip = (
+        100 * tables.number(records[model], "test", "accuracy")
+        for model in plan.MODELS
+    )
+    return "\n\n".join(
+        [
+            "Number prediction, T = 11: % of 10,000 test examples that are "
+            "right.",
+            tables.table(list(records.items()), columns),
+            f"After equal steps the dynamic skip is {_lead(skip - plain)}. One "
+            "seed is one seed. The last column is\nkept in "
+            f"results/number_prediction/T11. Published: {recipes.SOURCE}.",
+        ]
+    )
+
+
+def words(runs):
+    """The language models of this run.
+
+    Args:
+        runs: Dict from model to its run, as `comparing.reading.load` reads it.
+
+    Returns:
+        A caption, a table and what it says.
+
+    Raises:
+        ResultError: If a figure is missing.
+    """
+    record = runs["dynamic_skip"]["record"]
+    found = _distances(runs)
+    columns = [
+        ("model", lambda row: _ROWS[row]),
+        ("valid", lambda row: _perplexity([runs[row]], "valid")),
+        ("test", lambda row: _perplexity([runs[row]], "test")),
+        *_beside_the_plain(found),
+        ("always previous", lambda row: _of_test(runs[row], "previous")),
+        ("random distances", lambda row: _of_test(runs[row], "random_mean")),
+    ]
+    true = tables.number(record, "true_perplexity", "test")
+    known = "" if true is None else f" The true one is {true:.2f}."
+    return "\n\n".join(
+        [
+            f"Language model, {record['corpus']}, {record['steps']:,} steps: "
+            f"perplexity, lower is better.{known}",
+            tables.table(list(runs), columns),
+            f"{_verdict('dynamic_skip', 'lstm', found['dynamic_skip'])}\nOne "
+            "seed is one seed: the interval speaks of the test sentences "
+            "alone. The last two columns are\nthe same weights without their "
+            "choices.",
+        ]
+    )
+
+
+def kept():
+    """The same language models with several seeds, and the control.
+
+    Returns:
+        A caption, a table and what it says.
+
+    Raises:
+        ResultError: If a run that is kept is missing or wrong.
+    """
+    runs = {row: reading.load(plan.kept_words(row)) for row in _ROWS}
+    together = {row: reading.together(runs[row]) for row in runs}
+    found = _distances(together)
+    columns = [
+        ("model", lambda row: _ROWS[row]),
+        ("valid", lambda row: _perplexity(runs[row], "valid")),
+        ("test", lambda row: _perplexity(runs[row], "test")),
+        *_beside_the_plain(found),
+        ("seeds ahead", lambda row: _ahead(together, row)),
+    ]
+    control = _distances(together, plan.CONTROL)["dynamic_skip"]
+    return "\n\n".join(
+        [
+            f"The same with {len(plan.SEEDS)} seeds (kept in results/demo), "
+            "beside a control that is trained with\nrandom distances, which "
+            "have the shares of the learned ones:",
+            tables.table(list(runs), columns),
+            "\n".join(
+                [
+                    _verdict("dynamic_skip", "lstm", found["dynamic_skip"]),
+                    _verdict(plan.CONTROL, "lstm", found[plan.CONTROL]),
+                    _verdict("dynamic_skip", plan.CONTROL, control),
+                ]
+            ),
+        ]
+    )
+
+
+def _published(record):
+    share = tables.number(record, "published", "test_accuracy")
+    return "-" if share is None else f"{100 * share:.1f}"
+
+
+def _lead(points):
+    """A difference of two shares in percent, in words."""
+    if round(points, 2) == 0:
+        return "level with the plain LSTM"
+    where = "ahead of" if points > 0 else "behind"
+    return f"{abs(points):.2f} points {where} the plain LSTM"
+
+
+def _perplexity(runs, part):
+    return tables.over_seeds(
+        [run["record"] for run in runs], part, "perplexity"
+    )
+
+
+def _of_test(run, way):
+    value = tables.number(run["record"], "test", f"perplexity_{way}")
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _distances(runs, first="lstm"):
+    """By row, how far it is from the first, with an interval."""
+    found = {}
+    for row, run in runs.items():
+        if row == first:
+            continue
+        try:
+            found[row] = intervals.interval(runs[first], run, _SAMPLES, _LEVEL)
+        except ValueError as error:
+            raise results.ResultError(f"{run['name']}: {error}") from error
+    return found
+
+
+def _beside_the_plain(found):
+    """The columns of what `_distances` returned."""
+
+    def cell(of):
+        return lambda row: of(found[row]) if row in found else "-"
+
+    return [
+        ("to plain", cell(intervals.difference)),
+        (f"{100 * _LEVEL:g} % interval", cell(intervals.ends)),
+    ]
+
+
+def _ahead(together, row):
+    """How many seeds of a row are better than the plain model's."""
+    if row == "lstm":
+        return "-"
+    pairs = zip(together[row]["each"], together["lstm"]["each"], strict=True)
+    each = [a < b for a, b in pairs]
+    return f"{sum(each)} of {len(each)}"
+
+
+def _verdict(row, other, found):
+    """What an interval says, in words."""
+    low, high = found["low"], found["high"]
+    if low <= 0 <= high:
+        how = "cannot be told from"
+    else:
+        better = "better" if high < 0 else "worse"
+        how = f"is {abs(found['difference']):.2f} {better} than"
+    return (
+        f"The {_ROWS[row]} {how} the {_ROWS[other]}: {100 * _LEVEL:g} % "
+        f"interval {intervals.ends(found)}."
+    )
