@@ -182,7 +182,7 @@ def show(args, paths, minutes):
     ]
     parts += [
         "Which past word each word was connected to, by the dynamic skip "
-        f"model:\n{messages.printable(paths['picture'])}",
+        f"model:\n{messages.printable(str(paths['picture']))}",
         f"{minutes:.1f} minutes after set-up. Next, all that it tells of the "
         f"words that it connects:\n{messages.printable(shlex.join(next_line))}",
     ]

@@ -23,10 +23,11 @@ _KEPT_NUMBERS_SEEDS = (1, 2, 3, 4, 5)
 _WORDS = ["--preset", "quick"]
 _CORPUS = ["--corpus", "generated"]
 _SHARES = "0.65,0.24,0.07,0.03,0.01"
+_DRAWS = ["--eval_samples", "2"]
 _WORDS_OF = {
     "lstm": ["--model", "lstm"],
-    "dynamic_skip": ["--estimator", "straight_through"],
-    CONTROL: ["--policy", "random", "--look_back_shares", _SHARES],
+    "dynamic_skip": ["--estimator", "straight_through", *_DRAWS],
+    CONTROL: ["--policy", "random", "--look_back_shares", _SHARES, *_DRAWS],
 }
 _KEPT_WORDS = ROOT / "results" / "demo"
 
