@@ -20,14 +20,16 @@ _KEPT_NUMBERS_OF = {"lstm": "lstm", "dynamic_skip": "dynamic-1"}
 _KEPT_NUMBERS_SEEDS = (1, 2, 3, 4, 5)
 
 # Chosen by validation perplexity: results/demo/README.md.
-_WORDS = ["--preset", "quick"]
+_WORDS = ["--preset", "quick", "--constant_epochs", "3"]
 _CORPUS = ["--corpus", "generated"]
 _SHARES = "0.65,0.24,0.07,0.03,0.01"
 _DRAWS = ["--eval_samples", "2"]
+_LEARNED = ["--estimator", "straight_through", "--agent_learning_rate", "0.003"]
+_RANDOM = ["--policy", "random", "--look_back_shares", _SHARES]
 _WORDS_OF = {
     "lstm": ["--model", "lstm"],
-    "dynamic_skip": ["--estimator", "straight_through", *_DRAWS],
-    CONTROL: ["--policy", "random", "--look_back_shares", _SHARES, *_DRAWS],
+    "dynamic_skip": [*_LEARNED, *_DRAWS],
+    CONTROL: [*_RANDOM, *_DRAWS],
 }
 _KEPT_WORDS = ROOT / "results" / "demo"
 

@@ -254,6 +254,26 @@ def test_what_is_kept_has_the_settings_of_the_demo(row):
                 assert found[key] == value, (folder, key)
 
 
+def page_of_the_demo():
+    return (ROOT / "results" / "demo" / "README.md").read_text("utf-8")
+
+
 def test_the_page_of_the_demo_has_the_table_of_what_is_kept():
-    page = (ROOT / "results" / "demo" / "README.md").read_text("utf-8")
-    assert "\n".join(rows_of(tables.kept())) in page
+    assert "\n".join(rows_of(tables.kept())) in page_of_the_demo()
+
+
+def best_valid(folder):
+    return f"{results.load(folder)['valid']['perplexity']:.2f}"
+
+
+def test_the_page_of_the_demo_has_what_it_was_chosen_by():
+    """Each validation perplexity, of what was chosen and of what was not."""
+    page = page_of_the_demo()
+    for row in (*plan.MODELS, plan.CONTROL):
+        each = [f" {best_valid(path)} " for path in plan.kept_words(row)]
+        assert f"|{'|'.join(each)}|" in page, row
+    tried = sorted((ROOT / "results" / "demo" / "tried").iterdir())
+    assert len(tried) > 5
+    for path in tried:
+        shown = rf"^\| {path.name} .* {best_valid(path)} \|$"
+        assert re.search(shown, page, re.MULTILINE), path.name
