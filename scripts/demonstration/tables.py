@@ -75,11 +75,12 @@ def words(runs):
     corpus, steps = records[0]["corpus"], records[0]["steps"]
     true = tables.number(records[0], "true_perplexity", "test")
     known = "" if true is None else f" The true one is {true:.2f}."
+    runs = {row: {plan.SEED: run} for row, run in runs.items()}
     found = _distances(runs)
     columns = [
         ("model", lambda row: _ROWS[row]),
-        ("valid", lambda row: _perplexity([runs[row]], "valid")),
-        ("test", lambda row: _perplexity([runs[row]], "test")),
+        ("valid", lambda row: _perplexity(runs[row], "valid")),
+        ("test", lambda row: _perplexity(runs[row], "test")),
         *_beside_the_plain(found),
         ("always previous", lambda row: _of_test(runs[row], "previous")),
         ("random distances", lambda row: _of_test(runs[row], "random_mean")),
@@ -91,8 +92,8 @@ def words(runs):
             tables.table(list(runs), columns),
             _prose(
                 _verdict("dynamic_skip", "lstm", found),
-                f"Both took {steps:,} steps, in {plain:.0f} seconds and in "
-                f"{skip:.0f}. One seed is one seed: the interval speaks of the "
+                f"Both took {steps:,} steps, in {plain:.0f} and in {skip:.0f} "
+                "seconds. One seed is one seed: the interval speaks of the "
                 "test sentences alone. The last two columns are the same "
                 "weights, always with the previous state, and with random "
                 "distances.",
@@ -110,21 +111,24 @@ def kept():
     Raises:
         ResultError: If a run that is kept is missing or wrong.
     """
-    runs = {row: reading.load(plan.kept_words(row)) for row in _ROWS}
-    together = {row: reading.together(runs[row]) for row in runs}
-    found = _distances(together)
+    runs = {}
+    for row in _ROWS:
+        folders = plan.kept_words(row)
+        found = reading.load(folders.values())
+        runs[row] = dict(zip(folders, found, strict=True))
+    found = _distances(runs)
     columns = [
         ("model", lambda row: _ROWS[row]),
         ("valid", lambda row: _perplexity(runs[row], "valid")),
         ("test", lambda row: _perplexity(runs[row], "test")),
         *_beside_the_plain(found),
-        ("seeds ahead", lambda row: _ahead(together, row)),
+        ("seeds ahead", lambda row: _ahead(found.get(row))),
     ]
-    control = _distances(together, plan.CONTROL)
+    control = _distances(runs, plan.CONTROL)
     return "\n\n".join(
         [
             _prose(
-                f"The same with {len(plan.SEEDS)} seeds (results/demo), "
+                "The same with several seeds (results/demo), "
                 "beside a control that is trained with random distances, "
                 "which have the shares of the learned ones:"
             ),
@@ -157,26 +161,42 @@ def _lead(points):
 
 
 def _perplexity(runs, part):
-    return tables.over_seeds(
-        [run["record"] for run in runs], part, "perplexity"
-    )
+    records = [run["record"] for run in runs.values()]
+    return tables.over_seeds(records, part, "perplexity")
 
 
-def _of_test(run, way):
-    value = tables.number(run["record"], "test", f"perplexity_{way}")
+def _of_test(runs, way):
+    record = runs[plan.SEED]["record"]
+    value = tables.number(record, "test", f"perplexity_{way}")
     return "-" if value is None else f"{value:.2f}"
 
 
 def _distances(runs, first="lstm"):
-    """By row, how far it is from the first, with an interval."""
-    try:
-        return {
-            row: intervals.interval(runs[first], run, _SAMPLES, _LEVEL)
-            for row, run in runs.items()
-            if row != first
-        }
-    except ValueError:
-        return {}  # The text is one sentence, over which there is none.
+    """How far rows are from the first, over the seeds that both have.
+
+    Args:
+        runs: Dict from row to its runs, a dict from seed to run.
+        first: Name of the first row.
+
+    Returns:
+        Dict from row to what `comparing.intervals.interval` returns, with
+        `each`, the differences by seed.
+    """
+    found = {}
+    for row in runs:
+        seeds = [seed for seed in runs[row] if seed in runs[first]]
+        a, b = (
+            reading.together([runs[each][seed] for seed in seeds])
+            for each in (first, row)
+        )
+        try:
+            found[row] = intervals.interval(a, b, _SAMPLES, _LEVEL)
+        except ValueError:
+            continue  # The text is one sentence, over which there is none.
+        pairs = zip(b["each"], a["each"], strict=True)
+        found[row]["each"] = [one - other for one, other in pairs]
+    found.pop(first, None)
+    return found
 
 
 def _beside_the_plain(found):
@@ -191,12 +211,11 @@ def _beside_the_plain(found):
     ]
 
 
-def _ahead(together, row):
-    """How many seeds of a row are better than the plain model's."""
-    if row == "lstm":
+def _ahead(found):
+    """With how many seeds a row is better than the first, of those of both."""
+    if found is None:
         return "-"
-    pairs = zip(together[row]["each"], together["lstm"]["each"], strict=True)
-    each = [a < b for a, b in pairs]
+    each = [difference < 0 for difference in found["each"]]
     return f"{sum(each)} of {len(each)}"
 
 
@@ -211,7 +230,9 @@ def _verdict(row, other, found):
         better = "better" if high < 0 else "worse"
         how = f"is {abs(found[row]['difference']):.2f} {better} than"
         low, high = sorted([abs(low), abs(high)])
+    seeds = len(found[row]["each"])
+    count = "one seed" if seeds == 1 else f"{seeds} seeds"
     return (
-        f"The {_ROWS[row]} {how} the {_ROWS[other]}: {100 * _LEVEL:g} % "
-        f"interval {low:.2f} to {high:.2f}."
+        f"The {_ROWS[row]} {how} the {_ROWS[other]} ({count}; "
+        f"{100 * _LEVEL:g} % interval {low:.2f} to {high:.2f})."
     )
