@@ -33,6 +33,9 @@ _WORDS_OF = {
     CONTROL: [*_RANDOM, *_DRAWS],
 }
 _KEPT_WORDS = ROOT / "results" / "demo"
+# Plain models that do better than that of the demo, with more time or less.
+LONGER = _KEPT_WORDS / "tried" / "e5-lstm-1"
+ONE_LAYER = _KEPT_WORDS / "tried" / "l1-lstm-1"
 
 
 def of_numbers(model):
