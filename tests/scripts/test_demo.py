@@ -157,7 +157,7 @@ def test_what_the_tables_say_is_what_was_measured(demo):
     demo.environment["BETTER"] = "1"
     done = demo.call("demo")
     assert "The dynamic skip is" in done.stdout
-    assert "worse than the plain" not in done.stdout
+    assert not re.search(r"dynamic skip is [\d.]+ worse", done.stdout)
     assert "smoke test" not in done.stdout
 
 
@@ -271,7 +271,7 @@ def test_the_page_of_the_demo_has_what_it_was_chosen_by():
     page = page_of_the_demo()
     for row in (*plan.MODELS, plan.CONTROL):
         each = map(best_valid, plan.kept_words(row).values())
-        assert f"| {' | '.join(each)} |" in page, row
+        assert re.search(rf"\| +{' +[|] +'.join(each)} \|", page), row
     tried = sorted((ROOT / "results" / "demo" / "tried").iterdir())
     assert len(tried) > 5
     for path in tried:
