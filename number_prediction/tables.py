@@ -48,6 +48,11 @@ def _table(flags, *plans):
 
 
 TABLES = {
+    # What scripts/demo trains: one epoch.
+    "demo": _table(
+        "--length 10 --epoch 1",
+        _plans(ONE, {"lstm": "--model lstm", "dynamic-1": "--lamda 1"}),
+    ),
     "T11": _table(
         "--length 10", _plans(FIVE, PUBLISHED), _plans(ONE, CONTROLS)
     ),

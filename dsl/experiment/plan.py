@@ -225,14 +225,30 @@ def _row(task, folder, table, name, runs):
     if unknown:
         place = flags[flags.index(SOURCE) - 1].removeprefix("--")
         settings[place] = ["as learned"]
-    loaded = reading.load(found)
+    return _with_runs(task, name, args, settings, found, [x.name for x in runs])
+
+
+def row_of(task, name, flags, paths, names):
+    """A row of runs wherever they are, finished and of these flags.
+
+    Args:
+        task: The `task.Task`.
+        name: Name of the row.
+        flags: List of their flags.
+        paths: Paths of the runs.
+        names: Names of the runs that there should be.
+    """
+    args = task.parse(flags)
+    return _with_runs(task, name, args, task.of_run(args), paths, names)
+
+
+def _with_runs(task, name, args, settings, paths, names):
+    loaded = reading.load(paths)
     for run in loaded:
         _check(task, run["record"])
     record = loaded[0]["record"] if loaded else None
     published = task.published(args, record) or {}
-    return Row(
-        name, settings, published, tuple(x.name for x in runs), tuple(loaded)
-    )
+    return Row(name, settings, published, tuple(names), tuple(loaded))
 
 
 def _check(task, record):
