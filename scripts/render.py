@@ -23,6 +23,8 @@ PAGES = (
     "language_modeling/README.md",
     "number_prediction/README.md",
     "results/RESULTS.md",
+    "results/language_modeling/sweeps/README.md",
+    "results/number_prediction/README.md",
 )
 # The forms of a block: all columns of a table, or few.
 KINDS = ("results", "brief")
