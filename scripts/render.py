@@ -23,6 +23,7 @@ PAGES = (
     "language_modeling/README.md",
     "number_prediction/README.md",
     "results/RESULTS.md",
+    "results/language_modeling/README.md",
     "results/language_modeling/connections/README.md",
     "results/language_modeling/sweeps/README.md",
     "results/number_prediction/README.md",
