@@ -153,11 +153,9 @@ def columns(rows):
         Column("row", lambda row: row.name, brief=True),
         Column("model", model_in_words),
         Column("published test", plan.published(measure), brief=True),
-        Column("test, %", records(measure.cell, "not run"), True, "test %"),
-        Column("worst seed", records(measure.worst_cell)),
-        Column(
-            "test, sampled actions", records(_sampled), True, "sampled actions"
-        ),
+        Column("test, %", records(measure.cell, "not run"), brief=True),
+        Column("worst seed", records(measure.worst_cell), brief=True),
+        Column("test, sampled actions", records(_sampled), brief=True),
         Column("digit reached, %", records(_digit_reached)),
         Column("hops", records(_hops)),
         Column("published dev", plan.published(measure, "valid")),
@@ -165,12 +163,7 @@ def columns(rows):
         Column("seeds", plan.seeds, brief=True),
         Column("epochs run (published code: 200)", records(_epochs)),
         Column("best epoch", records(_best_epoch)),
-        Column(
-            "training time a run, min",
-            records(_minutes),
-            True,
-            "minutes a run",
-        ),
+        Column("training time a run, min", records(_minutes), brief=True),
     ]
 
 

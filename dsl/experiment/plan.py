@@ -119,13 +119,11 @@ class Column(NamedTuple):
         heading: What stands above it.
         cell: Function of a `Row`.
         brief: Whether it also stands in the short form of the table.
-        short: What stands above it there, if it is something else.
     """
 
     heading: str
     cell: Callable
     brief: bool = False
-    short: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -307,10 +305,6 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
     """
     columns = [one for one in task.columns(rows) if one.brief or not brief]
     columns = tables.filled(rows, columns)
-    if brief:
-        columns = [
-            one._replace(heading=one.short or one.heading) for one in columns
-        ]
     parts = []
     if brief and len(rows) > 1:
         columns, caption = tables.with_caption(rows, columns)
