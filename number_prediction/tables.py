@@ -152,7 +152,7 @@ def columns(rows):
     return [
         Column("row", lambda row: row.name, brief=True),
         Column("model", model_in_words),
-        Column("published test", plan.published(measure), brief="published"),
+        Column("published test", plan.published(measure), brief=True),
         Column("test, %", records(measure.cell, "not run"), brief=True),
         Column("worst seed", records(measure.worst_cell), brief=True),
         Column("test, sampled actions", records(_sampled), brief=True),
