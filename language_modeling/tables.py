@@ -229,7 +229,7 @@ def columns(rows, samples=10_000, level=0.95):
         Column(
             f"to {rows[0].name} [{100 * level:g} % over sentences]",
             beside(intervals.in_one_cell),
-            brief=f"to {rows[0].name} [{100 * level:g} % interval]",
+            brief=True,
         ),
         Column(
             "always the previous state", records(_mean("perplexity_previous"))
