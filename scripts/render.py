@@ -22,6 +22,10 @@ PAGES = (
     "README.md",
     *(f"{folder.name}/README.md" for folder in names().values()),
     "results/RESULTS.md",
+    "results/language_modeling/README.md",
+    "results/language_modeling/connections/README.md",
+    "results/language_modeling/sweeps/README.md",
+    "results/number_prediction/README.md",
 )
 # What README.md shows of each task: tables, and rows of them.
 SUMMARY = {
