@@ -15,7 +15,14 @@ if __name__ == "__main__":
 
 import dataclasses
 
-from dsl.experiment import command_line, kinds, output, program, saved
+from dsl.experiment import (
+    command_line,
+    kinds,
+    output,
+    program,
+    saved,
+    shared_flags,
+)
 from dsl.experiment.comparing import reading
 from language_modeling.task import TASK
 
@@ -86,6 +93,12 @@ def make_parser():
         action="store_false",
         help="read only what is at hand",
     )
+    add(
+        "--verbosity",
+        choices=shared_flags.VERBOSITIES,
+        default="info",
+        help="what is said on standard error (default: %(default)s)",
+    )
     return parser
 
 
@@ -98,7 +111,7 @@ def main(args):
     """Measures each run, and shows what differs."""
     from dsl.system import startup
 
-    output.set_verbosity("info")
+    output.set_verbosity(args.verbosity)
     startup.check_keras()
     if args.figure is not None:
         program.need("--figure", "matplotlib", "plots")

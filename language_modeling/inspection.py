@@ -32,7 +32,9 @@ def texts_to_show(args, corpus, log):
         DataError: If a text of the user's cannot be used.
     """
     if args.text is not None:
-        return {args.text: folders.read_text(args.text, corpus.vocabulary, log)}
+        return {
+            args.text: folders.words_of_file(args.text, corpus.vocabulary, log)
+        }
     return {
         split: (getattr(corpus, split), corpus.unknown[split])
         for split in args.split

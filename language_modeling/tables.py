@@ -160,7 +160,7 @@ TABLES = {
 # What can be had in minutes, and in hours, on a few cores; and the paper's
 # own sizes and schedules, which take days there.
 BUDGETS = {
-    "minutes": ("quick", "quick_char"),
+    "minutes": ("demo", "quick", "quick_char"),
     "hours": (
         "small",
         "small_4_epochs",
@@ -202,7 +202,7 @@ def columns(rows, samples=10_000, level=0.95):
         Column("row", lambda row: row.name, brief=True),
         Column("model", lambda row: row.model),
         Column("published dev", plan.published(measure, "valid")),
-        Column("published test", plan.published(measure), brief=True),
+        Column("published test", plan.published(measure), "published"),
         Column("dev", records(lambda some: measure.cell(some, "valid"))),
         Column(
             "test", records(measure.cell, "not run"), brief=True, best=measure
@@ -232,7 +232,7 @@ def columns(rows, samples=10_000, level=0.95):
         Column(
             f"to {rows[0].name} [{100 * level:g} % over sentences]",
             beside(intervals.in_one_cell),
-            brief=True,
+            brief=f"to {rows[0].name} [{100 * level:g} % interval]",
             full=False,
         ),
         Column(

@@ -157,7 +157,7 @@ def columns(rows):
     return [
         Column("row", lambda row: row.name, brief=True),
         Column("model", model_in_words),
-        Column("published test", plan.published(measure), brief=True),
+        Column("published test", plan.published(measure), "published"),
         Column(
             "test, %",
             records(measure.cell, "not run"),

@@ -23,6 +23,7 @@ from keras import ops
 from small_models import ACTIONS, BATCH, STEPS
 
 import dsl
+from dsl.policy.acting import ONCE
 from dsl.policy.signal import PolicySignal
 from dsl.training.optimizers import GroupedOptimizer
 
@@ -38,9 +39,9 @@ RELATIVE = 1e-4
 class ForcedModel(dsl.LanguageModel):
     """A language model whose distances follow from the words."""
 
-    def call(self, tokens, states=None, training=False, **options):
-        options["look_back"] = 1 + tokens % ACTIONS
-        return super().call(tokens, states, training, **options)
+    def call(self, tokens, states=None, training=False, acting=ONCE, **more):
+        acting = acting.taking(1 + tokens % ACTIONS)
+        return super().call(tokens, states, training, acting=acting, **more)
 
 
 def build():

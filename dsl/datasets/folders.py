@@ -251,7 +251,7 @@ def _incomplete(argument, layout, place):
     )
 
 
-def read_text(path, vocabulary, log):
+def words_of_file(path, vocabulary, log):
     """Reads a text of the user's as a corpus is read, a sentence a line.
 
     Args:

@@ -142,7 +142,7 @@ def test_a_text_of_ones_own_is_read_like_a_corpus(tmp_path):
     )
     path, lines = tmp_path / "text.txt", []
     path.write_bytes(text.encode())
-    tokens, unknown = folders.read_text(
+    tokens, unknown = folders.words_of_file(
         str(path), corpus.vocabulary, lines.append
     )
     # The end of a sentence comes first, so that the first word is predicted.
@@ -163,7 +163,7 @@ def test_words_that_no_vocabulary_has_a_place_for_are_left_out(tmp_path):
     path, lines = tmp_path / "text.txt", []
     path.write_text("a z b\nz\nb y\n")
     vocabulary = (EOS, "a", "b")
-    tokens, unknown = folders.read_text(str(path), vocabulary, lines.append)
+    tokens, unknown = folders.words_of_file(str(path), vocabulary, lines.append)
     read = [vocabulary[token] for token in tokens]
     assert read == f"{EOS} a b {EOS} {EOS} b {EOS}".split()
     assert unknown == 3
@@ -172,7 +172,7 @@ def test_words_that_no_vocabulary_has_a_place_for_are_left_out(tmp_path):
         "model (left out, neither read nor scored: it has no <unk>)"
     ]
     path.write_text("a b\n")
-    folders.read_text(str(path), vocabulary, lines.append)
+    folders.words_of_file(str(path), vocabulary, lines.append)
     assert lines[1].endswith(
         "3 words with ends of sentences, 0 of them unknown to the model"
     )
@@ -182,15 +182,15 @@ def test_a_text_of_unknown_words_alone_is_refused(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("z y\n")
     with pytest.raises(DataError, match="must hold a word of.*none, as 'z'"):
-        folders.read_text(str(path), (EOS, "a"), print)
-    tokens, _ = folders.read_text(str(path), (EOS, "a", "<unk>"), print)
+        folders.words_of_file(str(path), (EOS, "a"), print)
+    tokens, _ = folders.words_of_file(str(path), (EOS, "a", "<unk>"), print)
     assert tokens.tolist() == [0, 2, 2, 0]
 
 
 def test_unknown_words_that_look_like_known_ones_are_said(tmp_path):
     path, lines = tmp_path / "text.txt", []
     path.write_text("cafe\u0301 b\n")
-    folders.read_text(str(path), (EOS, "b", "caf\xe9"), lines.append)
+    folders.words_of_file(str(path), (EOS, "b", "caf\xe9"), lines.append)
     assert "1 of them unknown" in lines[0]
     assert lines[1].startswith(f"{path} and the vocabulary: words that look")
 
@@ -213,7 +213,7 @@ def test_what_was_emptied_is_no_connection(monkeypatch):
         inspection.measuring, "measure", lambda *_: ({"tokens": 8}, scores)
     )
     monkeypatch.setattr(inspection.measuring, "bits", lambda *_: {})
-    monkeypatch.setattr(inspection, "in_words", str)
+    monkeypatch.setattr(inspection.measuring, "in_words", str)
     monkeypatch.setattr(
         inspection,
         "show_connections",

@@ -12,6 +12,7 @@ from run_folders import cells, make_run, write_scores
 
 from dsl.experiment import plan, reproduction
 from dsl.experiment.comparing import reading
+from dsl.experiment.comparing import sweep as sweeps
 from dsl.runs import results
 from language_modeling import tables
 from language_modeling.task import TASK
@@ -37,7 +38,7 @@ def keep(folder, table, name, tokens, *flags, factor=1.0, record=(), **test):
         "command": f"RL_train.py --name {name}",
         "seconds": 60.0,
         "cores": 2,
-        "epochs": [{"epoch": 1}],
+        "epochs": [{"epoch": 1, "valid_perplexity": 8.0 * factor}],
         "valid": {"perplexity": 8.0 * factor, "epoch": 1},
         "test": {"perplexity": perplexity, **test},
         "recipe_epochs": 13,
@@ -103,7 +104,6 @@ def test_the_seeds_of_a_row_together(seeds):
         "difference to lstm": "-",
         "95 % interval over sentences": "-",
         "excludes 0": "-",
-        "to lstm [95 % over sentences]": "-",
         "always the previous state": "-",
         "seeds": "2/3",
         "epochs run/recipe": "1/13",
@@ -121,7 +121,6 @@ def test_the_seeds_of_a_row_together(seeds):
         "difference to lstm": difference,
         "95 % interval over sentences": "[+1.00, +3.00]",
         "excludes 0": "yes",
-        "to lstm [95 % over sentences]": f"{difference} [+1.00, +3.00]",
         "always the previous state": "10.50",
     }
     assert commands == [
@@ -345,7 +344,7 @@ def test_the_short_form_of_a_table(seeds):
     text = render(rows[:1] + rows[4:5], brief=True, samples=500)
     caption, table = text.split("\n\n")
     assert caption == "All rows: seeds 2/3."
-    assert cells(table)[0] == ["row", "test", "to lstm [95 % over sentences]"]
+    assert cells(table)[0] == ["row", "test", "to lstm [95 % interval]"]
 
 
 # The sweeps over K and lambda.
@@ -444,8 +443,8 @@ def test_points_of_what_is_kept(tmp_path):
         (0.4, [2.0], [1.0]),
         *((value, [], []) for value in (0.6, 0.8, 1.0)),
     ]
-    assert tables.points(sweep, rows) == expected
-    assert tables.points(sweep, rows[:3]) == expected
+    assert sweeps.points(sweep, rows, TASK.measure) == expected
+    assert sweeps.points(sweep, rows[:3], TASK.measure) == expected
 
 
 def draw(tmp_path):
@@ -465,7 +464,10 @@ def test_the_picture_and_what_it_lacks(tmp_path, capsys):
     assert said.err == (
         "not run: k2-1, k4-1, reinforce-1, k6-1, k7-1, k8-1, k9-1, k10-1\n"
     )
-    assert said.out == f"Figure: {tmp_path}/f/sweep_k.png\n"
+    assert said.out == "".join(
+        f"Figure: {tmp_path}/f/{name}.png\n"
+        for name in ("perplexity", "sweep_k")
+    )
     picture = (tmp_path / "f" / "sweep_k.png").read_bytes()
     assert picture[:4] == b"\x89PNG"
 
@@ -497,11 +499,6 @@ def test_what_cannot_be_drawn_is_one_line(tmp_path, capsys, damage, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (
-            ["small", "--figures", "f"],
-            "argument --figures: must be among sweep_k, sweep_lambda. "
-            "Received: 'small'",
-        ),
         (["sweep_k", "--seeds", "x"], "--seeds: must be an integer"),
         (["sweep_k", "--seeds", "2", "--only", "k2-1"], "Received: 'k2-1'"),
         (["sweep_k", "--only", "lambda0.2-1"], "Received: 'lambda0.2-1'"),
@@ -525,10 +522,8 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch, capsys):
 
 def test_the_lines_are_means_between_bars():
     pytest.importorskip("matplotlib")
-    from language_modeling import figures
-
     points = [(1, [9.0], [7.0]), (2, [], []), (3, [5.0, 6.0], [3.0, 5.0])]
-    figure = figures.sweep("K", points, "--preset small")
+    figure = sweeps.draw("K", points, "--preset small", TASK.measure)
     (axes,) = figure.axes
     valid, test = (line.get_ydata() for line in axes.lines)
     np.testing.assert_array_equal(valid, [9.0, np.nan, 5.5])

@@ -57,7 +57,7 @@ PROGRAMS = {
     )
 }
 # Those that train, which say less of what they do if they are told so.
-TRAINING = ("RL_train", "train_RL10_1")
+TRAINING = ("RL_train", "train_RL10_1", "gradient_norms")
 LONGEST = 60  # seconds that a program may take to end
 MOST_HASHED = 2**20  # bytes
 # Flags that name files and folders, which have cases of their own.

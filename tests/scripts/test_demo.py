@@ -9,9 +9,10 @@ import time
 import pytest
 from project_copy import ROOT, Copy
 
+from dsl.experiment import plan
+from dsl.experiment.task import find
 from dsl.runs import results
-from language_modeling import settings
-from scripts.demonstration import plan, tables
+from scripts import demo as program
 
 # Leaves a run like those of the task, by ten nats or so: the second of two
 # language models is the worse one, or by `$BETTER` the better one.
@@ -19,7 +20,6 @@ FAKE_TRAINER = """
 import json, os, pathlib, sys
 sys.path[:0] = [{root!r}, {support!r}]
 import run_folders
-from dsl.runs import results
 arguments = sys.argv[1:]
 value = lambda flag: arguments[arguments.index(flag) + 1]
 if os.environ.get("STOP"):
@@ -33,23 +33,19 @@ model = value("--model") if "--model" in arguments else "dynamic_skip"
 folder = pathlib.Path(value("--train_dir"), value("--name"))
 print("trained", folder.name)
 if "number_prediction" in __file__:
-    folder.mkdir()
-    results.save(
-        run_folders.make_record(
-            task="number_prediction",
-            model=model,
-            test={{"accuracy": 0.3 if model == "lstm" else 0.99951}},
-            published={{"test_accuracy": 0.805, "source": "A paper"}},
-        ),
-        folder / "result.json",
-    )
+    from number_prediction.task import TASK
+    shares = [0.3] if model == "lstm" else [0.99951, 0.9]
+    settings = TASK.of_run(TASK.parse(arguments))
+    run_folders.make_number_run(folder, settings, shares)
 else:
+    from language_modeling.task import TASK
     *nll, sentence = run_folders.make_text()
     second = (model == "lstm") == bool(os.environ.get("BETTER"))
     run_folders.make_run(
         folder,
         scores=(nll[second], sentence),
         record={{"model": model, "true_perplexity": {{"test": 30.77}}}},
+        **TASK.of_run(TASK.parse(arguments)),
     )
 (folder / "arguments.json").write_text(json.dumps(arguments))
 """
@@ -75,56 +71,56 @@ def demo(tmp_path):
     for script in ROOT.glob("scripts/*.py"):
         shutil.copy(script, copy.root / "scripts")
     for folder in (
-        *("dsl", "language_modeling", "number_prediction", "results/demo"),
-        *("scripts/demonstration", "results/number_prediction/T11"),
+        *("dsl", "language_modeling", "number_prediction"),
+        *("results/language_modeling/demo", "results/number_prediction/T11"),
     ):
         shutil.copytree(ROOT / folder, copy.root / folder)
     text = FAKE_TRAINER.format(
         root=str(ROOT), support=str(ROOT / "tests" / "support")
     )
-    for script in (plan.NUMBERS, plan.WORDS):
-        (copy.root / script.relative_to(ROOT)).write_text(text)
+    for name in program.ROWS:
+        (copy.root / find(name).program).write_text(text)
     copy.pretend_setup()
     return copy
 
 
 def flags_of(folder):
-    """The flags of each training, by the task and model in its name."""
+    """The flags of each training, by its task and run."""
     return {
-        re.fullmatch(r"demo-(.*)-\d+-\d+-\d+", path.parent.name)[1]: json.loads(
-            path.read_text()
-        )
-        for path in folder.glob("demo-*/arguments.json")
+        "/".join(path.parent.parts[-2:]): json.loads(path.read_text())
+        for path in folder.glob("*/demo-*/arguments.json")
     }
 
 
 def test_demo_trains_two_pairs_and_ends_with_tables_and_a_picture(demo):
-    done = demo.call("demo", "--max_steps", "2", "--seed", "7")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = demo.call("demo", "--max_steps", "2", "--dropout", "0.25")
+    assert done.returncode == 0, done.stderr
     (folder,) = demo.root.glob("runs/demo-*")
     found = flags_of(folder)
     assert sorted(found) == [
-        *("numbers-dynamic_skip", "numbers-lstm"),
-        *("words-dynamic_skip", "words-lstm"),
+        "language_modeling/demo-lstm-1",
+        "language_modeling/demo-straight_through-1",
+        "number_prediction/demo-dynamic-1-1",
+        "number_prediction/demo-lstm-1",
     ]
-    for model in plan.MODELS:
-        numbers, words = found[f"numbers-{model}"], found[f"words-{model}"]
-        assert "--max_steps=2" in numbers and "--max_steps=2" in words
-        data = numbers[numbers.index("--data_dir") + 1]
-        assert data == str(demo.root / "data" / "number_prediction")
-        assert "--seed 7" not in " ".join(numbers)
-        assert " --seed 7 " in " ".join(words)
-    begun = re.findall("^== (.*)$", done.stdout, flags=re.MULTILINE)
+    for name, words in found.items():
+        assert "--max_steps=2" in words
+        assert ("0.25" in words) == name.startswith("language_modeling")
+        if name.startswith("number_prediction"):
+            data = words[words.index("--data_dir") + 1]
+            assert data.startswith(str(demo.root / "data/number_prediction"))
+    begun = re.findall("^== (.*)$", done.stderr, flags=re.MULTILINE)
     assert begun == [
-        "1 of 4: number prediction, plain LSTM",
-        "2 of 4: number prediction, dynamic skip",
-        "3 of 4: language model, plain LSTM",
-        "4 of 4: language model, dynamic skip",
+        "1 of 4: number_prediction, lstm",
+        "2 of 4: number_prediction, dynamic-1",
+        "3 of 4: language_modeling, lstm",
+        "4 of 4: language_modeling, straight_through",
     ]
-    (picture,) = folder.glob("demo-sentences-*.png")
+    picture = folder / "sentences.png"
     drawn = json.loads(picture.read_text())
-    assert "words-dynamic_skip" in drawn[drawn.index("--load_model") + 1]
-    sentences = picture.with_suffix(".txt").read_text().splitlines()
+    run = drawn[drawn.index("--load_model") + 1]
+    assert run.endswith("language_modeling/demo-straight_through-1")
+    sentences = (folder / "sentences.txt").read_text().splitlines()
     assert len(sentences) == 4 and "<eos>" not in "".join(sentences)
     assert f"\n{picture}\n" in done.stdout
     last = done.stdout.splitlines()[-1]
@@ -137,35 +133,37 @@ def rows_of(text):
 
 def test_what_the_tables_say_is_what_was_measured(demo):
     done = demo.call("demo", "--max_steps", "2")
-    text = "Number prediction" + done.stdout.split("Number prediction")[-1]
-    rows = rows_of(text)
-    first = [row.split("|")[1].strip() for row in rows]
-    names = [*plan.MODELS.values()]
-    assert [each for each in first if set(each) != {"-"}] == [
-        *("model", *names) * 2,
-        *("model", *names, "random control"),
+    rows = rows_of(done.stdout)
+    names = [row.split("|")[1].strip() for row in rows]
+    assert [each for each in names if set(each) != {"-"}] == [
+        *("row", "lstm", "dynamic-1"),
+        *("row", "lstm", "straight_through"),
+        *("row", "lstm", "straight_through", "random"),
     ]
     assert all(len(row) <= 100 and row.count("|") <= 8 for row in rows)
-    said = text.partition("Which past word")[0]
-    assert all(len(line) <= 100 for line in said.splitlines())
-    text = " ".join(text.split())
-    assert "| dynamic skip | 80.5 | 99.95 |" in text
-    assert "is 69.95 points ahead of the plain LSTM. One seed is" in text
-    assert "The true one is 30.77." in text
-    assert re.search(r"The dynamic skip is [\d.]+ worse than the plain", text)
+    shown = done.stdout.partition("Which past word")[0].splitlines()
+    assert all(len(line) <= 100 for line in shown)
+    text = " ".join(done.stdout.split())
+    assert "**99.95**" in text and "30.00" in text
+    assert "All rows: true test 30.77" in text
     assert "this run is a smoke test and judges nothing" in text
+    worse = re.search(r"straight_through \| +[\d.]+ \| \+", text)
     demo.environment["BETTER"] = "1"
     done = demo.call("demo")
-    assert "The dynamic skip is" in done.stdout
-    assert not re.search(r"dynamic skip is [\d.]+ worse", done.stdout)
+    better = re.search(r"straight_through \| +[\d.]+ \| -", done.stdout)
+    assert worse and better
     assert "smoke test" not in done.stdout
 
 
 def test_demo_writes_where_it_is_told(demo, tmp_path):
-    for _ in range(2):
-        done = demo.call("demo", "--train_dir", tmp_path / "my runs")
-        assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("my runs/demo-*/result.json"))) == 8
+    """And goes on there: what is done is not done again."""
+    first, second = (
+        demo.call("demo", "--train_dir", tmp_path / "my runs") for _ in range(2)
+    )
+    assert (first.returncode, second.returncode) == (0, 0), second.stderr
+    assert len(list(tmp_path.glob("my runs/*/demo-*/result.json"))) == 4
+    assert first.stdout.count("trained") == 4
+    assert "trained demo" not in second.stdout
     assert not (demo.root / "runs").exists()
 
 
@@ -175,11 +173,11 @@ def test_another_text_takes_the_place_of_the_generated_one(demo, tmp_path):
     done = demo.call("demo", "--data_dir", tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = demo.root.glob("runs/demo-*")
-    words = flags_of(folder)["words-lstm"]
+    words = flags_of(folder)["language_modeling/demo-lstm-1"]
     assert "--corpus" not in words
     assert words[words.index("--data_dir") + 1] == str(tmp_path)
-    (sentences,) = folder.glob("demo-sentences-*.txt")
-    assert sentences.read_text() == "a b c\ne f\n" * 2
+    sentences = (folder / "sentences.txt").read_text()
+    assert sentences == "a b c\ne f\n" * 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -194,7 +192,8 @@ def test_a_signal_to_the_demo_reaches_its_training(demo, tmp_path, number):
             time.sleep(0.01)
         process.send_signal(number)
         said = process.communicate(timeout=30)[1]
-    assert (process.returncode, said) == (130, "interrupted; saved\n")
+    assert process.returncode == 130
+    assert said.endswith("\ninterrupted; saved\n")
     assert (tmp_path / "saved").exists()
 
 
@@ -203,7 +202,7 @@ def test_demo_ends_with_the_exit_code_of_a_failed_run(demo, code):
     demo.environment["STOP"] = str(code)
     done = demo.call("demo")
     assert done.returncode == code
-    assert done.stdout.count("== ") == 1
+    assert done.stderr.count("== ") == 1
 
 
 @pytest.mark.parametrize(
@@ -244,22 +243,37 @@ def test_demo_help_and_usage_errors_need_no_setup(tmp_path):
 # What is kept.
 
 
-@pytest.mark.parametrize("row", [*plan.MODELS, plan.CONTROL])
-def test_what_is_kept_has_the_settings_of_the_demo(row):
-    for seed, folder in plan.kept_words(row).items():
-        wanted = settings.parse_args(plan.of_words(row, seed))
-        found = results.load(folder)["settings"]
-        for key, value in settings.of_run(wanted).items():
-            if key in found:
-                assert found[key] == value, (folder, key)
+def rows_kept():
+    return plan.load(
+        find("language_modeling"),
+        ROOT / "results" / "language_modeling" / "demo",
+        "demo",
+    )
+
+
+def test_all_that_the_table_names_is_kept():
+    assert [len(row.runs) for row in rows_kept()] == [3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [
+        ([-1.0, -2.0], "by seed: -1.00, -2.00: better with every seed"),
+        ([1.0, 2.0], "worse with every seed"),
+        ([1.0, -2.0], "no gain can be claimed"),
+        ([-1.0], "one seed, which says nothing of the next"),
+    ],
+)
+def test_what_the_seeds_say(each, words, monkeypatch):
+    found = {"other": {"each": each}}
+    monkeypatch.setattr(program.intervals, "of_rows", lambda *_: found)
+    said = program.verdict(rows_kept())
+    assert words in " ".join(said.split())
 
 
 def page_of_the_demo():
-    return (ROOT / "results" / "demo" / "README.md").read_text("utf-8")
-
-
-def test_the_page_of_the_demo_has_the_table_of_what_is_kept():
-    assert "\n".join(rows_of(tables.kept())) in page_of_the_demo()
+    page = ROOT / "results" / "language_modeling" / "demo" / "README.md"
+    return page.read_text("utf-8")
 
 
 def best_valid(folder):
@@ -269,11 +283,12 @@ def best_valid(folder):
 def test_the_page_of_the_demo_has_what_it_was_chosen_by():
     """Each validation perplexity, of what was chosen and of what was not."""
     page = page_of_the_demo()
-    for row in (*plan.MODELS, plan.CONTROL):
-        each = map(best_valid, plan.kept_words(row).values())
-        assert re.search(rf"\| +{' +[|] +'.join(each)} \|", page), row
-    tried = sorted((ROOT / "results" / "demo" / "tried").iterdir())
-    assert len(tried) > 5
-    for path in tried:
+    for row in rows_kept():
+        each = [f"{one['valid']['perplexity']:.2f}" for one in row.records]
+        assert re.search(rf"\| +{' +[|] +'.join(each)} \|", page), row.name
+    tried = ROOT / "results" / "language_modeling" / "demo_tried"
+    paths = sorted(tried.iterdir())
+    assert len(paths) > 5
+    for path in paths:
         shown = rf"^\| {path.name} .* {best_valid(path)} \|$"
         assert re.search(shown, page, re.MULTILINE), path.name
