@@ -66,8 +66,7 @@ def make_parser():
 
 def parse_args(arguments=None):
     parser = make_parser()
-    # Flags stand between the task and what follows the `--`.
-    args = parser.parse_intermixed_args(arguments)
+    args = parser.parse_args(arguments)
     if Path(args.train_dir).exists():
         parser.error(f"--train_dir must be new. Received: {args.train_dir}")
     return args
