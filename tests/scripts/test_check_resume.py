@@ -57,7 +57,7 @@ def check(tmp_path, monkeypatch):
     )
 
     def main(*arguments):
-        words = ["language_modeling", "--kills", "1", "--kills_a_run", "1"]
+        words = ["--kills", "1", "--kills_a_run", "1"]
         words += ["--train_dir", "runs", "--", *arguments]
         return module.main(module.parse_args(words))
 
