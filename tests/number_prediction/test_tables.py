@@ -9,7 +9,7 @@ from run_folders import cells, make_record
 from dsl.experiment import plan
 from dsl.experiment.measures import ACCURACY
 from dsl.runs import results
-from number_prediction import presets, tables
+from number_prediction import presets
 from number_prediction.task import TASK
 
 pytestmark = pytest.mark.backend
@@ -116,7 +116,7 @@ def test_the_seeds_of_a_row_together():
         "    python x.py --a 'b|c' 0.99\\n",
     ]
     header, *found = cells(plan.render(TASK, rows, brief=True))
-    assert header[:3] == ["row", "published test", "test, %"]
+    assert header[:3] == ["row", "published", "test, %"]
     assert found[1] == ["lstm", "70.4", "99.00", "99.00", "-", "1/5", "1.0"]
 
 
@@ -178,23 +178,32 @@ def test_a_wrong_figure_is_one_line(part, key, value, message):
 # Curves and policies.
 
 
-def test_a_curve_and_a_policy_are_checked():
-    assert tables.curve(record(0.5)) == {1: 0.5, 2: 0.75}
-    assert tables.policy(record(0.5)) is None
+def test_a_curve_and_a_policy_are_checked(figures):
+    from dsl.experiment.comparing import learning_curves
+
+    assert learning_curves.curve(record(0.5), TASK.measure) == {1: 0.5, 2: 0.75}
+    assert figures.policy(record(0.5)) is None
     shares = [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
-    assert tables.policy(record(0.5, policy=shares)) == shares
+    assert figures.policy(record(0.5, policy=shares)) == shares
     for wrong in (shares[:2], [[1.0]] * 3, [["a", 1.0]] * 3, "abc", [1.0] * 3):
         with pytest.raises(results.ResultError, match="`test.policy` must"):
-            tables.policy(record(0.5, policy=wrong))
-    assert tables.policy_by_step(record(0.5)) is None
+            figures.policy(record(0.5, policy=wrong))
+    assert figures.policy_by_step(record(0.5)) is None
     kept_one = record(0.5, policy_by_step=shares)
-    assert tables.policy_by_step(kept_one) == shares
+    assert figures.policy_by_step(kept_one) == shares
     with pytest.raises(results.ResultError, match="`test.policy_by_step` must"):
-        tables.policy_by_step(record(0.5, policy_by_step=shares[:2]))
+        figures.policy_by_step(record(0.5, policy_by_step=shares[:2]))
     for epochs in ([{"epoch": 1}], [3], [{"epoch": "1", "valid_accuracy": 1}]):
         wrong = {**record(0.5), "epochs": epochs}
         with pytest.raises(results.ResultError, match="each of `epochs`"):
-            tables.curve(wrong)
+            learning_curves.curve(wrong, TASK.measure)
+
+
+def draw_curves(rows):
+    """The picture of what rows measured, epoch by epoch."""
+    from dsl.experiment.comparing import learning_curves
+
+    return learning_curves.draw(rows, TASK.measure)
 
 
 @pytest.fixture
@@ -220,7 +229,7 @@ def test_accuracy_is_the_mean_in_a_band_of_the_seeds(figures):
         make_row(record(0.5), name="lstm"),
         make_row(name="attention"),
     ]
-    figure = figures.accuracy(rows)
+    figure = draw_curves(rows)
     (axes,) = figure.axes
     first, second, *dashed = axes.lines
     np.testing.assert_allclose(
@@ -236,12 +245,12 @@ def test_accuracy_is_the_mean_in_a_band_of_the_seeds(figures):
     assert {"dynamic-1 (2 seeds)", "lstm (1 seed)", "epoch"} <= shown
     assert {"paper, LSTM: 69.6", "paper, λ=1: 79.6"} <= shown
     assert "attention (0 seed)" not in shown
-    assert figures.accuracy(rows[2:]) is None
+    assert draw_curves(rows[2:]) is None
 
 
 def test_long_runs_are_drawn_on_a_log_scale(figures):
     share = [0.5 + 0.005 * n for n in range(60)]
-    figure = figures.accuracy([make_row(record(0.5, valid=share))])
+    figure = draw_curves([make_row(record(0.5, valid=share))])
     assert figure.axes[0].get_xscale() == "log"
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
     assert ticks == ["1", "2", "5", "10", "20", "50"]
@@ -254,7 +263,7 @@ def test_no_two_rows_of_a_table_look_alike(figures):
             make_row(record(0.5), table=table, name=name)
             for name in planned.plans
         ]
-        lines = figures.accuracy(rows).axes[0].lines[: len(rows)]
+        lines = draw_curves(rows).axes[0].lines[: len(rows)]
         looks = {
             (x.get_color(), x.get_linestyle(), x.get_marker()) for x in lines
         }
