@@ -24,86 +24,62 @@ from dsl.experiment import (
     shared_flags,
 )
 from dsl.experiment.comparing import reading
+from dsl.experiment.flags import BOTH, Flags, Group, flag
 from language_modeling.task import TASK
 
 # How many steps before the last one the table tells of.
 STEPS_BACK = (1, 2, 5, 10, 20, 50, 100)
 
 
+class Segments(Group):
+    """What is measured, and how it is shown."""
+
+    figure = flag(type=command_line.picture, metavar="FILE")
+    """Draw the norms: .png, .pdf or .svg."""
+    split = flag("test", choices=("train", "valid", "test"))
+    """Text to measure on."""
+    steps = flag(type=command_line.number(int, 2), metavar="T")
+    """Length of a segment (default: the first run's --num_unroll_steps)."""
+    streams = flag(100, command_line.count, "B")
+    """Streams that the text is cut into."""
+    actions = flag("greedy", choices=("greedy", "sampled"))
+    """How an agent chooses."""
+    level = flag(0.95, command_line.inner_share)
+    """Share of the draws inside of an interval."""
+    samples = flag(10_000, command_line.count, "N")
+    """Draws of an interval."""
+    data_dir = flag(type=command_line.name, metavar="DIR")
+    """Folder of the text (default: that of the runs)."""
+    download = flag(True, action=BOTH)
+    """Whether the text may be downloaded where it is not at hand."""
+    verbosity = flag("info", choices=shared_flags.VERBOSITIES)
+    """What is said on standard error."""
+
+
+FLAGS = Flags((Segments,))
+
+
 def make_parser():
-    parser = command_line.Parser(
+    parser = FLAGS.make_parser(
         prog="gradient_norms.py",
         description="The norm of the gradient of the last step's loss by each "
         "hidden state of the top layer, over segments of a text.",
         epilog="Exit codes: 0 done, 1 the picture cannot be written, 2 usage "
         "or a run is missing or wrong, 3 data missing or wrong, 130 "
         "interrupted.",
-        allow_abbrev=False,
     )
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "runs",
         nargs="+",
         metavar="RUN",
         help="run folder with its weights; those that differ in the seed "
         "alone are taken together, and factors are to the first",
     )
-    add(
-        "--figure",
-        type=command_line.picture,
-        metavar="FILE",
-        help="draw the norms: .png, .pdf or .svg",
-    )
-    add(
-        "--split",
-        choices=("train", "valid", "test"),
-        default="test",
-        help="text to measure on (default: %(default)s)",
-    )
-    add(
-        "--steps",
-        type=command_line.number(int, 2),
-        metavar="T",
-        help="length of a segment (default: the first run's "
-        "--num_unroll_steps)",
-    )
-    add(
-        "--streams",
-        type=command_line.count,
-        default=100,
-        metavar="B",
-        help="streams that the text is cut into (default: %(default)s)",
-    )
-    add(
-        "--actions",
-        choices=("greedy", "sampled"),
-        default="greedy",
-        help="how an agent chooses (default: %(default)s)",
-    )
-    command_line.add_interval_flags(parser)
-    add(
-        "--data_dir",
-        type=command_line.name,
-        metavar="DIR",
-        help="folder of the text (default: that of the runs)",
-    )
-    add(
-        "--no-download",
-        dest="download",
-        action="store_false",
-        help="read only what is at hand",
-    )
-    add(
-        "--verbosity",
-        choices=shared_flags.VERBOSITIES,
-        default="info",
-        help="what is said on standard error (default: %(default)s)",
-    )
     return parser
 
 
 def parse_args(arguments=None):
-    return make_parser().parse_args(arguments)
+    return FLAGS.parse(make_parser(), arguments)
 
 
 @entry.program
@@ -123,7 +99,7 @@ def main(args):
     groups = [
         {
             "run": group["name"],
-            "name": name_of(group),
+            "name": f"{group['name']}: {model_of(group)}",
             "norms": [measure(args, run) for run in group["runs"]],
             "chooses": kinds.chooses(group["runs"][0]["args"]),
         }
@@ -187,11 +163,10 @@ def check_length(args, corpus):
         )
 
 
-def name_of(group):
-    """The model in words, and its run."""
+def model_of(group):
+    """The model of a group of runs in words."""
     settings = group["config"]["settings"]
-    model = kinds.in_words(settings["model"], settings)
-    return f"{group['name']}: {model}"
+    return kinds.in_words(settings["model"], settings)
 
 
 def measure(args, run):

@@ -87,7 +87,8 @@ def show(args, model, texts, corpus, log):
         name, tokens, measured, scores = shown
         words = words_read(tokens, corpus)
         look_back = scores["look_back"].ravel()
-        held = held_states(args, len(look_back))
+        segment = None if args.keep_buffer else args.num_unroll_steps
+        held = connections.past_states(len(look_back), args.n_actions, segment)
         # Further back there was nothing: a start from zeros, no connection.
         look_back = np.where(look_back <= held, look_back, 0)
         show_connections(args, words, look_back, measured, log)
@@ -96,26 +97,6 @@ def show(args, model, texts, corpus, log):
         findings.significant(words, look_back, args.n_actions, log)
         if of_corpus:
             findings.of_grammar(corpus, name, look_back, args.n_actions, log)
-
-
-def held_states(args, count):
-    """How many past states there are for each word of a text, at most K.
-
-    K where the buffer is carried through the text; the first words, which
-    connect to what is before it, included. Otherwise each segment of training
-    starts with its previous state alone, which is not kept as a past state.
-
-    Args:
-        args: The settings of the run.
-        count: Number of words.
-
-    Returns:
-        Integer array `(count,)`.
-    """
-    if args.keep_buffer:
-        return np.full(count, args.n_actions)
-    steps_taken = np.arange(count) % args.num_unroll_steps
-    return np.clip(steps_taken, 1, args.n_actions)
 
 
 def protocols(args, tokens):

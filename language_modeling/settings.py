@@ -1,10 +1,16 @@
 """Flags of language modeling: what they are, and what must hold of them."""
 
-import argparse
-
 from dsl import choices
 from dsl.experiment import command_line, shared_flags
-from dsl.experiment.command_line import count, name, number, positive, share
+from dsl.experiment.command_line import (
+    count,
+    counts,
+    name,
+    number,
+    positive,
+    share,
+    shares,
+)
 from dsl.experiment.flags import (
     BOTH,
     DATA,
@@ -17,32 +23,6 @@ from dsl.experiment.flags import (
 )
 from dsl.experiment.kinds import CHOOSING, SKIPPING
 from language_modeling import presets
-
-
-def _shares(text):
-    """An argparse type: numbers of at least 0, not all 0, and commas."""
-    try:
-        shares = [float(part) for part in text.split(",")]
-    except ValueError:
-        shares = []
-    if not 0 < sum(shares) < float("inf") or min(shares) < 0:
-        raise argparse.ArgumentTypeError(
-            "must be numbers of at least 0, one of them above 0, with commas "
-            f"between. Received: {text!r}"
-        )
-    return shares
-
-
-def _counts(text):
-    """An argparse type: integers of at least 1, in brackets or not."""
-    bare = text[1:-1] if text[:1] + text[-1:] == "[]" else text
-    try:
-        return [count(part) for part in bare.split(",")]
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            "must be integers of at least 1 with commas between. "
-            f"Received: {text!r}"
-        ) from None
 
 
 class Data(Group):
@@ -90,9 +70,9 @@ class Characters(Group):
     """Read words as characters."""
     char_embed_size = flag(type=count, metavar="N")
     """Width of the character vectors (default with --char: 15)."""
-    kernels = flag(type=_counts, metavar="W,W,...")
+    kernels = flag(type=counts, metavar="W,W,...")
     """Widths of the convolutions (default with --char: 1,2,3,4,5,6,7)."""
-    kernel_features = flag(type=_counts, metavar="N,N,...")
+    kernel_features = flag(type=counts, metavar="N,N,...")
     """Outputs of each of them (default with --char:
     50,100,150,200,200,200,200)."""
     highway_layers = flag(type=number(int, 0), metavar="N")
@@ -132,7 +112,7 @@ class Characters(Group):
 
 
 class Training(Group):
-    """Training."""
+    """Training, and how a text is cut for evaluation."""
 
     learning_rate = flag(1.0, positive, "R")
     """Initial rate of SGD."""
@@ -155,6 +135,11 @@ class Training(Group):
     """Epochs."""
     max_grad_norm = flag(5.0, positive, "N")
     """Largest global norm of the gradient."""
+    eval_protocol = flag(
+        "stream", role=MEASURING, choices=("stream", "batched")
+    )
+    """Stream: one stream, every token; batched: the streams and whole segments
+    of training (published code)."""
 
 
 class Agent(Group):
@@ -165,7 +150,7 @@ class Agent(Group):
     )
     """Learned (paper); frozen: stays as it starts; random: distances drawn with
     --look_back_shares, the control for a learned one."""
-    look_back_shares = flag(None, _shares, "P,P,...", CHOOSING)
+    look_back_shares = flag(None, shares, "P,P,...", CHOOSING)
     """Shares of the distances 1, 2, ... of random steps, zero where left out: 1
     is always the previous state (default: all alike)."""
     random_share = flag(None, share, "P", CHOOSING)
@@ -212,16 +197,6 @@ class Agent(Group):
         )
 
 
-class Protocol(Group):
-    """How a text is cut for evaluation."""
-
-    eval_protocol = flag(
-        "stream", role=MEASURING, choices=("stream", "batched")
-    )
-    """Stream: one stream, every token; batched: the streams and whole segments
-    of training (published code)."""
-
-
 class Inspection(Group):
     """What is shown of the connections, with --load_model."""
 
@@ -262,7 +237,6 @@ FLAGS = Flags(
         Agent,
         shared_flags.Signal,
         shared_flags.Evaluation,
-        Protocol,
         shared_flags.Show,
         Inspection,
     ),

@@ -287,27 +287,19 @@ def _hits(words):
 
 def _agreement(run, words):
     """Connections of a run beside those of a grammar, None without one."""
-    import numpy as np
-
     from dsl.analysis import dependencies
 
-    hashes = run["config"].get("data_sha256")
-    known = dependencies.grammar_distances(hashes or {}, "test")
-    if known is None or run["scores"] is None:
+    settings, scores = run["config"]["settings"], run["scores"]
+    hashes = run["config"].get("data_sha256") or {}
+    known = dependencies.grammar_distances(hashes, "test")
+    if known is None or scores is None:
         return None
-    look_back = run["scores"]["look_back"]
-    if len(look_back) != len(known[words]):
-        return None
-    chosen = run["config"]["settings"]
-    farthest = chosen.get("n_actions")
-    if chosen["model"] == "fixed_skip":
-        # It has no choice, and keeps none.
-        farthest = chosen["skip"]
-        look_back = np.full_like(look_back, farthest)
-    if not look_back.any():
-        return None
-    distances = range(2, farthest + 1)
-    return dependencies.agreement(look_back, known[words], distances)
+    return dependencies.agreement_of_all(
+        scores["look_back"],
+        known[words],
+        settings.get("n_actions"),
+        settings["skip"] if settings["model"] == "fixed_skip" else None,
+    )
 
 
 def _mean(key):

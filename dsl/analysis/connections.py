@@ -10,6 +10,8 @@ import itertools
 import operator
 import unicodedata
 
+import numpy as np
+
 from dsl.choices import check_count
 from dsl.datasets.corpus import EOS
 from dsl.system.messages import JOINERS, printable
@@ -277,3 +279,24 @@ def shorten(text, width):
         return text
     ends = itertools.accumulate(map(_columns, text))
     return text[: sum(end < width for end in ends)] + "…"
+
+
+def past_states(count, num_actions, segment=None):
+    """How many past states there are for each word of a text, at most K.
+
+    K where the buffer is carried through the text; the first words, which
+    connect to what is before it, included. Otherwise each segment of training
+    starts with its previous state alone, which is not kept as a past state.
+
+    Args:
+        count: Number of words.
+        num_actions: K.
+        segment: Length of a segment whose buffer starts empty; None if it is
+            carried on.
+
+    Returns:
+        Integer array `(count,)`.
+    """
+    if segment is None:
+        return np.full(count, num_actions)
+    return np.clip(np.arange(count) % segment, 1, num_actions)

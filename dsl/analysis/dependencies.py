@@ -142,3 +142,26 @@ def grammar_distances(sha256, split):
         # The word read is one step nearer to what the next one hangs on.
         "the next word": (arcs[1:] - 1).clip(min=0),
     }
+
+
+def agreement_of_all(look_back, hung_on, num_actions, skip=None):
+    """The agreement of all distances beyond the previous word.
+
+    Args:
+        look_back: k_t of each word, integer `(n,)`.
+        hung_on: How far back the word stands that each one hangs on, `(n,)`.
+        num_actions: K, the largest distance of an agent.
+        skip: The distance of a fixed skip, which has no choice and keeps none.
+
+    Returns:
+        An `Agreement`; None if the texts are of other lengths, or no distance
+        was taken.
+    """
+    if len(look_back) != len(hung_on):
+        return None
+    if skip is not None:
+        look_back = np.full_like(look_back, skip)
+    if not look_back.any():
+        return None
+    farthest = num_actions if skip is None else skip
+    return agreement(look_back, hung_on, range(2, farthest + 1))

@@ -197,6 +197,7 @@ def need_package(parser, flag, package, extra):
 count = number(int, 1)
 positive = number(float, 0, open_low=True)
 share = number(float, 0, 1)
+inner_share = number(float, 0, 1, open_low=True, open_high=True)
 seed = number(int, 0, 2**31 - 1)
 
 
@@ -204,7 +205,7 @@ def add_interval_flags(parser):
     """The flags of an interval: how sure it is, and how many draws it takes."""
     parser.add_argument(
         "--level",
-        type=number(float, 0, 1, open_low=True, open_high=True),
+        type=inner_share,
         default=0.95,
         help="share of the draws inside of an interval (default: %(default)s)",
     )
@@ -215,3 +216,29 @@ def add_interval_flags(parser):
         metavar="N",
         help="draws of an interval (default: %(default)s)",
     )
+
+
+def shares(text):
+    """An argparse type: numbers of at least 0, not all 0, and commas."""
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not 0 < sum(found) < float("inf") or min(found) < 0:
+        raise argparse.ArgumentTypeError(
+            "must be numbers of at least 0, one of them above 0, with commas "
+            f"between. Received: {text!r}"
+        )
+    return found
+
+
+def counts(text):
+    """An argparse type: integers of at least 1, in brackets or not."""
+    bare = text[1:-1] if text[:1] + text[-1:] == "[]" else text
+    try:
+        return [count(part) for part in bare.split(",")]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            "must be integers of at least 1 with commas between. "
+            f"Received: {text!r}"
+        ) from None

@@ -10,6 +10,7 @@ import pytest
 from keras import ops
 from run_folders import cells
 
+from dsl.analysis import connections
 from dsl.datasets import EOS, DataError, folders, generated
 from dsl.datasets.corpus import SPLITS, from_texts
 from dsl.policy import choosing
@@ -266,12 +267,9 @@ def test_as_many_sentences_are_shown_as_asked_for():
 
 def test_held_states_are_those_that_the_agent_may_reach():
     """Up to the second segment, which starts as the first."""
-    args = TASK.parse(
-        "--no-keep_buffer --n_actions 3 --num_unroll_steps 6".split()
-    )
     steps_taken = np.tile(np.arange(6, dtype="float32"), 2)
     reached = choosing.filled(ops.array(steps_taken), 3)
     np.testing.assert_array_equal(
-        inspection.held_states(args, 12),
+        connections.past_states(12, 3, segment=6),
         cases.to_numpy(reached).sum(axis=-1),
     )

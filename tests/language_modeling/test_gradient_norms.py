@@ -66,7 +66,7 @@ def show(folder, monkeypatch):
     )
 
     def main(*arguments):
-        args = gradient_norms.make_parser().parse_args(arguments)
+        args = gradient_norms.parse_args(arguments)
         # A few segments take less time than to compile.
         with uncompiled():
             return gradient_norms.main(args)
@@ -232,7 +232,7 @@ def test_runs_of_another_text_are_refused(show, capsys, monkeypatch):
 )
 def test_a_wrong_argument_is_a_usage_error(capsys, arguments):
     with pytest.raises(SystemExit) as stop:
-        gradient_norms.make_parser().parse_args(arguments)
+        gradient_norms.parse_args(arguments)
     assert stop.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("gradient_norms.py: error: ")

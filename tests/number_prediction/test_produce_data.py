@@ -326,7 +326,7 @@ def test_two_seeds_at_once_are_files_of_one(here):
     assert first.stdout.readline() == "saves\n"
     second = start("--seed", "2")
     try:
-        line = second.stdout.readline()
+        line = second.stderr.readline()
         assert line == f"{FOLDER}: waiting for another process ({first.pid})\n"
         out, err = first.communicate("\n" * 3)
         assert (first.returncode, err) == (0, ""), err
