@@ -25,6 +25,7 @@ from dsl.experiment import (
 )
 from dsl.experiment.comparing import reading
 from dsl.experiment.flags import BOTH, Flags, Group, flag
+from dsl.system import messages
 from language_modeling.task import TASK
 
 # How many steps before the last one the table tells of.
@@ -111,7 +112,8 @@ def main(args):
     here = dataclasses.replace(
         TASK, program="language_modeling/gradient_norms.py"
     )
-    output.result(f"\n{program.command(here)}")
+    output.result()
+    output.result(messages.one_line(program.command(here)))
     return 0
 
 
@@ -295,4 +297,5 @@ def draw(args, groups):
     ]
     figure = figures.gradients(curves)
     lacking = pictures.save(figure, args.figure, dpi=figures.DPI)
-    output.result(f"{args.figure}: written{pictures.in_words(lacking)}")
+    said = pictures.in_words(lacking)
+    output.result(messages.one_line(f"{args.figure}: written{said}"))

@@ -145,7 +145,7 @@ def scores_by_sentence(scores, corpus):
 
 def in_words(measured):
     """The perplexities of a measurement, and its bits."""
-    text = f"perplexity {PERPLEXITY.shown(measured['perplexity'])}"
+    text = f"perplexity {PERPLEXITY.text(measured['perplexity'])}"
     if sampled := PERPLEXITY.sampled_in_words(measured):
         text += (
             f" ({sampled}; always the previous state"
@@ -153,6 +153,6 @@ def in_words(measured):
             f" same shares {measured['perplexity_random_mean']:.2f})"
         )
     if "bits_per_character" in measured:
-        bits = BITS_PER_CHARACTER.shown(measured["bits_per_character"])
+        bits = BITS_PER_CHARACTER.text(measured["bits_per_character"])
         text += f", {bits} bits per character"
     return text

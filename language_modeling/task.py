@@ -2,6 +2,7 @@
 
 from dsl import metrics
 from dsl.experiment import kinds, output
+from dsl.experiment.flags import CALL, DATA, SEED, SHOWING, WHERE
 from dsl.experiment.measures import BITS_PER_CHARACTER, PERPLEXITY
 from dsl.experiment.program import check_memory
 from dsl.experiment.task import Task
@@ -192,7 +193,7 @@ def held_to(args, corpus_name):
         given["preset"] = args.preset
     recipe = settings.FLAGS.resolve(given)
     # The corpus is told apart by its name, however it was asked for.
-    free = settings.FLAGS.names("where", "data", "seed", "call", "showing")
+    free = settings.FLAGS.names(WHERE, DATA, SEED, CALL, SHOWING)
     free |= {"vocabulary_size", "jit", "eval_samples", "given"}
     same = all(
         value == recipe[key]

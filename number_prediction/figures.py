@@ -6,9 +6,6 @@ from dsl.datasets import numbers as data
 from dsl.experiment.comparing.learning_curves import row_name
 from dsl.runs.results import ResultError, is_finite
 
-DPI = 200
-
-
 _MOST_RINGS = 25  # in a column or row
 
 

@@ -7,7 +7,7 @@ import dsl
 from dsl import initializers
 from dsl.datasets import numbers as data
 from dsl.experiment import kinds
-from dsl.policy import choosing as choosing
+from dsl.policy import choosing
 from dsl.seeds import spread
 from dsl.training.optimizers import GroupedOptimizer
 from dsl.training.sequences import ClassifierTrainer

@@ -15,6 +15,7 @@ if __name__ == "__main__":
     entry.run(__file__)
 
 import argparse
+import functools
 import shlex
 import textwrap
 import time
@@ -112,7 +113,7 @@ def places(args, name):
     return argparse.Namespace(
         train_dir=str(folder),
         results=str(folder / "kept"),
-        data_dir=str(ROOT / "data" / name),
+        data_dir=str(ROOT / "data" / name) if name == NUMBERS else None,
     )
 
 
@@ -128,18 +129,25 @@ def trainings(args, runs):
         for run in some:
             title = f"{len(found) + 1} of {count}: {name}, {run.row}"
             job = reproduction.job(find(name), places(args, name), TABLE, run)
-            found.append(say_first(title, job, f"{name}-{run.name}"))
+            path = path_of(args.train_dir, name, run)
+            check = functools.partial(
+                plan.check_settings, find(name), path, run.flags
+            )
+            found.append(say_first(title, job, f"{name}-{run.name}", check))
     return found
 
 
-def say_first(title, job, name):
-    """A job that says what it is about to do, and keeps no copy."""
+def say_first(title, job, name, check):
+    """A job that says what it is about to do, and keeps no copy.
+
+    A run that is there already must be what was asked for: `check` tells.
+    """
 
     def start():
-        output.note(f"\n== {title}".strip())
+        output.note(f"== {title}")
         return job.start()
 
-    return jobs.Job(name, start)
+    return jobs.Job(name, start, check)
 
 
 def drawing(folder, runs):

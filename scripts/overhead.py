@@ -83,8 +83,7 @@ def train(task, model, trainer, data, flags):
     clock = Clock()
 
     def finish_epoch(trained):
-        speed = {"tokens_per_second": 1.0}
-        return {**summary(flags, trained, 1.0), **speed}
+        return summary(flags, trained, 1.0)
 
     with tempfile.TemporaryDirectory() as folder:
         run = RunFolder.create(folder, "run", {"settings": {}})

@@ -16,4 +16,4 @@ if __name__ == "__main__":
 from dsl.experiment import reproduction
 
 parse_args = reproduction.parse_args
-main = entry.named("reproduce.py", reproduction.main)
+main = entry.with_name("reproduce.py", reproduction.main)

@@ -111,10 +111,10 @@ def test_no_room_below_the_experiment_knows_a_task_or_a_command_line(path):
     module = module_of(path)
     if not module.startswith("dsl") or room(module) == "experiment":
         return
-    names = {
-        alias.name
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    }
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
     assert "argparse" not in names

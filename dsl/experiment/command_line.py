@@ -44,15 +44,6 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {line} (see --help)\n")
 
 
-class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Adds the default, if there is one, where the help does not tell it."""
-
-    def _get_help_string(self, action):
-        if action.default is None or "(default" in (action.help or ""):
-            return action.help
-        return super()._get_help_string(action)
-
-
 def description(path, lines=None):
     """The docstring of a program, which `python -OO` has left out.
 
@@ -62,21 +53,6 @@ def description(path, lines=None):
     """
     tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     return "\n".join(ast.get_docstring(tree).splitlines()[:lines])
-
-
-def given(parser, arguments, args):
-    """The names of the flags that are given, whatever their values.
-
-    Args:
-        parser: The parser.
-        arguments: The arguments that were parsed; those of the command line
-            if None.
-        args: What they gave.
-    """
-    # What is there already is no default to argparse.
-    blank = argparse.Namespace(**dict.fromkeys(vars(args), ...))
-    found = vars(parser.parse_args(arguments, blank))
-    return {name for name in vars(args) if found[name] is not ...}
 
 
 def number(kind, low=None, high=None, open_low=False, open_high=False):

@@ -66,10 +66,10 @@ def program(main):
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt within it.
     """
-    return named(os.path.basename(main.__globals__["__file__"]), main)
+    return with_name(os.path.basename(main.__globals__["__file__"]), main)
 
 
-def named(name, main):
+def with_name(name, main):
     """As `program`, with the name that the line begins with."""
 
     def work(*args):

@@ -6,7 +6,6 @@ import shlex
 
 from dsl.experiment.comparing import reading
 from dsl.experiment.flags import DATA
-from dsl.experiment.task import find
 from dsl.runs import configurations, results
 from dsl.system import atomic
 
@@ -37,7 +36,7 @@ def keep(run, folder):
         )
     epochs = results.load_metrics(run)
     scores = None
-    task = find(record["task"])
+    task = reading.task_of(record, run)
     if task.measure.over == "sentences":
         results.check_scores(run, record)
         scores = by_sentence(results.load_scores(run))
@@ -50,9 +49,10 @@ def keep(run, folder):
             if key not in ignored
         }
     try:
-        # Which data, and what makes it, is the same on all machines.
+        # Which data, and what makes it, is the same on all machines; and of
+        # several seeds this is one.
         record["command"] = without(
-            record["command"], ignored - task.flags.names(DATA)
+            record["command"], ignored - task.flags.names(DATA) - {"seeds"}
         )
     except ValueError as error:
         raise results.ResultError(

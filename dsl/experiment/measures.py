@@ -64,7 +64,7 @@ class Measure:
         """Whether a value is better than another."""
         return self.loss(a) < self.loss(b)
 
-    def shown(self, value, pattern=""):
+    def text(self, value, pattern=""):
         """A value in the scale of its unit, e.g. "97.00"."""
         return format(self.scale * value, f"{pattern}.{self.digits}f")
 
@@ -74,7 +74,7 @@ class Measure:
         Args:
             measured: Dict of its value, and of the sampled ones if there are.
         """
-        text = f"{self.words or self.name} {self.shown(measured[self.name])}"
+        text = f"{self.words or self.name} {self.text(measured[self.name])}"
         if self.unit:
             text += f" {self.unit}"
         sampled = self.sampled_in_words(measured)
@@ -84,8 +84,8 @@ class Measure:
         """The sampled values in a line; an empty one if there are none."""
         if "sampled_n" not in measured:
             return ""
-        mean = self.shown(measured[f"{self.name}_sampled_mean"])
-        deviation = self.shown(measured[f"{self.name}_sampled_std"])
+        mean = self.text(measured[f"{self.name}_sampled_mean"])
+        deviation = self.text(measured[f"{self.name}_sampled_std"])
         return f"sampled {mean} +- {deviation}, n={measured['sampled_n']}"
 
     def cell(self, records: Sequence[Record], part="test", suffix="") -> str:
@@ -114,8 +114,8 @@ class Measure:
         if mean is None:
             return "-"
         if deviation is None:
-            return self.shown(mean)
-        return f"{self.shown(mean)} ± {self.shown(deviation)}"
+            return self.text(mean)
+        return f"{self.text(mean)} ± {self.text(deviation)}"
 
     def pooled_sampled_cell(self, records: Sequence[Record]) -> str:
         """As `sampled_cell`, of several seeds with as many draws each."""
@@ -126,14 +126,14 @@ class Measure:
             ]
         ):
             return "-"
-        mean = self.shown(statistics.fmean(means))
+        mean = self.text(statistics.fmean(means))
         deviations = [
             number(one, "test", f"{self.name}_sampled_std") for one in records
         ]
         if None in deviations:
             return mean
         pooled = statistics.fmean(each**2 for each in deviations) ** 0.5
-        return f"{mean} ± {self.shown(pooled)}"
+        return f"{mean} ± {self.text(pooled)}"
 
     def worst_cell(self, records: Sequence[Record]) -> str:
         """The cell of the worst seed on the test split."""
@@ -141,7 +141,7 @@ class Measure:
         if None in values:
             folder = records[values.index(None)].get("run_folder", "record")
             raise ResultError(f"{folder}: `test.{self.name}` is missing.")
-        return self.shown(max(values, key=self.loss))
+        return self.text(max(values, key=self.loss))
 
     def published_cell(self, published, part="test", digits=1) -> str:
         """The cell of what is published, or "-".
@@ -160,7 +160,7 @@ class Measure:
         """The cell of the best value on the validation split so far, or "-"."""
         key = f"valid_{self.name}"
         found = [entry[key] for entry in epochs if key in entry]
-        return self.shown(min(found, key=self.loss)) if found else "-"
+        return self.text(min(found, key=self.loss)) if found else "-"
 
 
 PERPLEXITY = Measure("perplexity", over="sentences")

@@ -245,6 +245,8 @@ def row_of(task, name, flags, paths, names):
 def _with_runs(task, name, args, settings, paths, names):
     loaded = reading.load(paths)
     for run in loaded:
+        if run["record"] is None:
+            raise results.ResultError(f"{run['name']}: must be finished.")
         _check(task, run["record"])
     record = loaded[0]["record"] if loaded else None
     published = task.published(args, record) or {}
@@ -368,21 +370,24 @@ def render(task, rows: Sequence[Row], brief=False) -> str:
 
 
 def _with_best(rows, column):
-    """A column in which the cell of the best row is bold, where it has one."""
-    done = [row for row in rows if row.runs]
-    if column.best is None or len(done) < 2:
-        return column
+    """A column in which the cells of the best rows are bold, if some differ."""
     measure = column.best
+    if measure is None:
+        return column
 
-    def loss(row):
+    def mean(row):
         values = [one["test"][measure.name] for one in row.records]
-        return measure.loss(statistics.fmean(values))
+        return statistics.fmean(values)
 
-    best = min(done, key=loss).name
+    means = {row.name: mean(row) for row in rows if row.runs}
+    shown = {name: measure.text(value) for name, value in means.items()}
+    if len(set(shown.values())) < 2:
+        return column
+    best = shown[min(means, key=lambda name: measure.loss(means[name]))]
 
     def cell(row):
         text = column.cell(row)
-        return f"**{text}**" if row.name == best else text
+        return f"**{text}**" if shown.get(row.name) == best else text
 
     return column._replace(cell=cell)
 

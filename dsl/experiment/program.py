@@ -35,7 +35,7 @@ def of(task):
     def main(args):
         return _main(task, args)
 
-    return task.parse, entry.named(os.path.basename(task.program), main)
+    return task.parse, entry.with_name(os.path.basename(task.program), main)
 
 
 def _main(task, args):
@@ -243,7 +243,7 @@ def _show_record(task, record):
             )
         )
     if record.get(f"true_{measure.name}") is not None:
-        true = measure.shown(record[f"true_{measure.name}"]["test"])
+        true = measure.text(record[f"true_{measure.name}"]["test"])
         output.result(f"true: {true}")
 
 

@@ -62,7 +62,7 @@ class Report:
             value = entry.get(f"{part}_{measure.name}")
             if value is not None:
                 unit = f" {measure.unit}" if measure.unit else ""
-                words.append(f"{part} {measure.shown(value)}{unit}")
+                words.append(f"{part} {measure.text(value)}{unit}")
         done = entry[f"{throughput}_per_second"]
         words.append(f"{done:,.0f} {throughput}/s")
         if "entropy" in entry:

@@ -190,7 +190,10 @@ def job(task, args, table, run):
             plan.check_settings(task, path, flags())
             keep.keep(path, copy)
 
-    needs = (f"{home.name}-{x.name}" for x in task.tables[table].needs(run.row))
+    needs = (
+        f"{plan.home(task, folder, table, x.row).name}-{x.name}"
+        for x in task.tables[table].needs(run.row)
+    )
     return jobs.Job(path.name, start, finish, tuple(needs))
 
 

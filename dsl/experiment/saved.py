@@ -85,8 +85,7 @@ def settings_of(task, saved, args, source):
     for key in now:
         setattr(loaded, key, getattr(args, key))
     folder = saved.get("data_dir")
-    asked = "data_dir" in args.given
-    if not asked and isinstance(folder, str):
+    if "data_dir" not in args.given and isinstance(folder, str):
         if os.path.isdir(folder):
             loaded.data_dir = folder
         elif hasattr(loaded, "download"):

@@ -194,8 +194,7 @@ class Evaluation(Group):
     eval_samples = flag(5, number(int, 2), "N", CHOOSING, MEASURING)
     """Sampled passes over what is tested on."""
     jit = flag(None, action=BOTH, role=MEASURING)
-    """Compile with XLA; if nothing is said, only where nothing runs without
-    it."""
+    """Compile with XLA; unset, only where nothing runs without it."""
 
 
 def recipe(given, *layers):

@@ -28,6 +28,11 @@ def no_words(entry):
     return ""
 
 
+def in_data_dir(folder, table, seed):
+    """The data of all tables in one folder, if one is given."""
+    return ["--data_dir", folder] if folder else []
+
+
 def constant_rate(args):
     """The schedule of a learning rate that stays as it is."""
     from dsl.training.schedules import Schedule
@@ -54,14 +59,15 @@ class Task:
         count: Function of the settings to how many of these a step has.
         load: Function `(args, log)` to the data, with `sha256`, the hashes of
             its parts, a dict, and `describe()`, what else a run keeps of it, a
-            dict. `log` takes a line.
+            dict. `log` takes a line, or is None.
         build: Function `(args, data)` to a built Keras model, and to what
             trains it; see `training.loop.fit`.
         batches: Function `(args, data)` to a function of an epoch's number,
             from 1, that gives its batches.
         validate: Function `(args, model, data)` to a function of what training
-            found, a dict, to what is kept of an epoch, a flat dict with the
-            monitor of the first measure.
+            found, a dict, to what is kept of an epoch, a flat dict with
+            "valid_<measure>" of the first measure and, if that has a ceiling,
+            "valid_error", the ceiling less it.
         test: Function `(args, model, data, split)` to what was measured, a
             dict with each measure and `seconds`; and to the scores behind it,
             arrays as `runs.results.load_scores` gives them, or None.
@@ -71,7 +77,7 @@ class Task:
         published: Function of the settings, and of a run's record or None, to
             what these are held to, likewise.
         check: Function `(args, data)` that raises a `Failure` where the data,
-            or the memory of this machine, are too small.
+            or the memory of this machine, are too small to train or to show.
         show: Function `(args, data)` to a function of a trained model that
             shows it, for `--load_model`; the first one raises a `Failure`
             where that cannot be. By default, what is measured of each split.
@@ -112,7 +118,7 @@ class Task:
     tables: dict = dataclasses.field(default_factory=dict)
     budgets: dict = dataclasses.field(default_factory=dict)
     columns: Callable | None = None
-    where: Callable = lambda folder, table, seed: []
+    where: Callable = in_data_dir
     figures: Callable = lambda name, rows: {}
 
     @property

@@ -39,9 +39,7 @@ class OwnCell(Recurrent):
         layer = {
             key: kwargs.pop(key) for key in LAYER_ARGUMENTS if key in kwargs
         }
-        both = {
-            key: layer[key] for key in ("dtype", "trainable") if key in layer
-        }
+        both = {key: layer[key] for key in _OF_BOTH if key in layer}
         name = self.cell_class.__name__.lower()
         cell = self.cell_class(*args, name=name, **kwargs, **both)
         super().__init__(cell, autodiff=autodiff, use_cudnn=use_cudnn, **layer)

@@ -56,15 +56,6 @@ def held_back():
         raise KeyboardInterrupt
 
 
-def ask():
-    """Asks for a stop as a signal does; where one is asked for, it is."""
-    handler = signal.getsignal(signal.SIGTERM)
-    if isinstance(handler, Asked):
-        handler.stop = True
-    else:
-        signal.raise_signal(signal.SIGTERM)
-
-
 @contextlib.contextmanager
 def raised():
     """Lets SIGTERM, as Ctrl-C, raise KeyboardInterrupt within the block."""

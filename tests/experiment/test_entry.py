@@ -71,7 +71,7 @@ def test_a_program_goes_through_the_entry(path):
         [decorator] = defined["main"].decorator_list
         assert ast.unparse(decorator) == "entry.program"
     else:
-        assert made["main"] in ("program.of", "entry.named")
+        assert made["main"] in ("program.of", "entry.with_name")
     assert (
         "parse_args" in defined
         or "parse_args =" in path.read_text()

@@ -229,3 +229,15 @@ def test_a_run_that_goes_on_beyond_its_result_is_refused(tmp_path, capsys):
     write_scores(one, *make_text()[1:])
     (found,) = reading.load([one])
     assert (found["record"], found["scores"]) == (None, None)
+
+
+def test_the_seeds_of_a_command_are_kept(tmp_path):
+    """Without them the command would train another one."""
+    nll, _, sentence = make_text()
+    command = "python language_modeling/RL_train.py --name a --seeds 1 2"
+    source = make_run(
+        tmp_path / "a", scores=(nll, sentence), record={"command": command}
+    )
+    assert run(source, tmp_path / "copy") == 0
+    found = results.load(tmp_path / "copy")["command"]
+    assert found == "python language_modeling/RL_train.py --seeds 1 2"

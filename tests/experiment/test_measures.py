@@ -38,11 +38,11 @@ def test_what_is_monitored_falls_to_what_nothing_betters():
 
 def test_numbers_stand_in_their_unit():
     assert ACCURACY.heading == "accuracy, %"
-    assert ACCURACY.shown(0.97) == "97.00"
-    assert ACCURACY.shown(0.025, "+") == "+2.50"
+    assert ACCURACY.text(0.97) == "97.00"
+    assert ACCURACY.text(0.025, "+") == "+2.50"
     assert PERPLEXITY.heading == "perplexity"
     assert BITS_PER_CHARACTER.heading == "bits per character"
-    assert BITS_PER_CHARACTER.shown(1.23456) == "1.235"
+    assert BITS_PER_CHARACTER.text(1.23456) == "1.235"
     assert ERROR.in_words({"squared_error": 0.00125}) == "error 0.0013"
 
 

@@ -325,3 +325,42 @@ def test_the_short_form_can_be_read(task, name):
     # What all rows have is said above, and no cell of it below.
     apart = list(zip(*body, strict=True))[1:]
     assert all(len(set(column)) > 1 for column in apart) or len(rows) == 1
+
+
+# What stands out in the short form.
+
+
+@pytest.mark.parametrize(
+    ("values", "bold"),
+    [
+        ((0.5, 0.75, 0.25), [1]),
+        ((0.75, 0.5, 0.75), [0, 2]),
+        ((0.75, 0.75, 0.75), []),
+        # As they are shown they are the same.
+        ((0.75, 0.750001, 0.25), [0, 1]),
+    ],
+)
+def test_all_best_rows_are_bold_unless_all_are_the_same(values, bold):
+    rows = [
+        plan.Row(str(n), {}, {}, (), ({"record": {"test": {"accuracy": x}}},))
+        for n, x in enumerate(values)
+    ]
+    measure = NUMBERS.measure
+    column = Column("test", plan.of_records(measure.cell), best=measure)
+    found = plan._with_best(rows, column)
+    cells_of = [found.cell(row) for row in rows]
+    assert [n for n, cell in enumerate(cells_of) if "**" in cell] == bold
+
+
+def test_a_kept_run_that_goes_on_beyond_its_record_is_named(tmp_path, small):
+    run = SMALL.runs()[0]
+    folder = tmp_path / "T51" / run.name
+    settings = NUMBERS.of_run(NUMBERS.parse(run.flags))
+    make_number_run(folder, settings, [0.5])
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["growing"] = ["epoch"]
+    config["settings"]["epoch"] += 1
+    path.write_text(json.dumps(config))
+    with pytest.raises(ResultError, match="a-1"):
+        plan.load(NUMBERS, tmp_path / "T51", "T51")

@@ -55,20 +55,6 @@ def test_a_second_signal_is_not_held_back(second):
     assert done == ["went on"]
 
 
-def test_a_stop_is_asked_for_once():
-    """By whom it may, and a signal after that is the second one."""
-    done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.held_back() as asked:
-        interrupts.ask()
-        interrupts.ask()
-        done.append(bool(asked))
-        signal.raise_signal(signal.SIGINT)
-        done.append("went on")
-    assert done == [True]
-    with interrupts.raised(), pytest.raises(KeyboardInterrupt):
-        interrupts.ask()
-
-
 def test_an_error_of_the_block_comes_before_the_interrupt():
     before = handlers()
     with pytest.raises(ZeroDivisionError), interrupts.held_back():

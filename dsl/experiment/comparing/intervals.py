@@ -4,7 +4,7 @@ import statistics
 
 from dsl.experiment import tables
 from dsl.experiment.comparing import reading
-from dsl.experiment.comparing.overview import NAME, escaped
+from dsl.experiment.comparing.overview import NAME, escape
 from dsl.runs import results
 
 
@@ -113,7 +113,7 @@ def _columns(reference, level):
     return [
         NAME,
         ("perplexity", lambda row: f"{row['perplexity']:.2f}"),
-        (escaped(f"difference to {reference}"), only(difference)),
+        (escape(f"difference to {reference}"), only(difference)),
         (f"{100 * level:g} % interval", only(ends)),
         ("excludes 0", only(excludes)),
     ]

@@ -171,15 +171,12 @@ def _set_epochs(axes, last):
 
 
 def _add_published(axes, rows, measure):
-    """A dashed line for each figure that the paper reports, and its model."""
+    """A dashed line for each figure that is published, and its model."""
     found = {}
     for row in rows:
-        share = row.published.get(f"valid_{measure.name}")
-        if share is not None:
-            words = {"lstm": "LSTM", "attention": "attention"}.get(
-                row.settings["model"], f"λ={row.settings.get('lamda', 0):g}"
-            )
-            found.setdefault(words, measure.scale * share)
+        value = row.published.get(f"valid_{measure.name}")
+        if value is not None:
+            found.setdefault(_model(row.settings), measure.scale * value)
     height = -100.0
     for words, value in sorted(found.items(), key=lambda pair: pair[1]):
         axes.axhline(value, color="0.45", linewidth=0.8, dashes=(6, 4))
@@ -194,6 +191,15 @@ def _add_published(axes, rows, measure):
             fontsize=8,
             annotation_clip=False,
         )
+
+
+def _model(settings):
+    """The model of a published figure, in few words."""
+    if settings["model"] == "fixed_skip":
+        return f"fixed skip {settings['skip']}"
+    if settings["model"] == "dynamic_skip":
+        return f"λ={settings['lamda']:g}"
+    return {"lstm": "LSTM"}.get(settings["model"], settings["model"])
 
 
 def _add_legend(figure, rows, looks):

@@ -159,7 +159,7 @@ def _reference(measure, record):
     """The true value where it is known, else the published one."""
     value = tables.number(record, f"true_{measure.name}", "test")
     if value is not None:
-        return f"{measure.shown(value)} true"
+        return f"{measure.text(value)} true"
     if tables.number(record, "published", f"test_{measure.name}") is None:
         return "-"
     return f"{measure.published_cell(record['published'])} published"
@@ -171,7 +171,7 @@ def _corpus(run):
     name = data.get("name") if isinstance(data, dict) else None
     if name is None and run["record"] is not None:
         name = run["record"]["corpus"]
-    return "-" if name is None else escaped(str(name))
+    return "-" if name is None else escape(str(name))
 
 
 def _setting(run, key):
@@ -180,10 +180,10 @@ def _setting(run, key):
     value = run["task"].effective(settings).get(key, "-")
     if value is None:
         return "none"
-    return escaped(value if isinstance(value, str) else json.dumps(value))
+    return escape(value if isinstance(value, str) else json.dumps(value))
 
 
-def escaped(text):
+def escape(text):
     """A cell of a name, in which a bar ends no column."""
     return text.replace("|", "\\|")
 
@@ -201,4 +201,4 @@ def _of_record(cell):
     return lambda run: "-" if run["record"] is None else cell(run["record"])
 
 
-NAME = ("run", lambda run: escaped(run["name"]))
+NAME = ("run", lambda run: escape(run["name"]))

@@ -47,7 +47,7 @@ def load(folders):
         runs.append(
             {
                 "name": name,
-                "task": _task(config, folder),
+                "task": task_of(config, folder),
                 "config": with_rates(config),
                 "epochs": results.load_metrics(folder),
                 "record": record,
@@ -57,9 +57,15 @@ def load(folders):
     return runs
 
 
-def _task(config, folder):
+def task_of(config, folder):
+    """The task of a configuration, or of a record.
+
+    Raises:
+        ResultError: If there is no such task; it names the folder.
+    """
+    name = config.get("task")
     try:
-        return find(config.get("task"))
+        return find(name if isinstance(name, str) else "")
     except results.ResultError as error:
         raise results.ResultError(f"{folder}: {error}") from error
 
