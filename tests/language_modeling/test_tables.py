@@ -12,7 +12,6 @@ from run_folders import cells, make_run, write_scores
 
 from dsl.experiment import plan, reproduction
 from dsl.experiment.comparing import reading
-from dsl.experiment.comparing import sweep as sweeps
 from dsl.runs import results
 from language_modeling import tables
 from language_modeling.task import TASK
@@ -443,6 +442,9 @@ def test_points_of_what_is_kept(tmp_path):
         (0.4, [2.0], [1.0]),
         *((value, [], []) for value in (0.6, 0.8, 1.0)),
     ]
+    pytest.importorskip("matplotlib")
+    from dsl.experiment.comparing import sweep as sweeps
+
     assert sweeps.points(sweep, rows, TASK.measure) == expected
     assert sweeps.points(sweep, rows[:3], TASK.measure) == expected
 
@@ -522,6 +524,8 @@ def test_without_matplotlib_one_line_says_what_to_install(monkeypatch, capsys):
 
 def test_the_lines_are_means_between_bars():
     pytest.importorskip("matplotlib")
+    from dsl.experiment.comparing import sweep as sweeps
+
     points = [(1, [9.0], [7.0]), (2, [], []), (3, [5.0, 6.0], [3.0, 5.0])]
     figure = sweeps.draw("K", points, "--preset small", TASK.measure)
     (axes,) = figure.axes
