@@ -13,8 +13,6 @@ from dsl.experiment import entry
 if __name__ == "__main__":
     entry.run(__file__)
 
-import dataclasses
-
 from dsl.experiment import (
     command_line,
     kinds,
@@ -109,11 +107,8 @@ def main(args):
     show(args, groups)
     if args.figure is not None:
         draw(args, groups)
-    here = dataclasses.replace(
-        TASK, program="language_modeling/gradient_norms.py"
-    )
-    output.result()
-    output.result(messages.one_line(program.command(here)))
+    script = "language_modeling/gradient_norms.py"
+    output.result(f"\n{messages.one_line(program.command(script))}")
     return 0
 
 

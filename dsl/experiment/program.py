@@ -107,7 +107,7 @@ def _run(task, args, name, data, resume):
 
     def work(run):
         if not _is_finished(task, run):
-            record = train(task, args, run, data, command(task))
+            record = train(task, args, run, data, command(task.program))
             _show_record(task, record)
         return 0
 
@@ -195,10 +195,14 @@ def run_in(run, name, work, resume="--resume"):
         run.close()
 
 
-def command(task):
-    """What was typed, from the project's root; nothing that resumes."""
+def command(script):
+    """What was typed, from the project's root; nothing that resumes.
+
+    Args:
+        script: Path of the program from there.
+    """
     typed = [word for word in sys.argv[1:] if word != "--resume"]
-    return shlex.join(["python", task.program, *typed])
+    return shlex.join(["python", script, *typed])
 
 
 def _is_finished(task, run):

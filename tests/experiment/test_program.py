@@ -305,7 +305,7 @@ def test_results_alone_are_on_the_standard_output(
 def test_the_command_is_what_was_typed(monkeypatch):
     words = ["--name", "a b", "--resume", "--seeds", "1"]
     monkeypatch.setattr(sys, "argv", ["/x/RL_train.py", *words])
-    assert program.command(LANGUAGE) == (
+    assert program.command(LANGUAGE.program) == (
         "python language_modeling/RL_train.py --name 'a b' --seeds 1"
     )
 
