@@ -863,3 +863,12 @@ def test_a_wrong_accuracy_of_an_epoch_is_one_line(numbers, capsys, value):
     code, out, err = run_script(capsys, *numbers)
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "metrics.jsonl: line 1: `valid_accuracy` must be" in err
+
+
+@pytest.mark.parametrize("task", [[], {}, 3, None, "../chess"])
+def test_a_run_of_no_known_task_is_named(tmp_path, task):
+    folder = make_run(tmp_path / "a", finished=False)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "task": task}))
+    with pytest.raises(results.ResultError, match=r"a: a task must be one of"):
+        reading.load([folder])

@@ -121,8 +121,6 @@ CONFIG_TEXTS = {
     "settings a list": b'{"settings": ["rnn_size"]}',
     "no settings": b'{"setting": {}}',
     "empty settings": b'{"task": "language_modeling", "settings": {}}',
-    "a task that is a list": b'{"task": [], "settings": {}}',
-    "a task of others": b'{"task": "../chess", "settings": {}}',
     "deep lists": nested(100_000).encode(),
     "deep objects": nested(100_000, '{"settings":', "}").encode(),
     "escapes": RED.encode(),
