@@ -241,7 +241,7 @@ def columns(rows, samples=10_000, level=0.95):
         Column(
             "random, same shares",
             records(_mean("perplexity_random_mean")),
-            brief=True,
+            brief="random shares",
         ),
         Column("bits per character", records(_bits), brief=True),
         Column("seeds", plan.seeds, brief=True),

@@ -60,13 +60,9 @@ class Measure:
         """What the monitor of a value is: it falls as the value betters."""
         return value if self.ceiling is None else self.ceiling - value
 
-    def better(self, a, b):
-        """Whether a value is better than another."""
-        return self.loss(a) < self.loss(b)
-
-    def text(self, value, pattern=""):
+    def text(self, value):
         """A value in the scale of its unit, e.g. "97.00"."""
-        return format(self.scale * value, f"{pattern}.{self.digits}f")
+        return f"{self.scale * value:.{self.digits}f}"
 
     def in_words(self, measured):
         """What was measured in a line, e.g. "accuracy 97.00 % (sampled ...)".

@@ -20,11 +20,9 @@ def records(*values, **more):
     return [{"test": {"accuracy": value, **more}} for value in values]
 
 
-def test_less_or_more_is_better():
-    assert PERPLEXITY.better(90.0, 100.0) and not PERPLEXITY.better(2.0, 1.0)
-    assert ACCURACY.better(0.9, 0.8) and not ACCURACY.better(0.8, 0.9)
-    for measure in (PERPLEXITY, ACCURACY):
-        assert not measure.better(0.5, 0.5)
+def test_the_loss_falls_where_a_value_betters():
+    assert PERPLEXITY.loss(90.0) < PERPLEXITY.loss(100.0)
+    assert ACCURACY.loss(0.9) < ACCURACY.loss(0.8)
 
 
 def test_what_is_monitored_falls_to_what_nothing_betters():
@@ -39,7 +37,6 @@ def test_what_is_monitored_falls_to_what_nothing_betters():
 def test_numbers_stand_in_their_unit():
     assert ACCURACY.heading == "accuracy, %"
     assert ACCURACY.text(0.97) == "97.00"
-    assert ACCURACY.text(0.025, "+") == "+2.50"
     assert PERPLEXITY.heading == "perplexity"
     assert BITS_PER_CHARACTER.heading == "bits per character"
     assert BITS_PER_CHARACTER.text(1.23456) == "1.235"
