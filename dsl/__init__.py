@@ -20,9 +20,11 @@ HOMES = {
     "LSTMCell": "dsl.cells",
     "LanguageModel": "dsl.models",
     "PolicySignal": "dsl.policy.signal",
+    "RMSProp": "dsl.training.optimizers",
     "Recurrent": "dsl.layers",
     "Reinforce": "dsl.models",
     "SequenceClassifier": "dsl.models",
+    "SequenceTransducer": "dsl.models",
 }
 """The module of each class that Keras can save and load."""
 

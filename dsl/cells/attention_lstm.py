@@ -3,10 +3,12 @@
 import keras
 from keras import ops
 
+from dsl import scores
 from dsl.cells.past_states import PastStatesLSTMCell
 from dsl.choices import SCORINGS, check_choice, check_count
-from dsl.initializers import network_initializers
+from dsl.initializers import again, network_initializers
 from dsl.policy import choosing
+from dsl.scores import MOVES
 from dsl.steps import dense, wide, wide_dtype
 
 
@@ -16,6 +18,10 @@ class AttentionLSTMCell(PastStatesLSTMCell):
 
         l_k = (V tanh(A [x_t ; h_{t-1}] + a) + v)_k    "location"
         l_k = v . tanh(A [x_t ; h_{t-k}] + a)          "content"
+        l_k = (C h_{t-k}) . q_t + [k = 1] (V q_t + v)  "key"
+        l_k += m_after w_{t-1,k} + m_again w_{t-1,k-1}
+               + m_before w_{t-1,k-2},  m = M q_t + m_0  with relative
+        q_t = tanh(A [x_t ; h_{t-1}] + a)
         w = softmax(l) over the distances k that are stored
         h~ = lambda * sum_k w_k h_{t-k} + (1 - lambda) * h_{t-1}
         c~ = lambda * sum_k w_k c_{t-k} + (1 - lambda) * c_{t-1}
@@ -33,14 +39,19 @@ class AttentionLSTMCell(PastStatesLSTMCell):
     `attention_kernel` A `(features + units, attention_units)`,
     `attention_bias` a, and `attention_output_kernel`, with "location" V
     `(attention_units, num_states)`, whose column j belongs to distance j + 1,
-    beside `attention_output_bias` v, and with "content" v
-    `(attention_units, 1)`, without a bias, which would cancel.
+    beside `attention_output_bias` v, with "content" v `(attention_units, 1)`,
+    without a bias, which would cancel, and with "key" V `(attention_units, 1)`
+    and v `(1,)` of the nearest state, beside `attention_key_kernel` C `(units,
+    attention_units)`; with `relative` `attention_move_kernel` M
+    `(attention_units, 3)` and `attention_move_bias` m_0. Unless they are by
+    location, no weight belongs to a distance: a trained cell may be given more
+    past states.
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(num_states - 1) * units`
-    each, nearest first); the count of steps taken (1). The state that a
-    sequence starts from serves its first step as previous state, and is not
-    kept as a past state.
+    each, nearest first); with `relative` w_{t-1} (`num_states`); the count of
+    steps taken (1). The state that a sequence starts from serves its first
+    step as previous state, and is not kept as a past state.
 
     Args:
         units: H, the size of h and c.
@@ -48,8 +59,11 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         skip_weight: lambda in [0, 1], the share of their weighted sum.
         attention_units: Width of the network's hidden layer.
         scoring: What the score of a past state depends on, in the words of
-            Luong et al. 2015: "location", its distance; or "content", what
-            is in it (Bahdanau et al. 2015).
+            Luong et al. 2015: "location", its distance; "content", what is
+            in it, beside the input (Bahdanau et al. 2015); or "key", a key of
+            what is in it, against a query of input and previous state.
+        relative: Whether it also depends on the states that were attended to
+            before; see `dsl.scores`.
         attention_kernel_initializer: For A.
         attention_output_kernel_initializer: For V.
         attention_bias_initializer: For a and, with "location", v.
@@ -89,6 +103,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         skip_weight=1.0,
         attention_units=50,
         scoring="location",
+        relative=False,
         attention_kernel_initializer=None,
         attention_output_kernel_initializer=None,
         attention_bias_initializer=None,
@@ -97,7 +112,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         check_count("num_states", num_states, "the number of past states")
         check_count("attention_units", attention_units, "the attention's width")
         check_choice("scoring", scoring, SCORINGS)
-        super().__init__(units, num_states, skip_weight, **kwargs)
+        super().__init__(units, num_states, skip_weight, relative, **kwargs)
         self.attention_units = attention_units
         self.scoring = scoring
         (
@@ -116,7 +131,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         if self.num_states == 1:
             return
         located = self.scoring == "location"
-        scores = self.num_states if located else 1
+        scored = self.num_states if located else 1
         self.attention_kernel = self.add_weight(
             shape=(input_shape[-1] + self.units, self.attention_units),
             name="attention_kernel",
@@ -128,15 +143,33 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             initializer=self.attention_bias_initializer,
         )
         self.attention_output_kernel = self.add_weight(
-            shape=(self.attention_units, scores),
+            shape=(self.attention_units, scored),
             name="attention_output_kernel",
             initializer=self.attention_output_kernel_initializer,
         )
-        if located:
+        if self.scoring != "content":
             self.attention_output_bias = self.add_weight(
-                shape=(scores,),
+                shape=(scored,),
                 name="attention_output_bias",
                 initializer=self.attention_bias_initializer,
+            )
+        output_initializer = self.attention_output_kernel_initializer
+        if self.scoring == "key":
+            self.attention_key_kernel = self.add_weight(
+                shape=(self.units, self.attention_units),
+                name="attention_key_kernel",
+                initializer=again(output_initializer),
+            )
+        if self.relative:
+            self.attention_move_kernel = self.add_weight(
+                shape=(self.attention_units, len(MOVES)),
+                name="attention_move_kernel",
+                initializer=again(output_initializer),
+            )
+            self.attention_move_bias = self.add_weight(
+                shape=(len(MOVES),),
+                name="attention_move_bias",
+                initializer="zeros",
             )
 
     def project(self, inputs, training=False):
@@ -154,30 +187,55 @@ class AttentionLSTMCell(PastStatesLSTMCell):
 
     @property
     def output_bias(self):
-        """v, or zeros with "content"; float32 or wider, `(num_states,)`."""
-        if self.scoring == "location":
-            return wide(self.attention_output_bias)
-        return ops.zeros((self.num_states,), wide_dtype(self.compute_dtype))
+        """v, of each distance; float32 or wider, `(num_states,)`."""
+        if self.scoring == "content":
+            dtype = wide_dtype(self.compute_dtype)
+            return ops.zeros((self.num_states,), dtype)
+        bias = wide(self.attention_output_bias)
+        if self.scoring == "key":
+            return scores.of_nearest(bias, self.num_states)
+        return bias
 
-    def logits(self, attention_projected, slots_h):
+    def score_weights(self):
+        """The weights of the network as `dsl.loops.attend` names them."""
+        names = ["output_kernel"]
+        if self.scoring == "key":
+            names += ["key_kernel"]
+        if self.relative:
+            names += ["move_kernel", "move_bias"]
+        found = {name: getattr(self, f"attention_{name}") for name in names}
+        found["query_kernel"] = self.attention_kernel[-self.units :]
+        return {
+            name: ops.cast(x, self.compute_dtype) for name, x in found.items()
+        }
+
+    def logits(self, attention_projected, slots_h, read_tm1):
         """Scores of the K states, before empty slots are ruled out.
 
         Args:
             attention_projected: x_t A_x + a, float `(batch, attention_units)`.
             slots_h: h at distances 1 to K, `(batch, K, units)`.
+            read_tm1: w_{t-1}, `(batch, K)`, or None.
 
         Returns:
             l, float32 or wider, `(batch, K)`.
         """
-        kernel = self.attention_kernel[-self.units :]
-        # The one state, or all of them, that the scores depend on.
-        seen = slots_h[:, :1] if self.scoring == "location" else slots_h
-        hidden = attention_projected[:, None] + dense(seen, kernel)
-        logits = dense(ops.tanh(hidden), self.attention_output_kernel)
+        weights = self.score_weights()
+        # The one state, or all of them, that the network sees.
+        seen = slots_h if self.scoring == "content" else slots_h[:, :1]
+        hidden = scores.query(attention_projected[:, None], seen, weights)
+        query, logits = hidden[:, 0], dense(hidden, weights["output_kernel"])
+        if self.scoring == "key":
+            keys = ops.unstack(scores.key(slots_h, weights), axis=1)
+            logits = scores.of_nearest(logits[:, 0], self.num_states)
+            logits = logits + scores.by_key(query, keys)
         # (batch, 1, K) or (batch, K, 1) -> (batch, K)
-        return (
-            wide(ops.reshape(logits, (-1, self.num_states))) + self.output_bias
-        )
+        logits = wide(ops.reshape(logits, (-1, self.num_states)))
+        logits = logits + self.output_bias
+        if read_tm1 is None:
+            return logits
+        moves = wide(scores.moves(query, weights))
+        return logits + scores.of_moves(moves, read_tm1)
 
     def step(self, projected_t, states, training=False):
         """One step from the projected input.
@@ -196,7 +254,9 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
         logits = choosing.restrict(
-            self.logits(projected_t["attention"], slots_h),
+            self.logits(
+                projected_t["attention"], slots_h, self._read_before(states)
+            ),
             choosing.filled(count, self.num_states),
         )
         extras = attention_record(logits)
@@ -216,6 +276,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             "num_states": self.num_states,
             "attention_units": self.attention_units,
             "scoring": self.scoring,
+            "relative": self.relative,
             "attention_kernel_initializer": serialize(
                 self.attention_kernel_initializer
             ),

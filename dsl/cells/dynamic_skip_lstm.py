@@ -10,6 +10,7 @@ from dsl.cells.policy_weights import add_policy_weights, policy_weights
 from dsl.cells.step_draws import StepDraws
 from dsl.choices import (
     ACTION_SELECTIONS,
+    AGENT_SCORINGS,
     EMPTY_SLOTS,
     ESTIMATORS,
     OBSERVATIONS,
@@ -34,6 +35,8 @@ _OPTIONS = (
     "temperature",
     "policy_positions",
     "previous_bias",
+    "scoring",
+    "relative",
 )
 _INITIALIZERS = (
     "policy_kernel_initializer",
@@ -56,19 +59,30 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         h_t = sigm(o) * tanh(c_t)
 
     Distance k = 1 is the ordinary previous state. With `num_actions=1` there
-    is no policy, and the cell is `keras.layers.LSTMCell`.
+    is no policy, and the cell is `keras.layers.LSTMCell`. Two options, not in
+    the paper, choose without a weight for each distance, so that a trained cell
+    may be given more past states (`dsl.scores`):
+
+        l_k = (C h_{t-k}) . q_t + [k = 1] (V q_t + v)       scoring="key"
+        l_k += m_after w_{t-1,k} + m_again w_{t-1,k-1}
+               + m_before w_{t-1,k-2},  m = M q_t + m_0      relative=True
+
+    with q_t = tanh(A e_t + a), and w_{t-1} one-hot at the choice before.
 
     Weights: `kernel` W `(features, 4 * units)`, `recurrent_kernel` U
     `(units, 4 * units)`, `bias` b, gates in the order i, f, g, o;
     `policy_kernel` A `(features + units, policy_units)`, `policy_bias` a,
     `policy_output_kernel` V `(policy_units, num_actions)`,
-    `policy_output_bias` v, whose element j belongs to distance j + 1.
+    `policy_output_bias` v, whose element j belongs to distance j + 1; by key
+    V `(policy_units, 1)`, v `(1,)` and `policy_key_kernel` C `(units,
+    policy_units)`; with `relative` `policy_move_kernel` M `(policy_units, 3)`
+    and `policy_move_bias` m_0, of after, again and before.
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(num_actions - 1) * units`
-    each, nearest first); the count of steps taken (1). The state that a
-    sequence starts from serves its first step as previous state, and is not
-    kept as a past state.
+    each, nearest first); with `relative` w_{t-1} (`num_actions`); the count
+    of steps taken (1). The state that a sequence starts from serves its first
+    step as previous state, and is not kept as a past state.
 
     Args:
         units: H, the size of h and c.
@@ -99,6 +113,10 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
             `dsl.DynamicSkipLSTM`, passes on: a cell in `keras.layers.RNN`
             does not learn by it.
         temperature: tau > 0 of the relaxed choice.
+        scoring: What the logit of a past state depends on: "location", its
+            distance (paper); or "key", a key of what is in it.
+        relative: Whether it also depends on where that state stands, seen
+            from the one chosen before.
         forget_bias: b_f, a constant added to the forget gate.
         **kwargs: As for `keras.layers.LSTMCell`.
 
@@ -151,6 +169,8 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         policy_bias_initializer=None,
         estimator="straight_through",
         temperature=1.0,
+        scoring="location",
+        relative=False,
         **kwargs,
     ):
         check_count("num_actions", num_actions, "the number of past states")
@@ -159,12 +179,13 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         check_choice("empty_slots", empty_slots, EMPTY_SLOTS)
         check_choice("action_selection", action_selection, ACTION_SELECTIONS)
         check_choice("estimator", estimator, ESTIMATORS)
+        check_choice("scoring", scoring, AGENT_SCORINGS)
         if not isinstance(temperature, numbers.Real) or not temperature > 0:
             raise ValueError(
                 "`temperature` divides the logits and must be positive. "
                 f"Received: temperature={temperature!r}"
             )
-        super().__init__(units, num_actions, skip_weight, **kwargs)
+        super().__init__(units, num_actions, skip_weight, relative, **kwargs)
         self.num_actions = num_actions
         self.policy_units = policy_units
         self.observation = observation
@@ -172,6 +193,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         self.action_selection = action_selection
         self.estimator = estimator
         self.temperature = temperature
+        self.scoring = scoring
         check_number(
             "policy_positions", policy_positions, "a number of steps", 0, 10**6
         )
@@ -250,8 +272,15 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         slots_h, slots_c, count = self._slots(states)
         projected = self.locate(projected_t["policy"], count)
         observed = network.observe(slots_h, count, self.observation)
+        by_key = self.scoring == "key"
         logits = choosing.restrict(
-            network.logits(projected, observed, policy_weights(self)),
+            network.logits(
+                projected,
+                observed,
+                policy_weights(self),
+                ops.unstack(slots_h, axis=1) if by_key else None,
+                self._read_before(states),
+            ),
             choosing.selectable(count, self.num_actions, self.empty_slots),
         )
         if noise is None:
@@ -262,6 +291,8 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         h_t, states = self._connect(
             projected_t["gates"], states, (slots_h, slots_c), read, training
         )
+        if self.relative:
+            states[4] = ops.stop_gradient(states[4])
         extras = choosing.record(logits, actions, count, self.empty_slots)
         return h_t, states, extras
 

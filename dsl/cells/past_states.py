@@ -24,27 +24,34 @@ class PastStatesLSTMCell(LSTMCell):
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(K - 1) * units` each,
-    nearest first); the count of steps taken (1). The state that a sequence
-    starts from serves its first step as previous state, and is not kept as a
-    past state. With K = 1 only h_{t-1} and c_{t-1}.
+    nearest first); with `relative` the weights w_{t-1} (K); the count of
+    steps taken (1). The state that a sequence starts from serves its first
+    step as previous state, and is not kept as a past state. With K = 1 only
+    h_{t-1} and c_{t-1}.
 
     Args:
         units: H, the size of h and c.
         num_states: K, how many past states are stored.
         skip_weight: lambda in [0, 1], the share of what was read.
+        relative: Whether the weights depend on those of the step before, which
+            are then kept; see `dsl.policy.relative`.
         **kwargs: As for `dsl.cells.LSTMCell`.
     """
 
-    def __init__(self, units, num_states, skip_weight=1.0, **kwargs):
+    def __init__(
+        self, units, num_states, skip_weight=1.0, relative=False, **kwargs
+    ):
         check_number(
             "skip_weight", skip_weight, "the share of the chosen state", 0, 1
         )
         super().__init__(units, **kwargs)
         self.num_states = num_states
         self.skip_weight = float(skip_weight)
+        self.relative = bool(relative)
         if num_states > 1:
             past = (num_states - 1) * units
-            self.state_size = [units, units, past, past, 1]
+            read = [num_states] if self.relative else []
+            self.state_size = [units, units, past, past, *read, 1]
 
     def fill_states(self, states, batch_size):
         """All states, from all or from h and c alone.
@@ -70,12 +77,16 @@ class PastStatesLSTMCell(LSTMCell):
             Hidden states at distances 1 to K, `(batch, K, units)`; cell
             states, the same; and the count of steps taken, `(batch,)`.
         """
-        h_tm1, c_tm1, past_h, past_c, count = states
+        h_tm1, c_tm1, past_h, past_c, *_, count = states
         return (
             stack_slots(h_tm1, past_h),
             stack_slots(c_tm1, past_c),
             wide(count)[:, 0],
         )
+
+    def _read_before(self, states):
+        """w_{t-1}, float32 or wider `(batch, K)`; None unless `relative`."""
+        return wide(states[4]) if self.relative else None
 
     def _connect(self, gates, states, slots, read, training):
         """Reads the slots, advances, and stores the new state.
@@ -90,7 +101,7 @@ class PastStatesLSTMCell(LSTMCell):
         Returns:
             h_t, and the list of next states.
         """
-        h_tm1, c_tm1, _, _, count = states
+        h_tm1, c_tm1, *_, count = states
         slots_h, slots_c = slots
         read = ops.cast(read, slots_h.dtype)[:, :, None]
         h_t, c_t = self._advance(
@@ -104,6 +115,7 @@ class PastStatesLSTMCell(LSTMCell):
             c_t,
             flatten_slots(slots_h[:, :-1]),
             flatten_slots(slots_c[:, :-1]),
+            *([read[:, :, 0]] if self.relative else []),
             count + 1,
         ]
 

@@ -2,11 +2,13 @@
 
 from keras import ops
 
+from dsl.initializers import again
+from dsl.scores import MOVES
 from dsl.steps import wide
 
 
 def add_policy_weights(cell, features):
-    """Adds A, a, P, V and v to a `dsl.cells.DynamicSkipLSTMCell`.
+    """Adds A, a, P, V, v, C, M and m to a `dsl.cells.DynamicSkipLSTMCell`.
 
     They are kept as they are made, whatever the cell computes in.
 
@@ -23,10 +25,11 @@ def add_policy_weights(cell, features):
 
     def start_near(shape, dtype=None):
         start = cell.policy_bias_initializer(shape, dtype=dtype)
-        first = ops.one_hot(0, cell.num_actions, dtype=dtype)
+        first = ops.one_hot(0, shape[0], dtype=dtype)
         return start + cell.previous_bias * first
 
-    inner, outer = cell.policy_units, cell.num_actions
+    inner = cell.policy_units
+    outer = cell.num_actions if cell.scoring == "location" else 1
     add(
         "policy_kernel",
         (features + cell.units, inner),
@@ -42,20 +45,29 @@ def add_policy_weights(cell, features):
         cell.policy_output_kernel_initializer,
     )
     add("policy_output_bias", (outer,), start_near)
+    output_initializer = again(cell.policy_output_kernel_initializer)
+    if cell.scoring == "key":
+        add("policy_key_kernel", (cell.units, inner), output_initializer)
+    if cell.relative:
+        add("policy_move_kernel", (inner, len(MOVES)), output_initializer)
+        add("policy_move_bias", (len(MOVES),), "zeros")
 
 
 def policy_weights(cell):
-    """The weights that `dsl.policy.network.logits` takes.
+    """The weights of the network as `dsl.scores` names them.
 
     Args:
         cell: A built cell with more than one action.
 
     Returns:
-        Dict of `policy_recurrent_kernel`, `policy_output_kernel` and
-        `policy_output_bias`, float32 or wider.
+        Dict of tensors, float32 or wider.
     """
+    names = ["output_kernel", "output_bias"]
+    if cell.scoring == "key":
+        names += ["key_kernel"]
+    if cell.relative:
+        names += ["move_kernel", "move_bias"]
     return {
-        "policy_recurrent_kernel": wide(cell.policy_kernel[-cell.units :]),
-        "policy_output_kernel": wide(cell.policy_output_kernel),
-        "policy_output_bias": wide(cell.policy_output_bias),
+        "query_kernel": wide(cell.policy_kernel[-cell.units :]),
+        **{name: wide(getattr(cell, f"policy_{name}")) for name in names},
     }

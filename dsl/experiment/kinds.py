@@ -52,6 +52,7 @@ def _attention(args, options):
         num_states=args.n_actions,
         skip_weight=args.lamda,
         attention_units=args.policy_units,
+        **_scored(args),
         return_attention=args.n_actions > 1,
         **options,
     )
@@ -66,6 +67,7 @@ def _dynamic_skip(args, options, **agent):
         observation=args.observation,
         empty_slots=args.empty_slots,
         previous_bias=args.previous_bias,
+        **_scored(args),
         # Without a signal and a gradient the agent stays as it is.
         estimator=args.estimator if learns(args) else "reinforce",
         temperature=args.temperature,
@@ -75,12 +77,21 @@ def _dynamic_skip(args, options, **agent):
     )
 
 
+def _scored(args):
+    """How past states are scored; by location where nothing is said."""
+    scoring = {} if args.scoring is None else {"scoring": args.scoring}
+    return {**scoring, "relative": bool(args.relative)}
+
+
 def _skip_in_words(settings):
     return [str(settings.get("skip")), _lambda_in_words(settings)]
 
 
 def _slots_in_words(settings):
-    return [f"K={settings.get('n_actions')}", _lambda_in_words(settings)]
+    parts = [f"K={settings.get('n_actions')}", _lambda_in_words(settings)]
+    if settings.get("scoring") is not None:
+        parts.append(f"by {settings['scoring']}")
+    return parts + ["relative"] * bool(settings.get("relative"))
 
 
 def _lambda_in_words(settings):
@@ -147,7 +158,8 @@ def chooses(args):
 
 def learns(args):
     """Whether the model has an agent that learns."""
-    return chooses(args) and args.policy == "learned"
+    # A task that imposes no distances has no such flag.
+    return chooses(args) and getattr(args, "policy", "learned") == "learned"
 
 
 def connects(args):

@@ -125,6 +125,13 @@ class Cell(Group):
     policy_units = flag(50, count, "N", SCORING)
     """Hidden units of the agent or attention (published code: 200 for language
     modeling, 10 for number prediction)."""
+    scoring = flag(of=SCORING, choices=choices.SCORINGS)
+    """What the agent or attention scores a past state by: location, its
+    distance (paper; default); key, what is in it, against a query; content, as
+    key, by a network of both (attention alone)."""
+    relative = flag(of=SCORING, action="store_true")
+    """Also by where a past state stands, seen from the one gone on from
+    before: after it, the same again, or before it."""
     previous_bias = flag(0.0, number(float), "B", CHOOSING)
     """Added to the agent's first logit for the previous state."""
     observation = flag("previous", of=CHOOSING, choices=choices.OBSERVATIONS)
@@ -132,6 +139,18 @@ class Cell(Group):
     (published code)."""
     empty_slots = flag("mask", of=CHOOSING, choices=choices.EMPTY_SLOTS)
     """What a distance beyond the first step means (published code: zeros)."""
+
+    @staticmethod
+    def rules(args):
+        taken = choices.AGENT_SCORINGS
+        agent = args.model in CHOOSING and args.scoring is not None
+        return (
+            (
+                agent and args.scoring not in taken,
+                f"argument --scoring: must be {' or '.join(taken)} with "
+                f"--model {args.model}. Received: {args.scoring}",
+            ),
+        )
 
 
 class Signal(Group):

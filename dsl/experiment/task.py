@@ -82,6 +82,8 @@ class Task:
             shows it, for `--load_model`; the first one raises a `Failure`
             where that cannot be. By default, what is measured of each split.
         schedule: Function of the settings to the learning rate's `Schedule`.
+        is_done: Function of the settings and of an epoch's entry to whether
+            training ends with it, before its last epoch.
         describe: Function of an epoch's entry to further words of its line.
         in_words: Function of what was measured to a line; that of the first
             measure by default.
@@ -112,6 +114,7 @@ class Task:
     check: Callable = lambda args, data: None
     show: Callable | None = None
     schedule: Callable = constant_rate
+    is_done: Callable = lambda args, entry: False
     describe: Callable = no_words
     in_words: Callable | None = None
     run_name: Callable | None = None
@@ -253,6 +256,7 @@ def fit(task, args, run, data, model, trainer):
             progress,
             monitor=measure.monitor,
             floor=measure.least,
+            is_done=lambda entry: task.is_done(args, entry),
             max_epochs=_epochs(task, args),
             max_steps=args.max_steps,
             patience=args.patience,

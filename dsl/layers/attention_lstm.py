@@ -15,7 +15,7 @@ from dsl.layers.past_states import (
 )
 from dsl.policy import choosing
 from dsl.slots import split_slots
-from dsl.steps import wide_dtype
+from dsl.steps import wide, wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="dsl")
@@ -31,7 +31,9 @@ class AttentionLSTM(OwnCell):
             `keras.layers.LSTM`.
         skip_weight: lambda in [0, 1], the share of their weighted sum.
         attention_units: Width of the network that scores them.
-        scoring: "location" or "content".
+        scoring: "location", "content" or "key".
+        relative: Whether the scores also depend on the states that were
+            attended to before.
         return_attention: Whether to return, last, a dict of `attention`, the
             weights of the states, nearest first, float32 or wider
             `(batch, time, num_states)`, and `entropy`, theirs in nats,
@@ -76,6 +78,7 @@ class AttentionLSTM(OwnCell):
         skip_weight=1.0,
         attention_units=50,
         scoring="location",
+        relative=False,
         return_attention=False,
         **kwargs,
     ):
@@ -85,6 +88,7 @@ class AttentionLSTM(OwnCell):
             skip_weight=skip_weight,
             attention_units=attention_units,
             scoring=scoring,
+            relative=relative,
             **kwargs,
         )
         self.return_attention = return_attention
@@ -109,22 +113,18 @@ class AttentionLSTM(OwnCell):
             **projected,
             "offset": choosing.restrict(cell.output_bias, stored),
         }
-        weights = {
-            "recurrent_kernel": cell.recurrent_kernel,
-            "attention_kernel": cell.attention_kernel[-self.units :],
-            "attention_output_kernel": cell.attention_output_kernel,
-        }
+        recurrent_kernel = ops.cast(cell.recurrent_kernel, self.compute_dtype)
         h, visited, logits = loops.attend(
             inputs,
-            {
-                name: ops.cast(kernel, self.compute_dtype)
-                for name, kernel in weights.items()
-            },
+            {"recurrent_kernel": recurrent_kernel, **cell.score_weights()},
             split_slots(states[:4]),
             self.skip_weight,
+            wide(states[4]) if self.relative else None,
         )
-        extras = unpack(attention_record(logits), keep)
-        return *unpack_states(h, visited, states, keep), extras
+        extras = attention_record(logits)
+        read = extras["attention"] if self.relative else None
+        extras = unpack(extras, keep)
+        return *unpack_states(h, visited, states, keep, read), extras
 
     def _extras_spec(self, batch, length):
         dtype = wide_dtype(self.compute_dtype)

@@ -16,6 +16,7 @@ from dsl.layers.past_states import (
     unpack,
     unpack_states,
 )
+from dsl.loops.past_states import past
 from dsl.policy import choosing, collection, network
 from dsl.slots import split_slots
 from dsl.steps import wide_dtype
@@ -40,6 +41,11 @@ class DynamicSkipLSTM(OwnCell):
             in `fit`, and a training loop of one's own from what
             `return_policy=True` returns.
         temperature: tau > 0 of the relaxed choice.
+        scoring: What the choice of a past state depends on: "location", its
+            distance (paper); or "key", a key of what is in it. By key, and
+            with `relative`, no weight belongs to a distance.
+        relative: Whether it also depends on where the state stands, seen from
+            the one chosen before.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
             `entropy` (nats) and `look_back` (the distance k in 1..K, int32),
             each `(batch, time)` and 0 at masked steps.
@@ -95,6 +101,8 @@ class DynamicSkipLSTM(OwnCell):
         policy_units=50,
         estimator="straight_through",
         temperature=1.0,
+        scoring="location",
+        relative=False,
         return_policy=False,
         **kwargs,
     ):
@@ -105,6 +113,8 @@ class DynamicSkipLSTM(OwnCell):
             policy_units=policy_units,
             estimator=estimator,
             temperature=temperature,
+            scoring=scoring,
+            relative=relative,
             **kwargs,
         )
         self.return_policy = return_policy
@@ -217,12 +227,10 @@ class DynamicSkipLSTM(OwnCell):
         }
         allowed = choosing.selectable(count, self.num_actions, self.empty_slots)
         slots = split_slots(states[:4])
-        run = self._choose(projected, count, noise, allowed, slots)
+        read_0 = states[4] if self.relative else None
+        run = self._choose(projected, count, noise, allowed, slots, read_0)
         logits = choosing.restrict(
-            network.logits(
-                projected["policy"], run["observed"], policy_weights(cell)
-            ),
-            allowed,
+            self._logits(projected["policy"], run, read_0), allowed
         )
         actions = run["action"]
         read = choosing.slot_weights(
@@ -240,9 +248,27 @@ class DynamicSkipLSTM(OwnCell):
         )
         extras = choosing.record(logits, actions, count, self.empty_slots)
         extras = unpack(extras, keep)
-        return *unpack_states(h, visited, states, keep), extras
+        last_read = run.get("read")
+        return *unpack_states(h, visited, states, keep, last_read), extras
 
-    def _choose(self, projected, count, noise, allowed, slots):
+    def _logits(self, projected, run, read_0):
+        """Logits of all steps of a run at once, `(time, batch, K)`."""
+        past_h = read_tm1 = None
+        if self.scoring == "key":
+            h = run["states"][:, :, : self.units]
+            past_h = past(h, self.num_actions)
+        if read_0 is not None:
+            read_0 = ops.cast(read_0, run["read"].dtype)
+            read_tm1 = ops.concatenate([read_0[None], run["read"][:-1]])
+        return network.logits(
+            projected,
+            run["observed"],
+            policy_weights(self.cell),
+            past_h,
+            read_tm1,
+        )
+
+    def _choose(self, projected, count, noise, allowed, slots, read_0):
         cell = self.cell
         inputs = {**projected, "noise": choosing.restrict(noise, allowed)}
         dtype = projected["gates"].dtype
@@ -266,8 +292,10 @@ class DynamicSkipLSTM(OwnCell):
         fixed = keras.tree.map_structure(
             ops.stop_gradient, (inputs, weights, slots)
         )
+        if read_0 is not None:
+            read_0 = ops.stop_gradient(read_0)
         return loops.choose(
-            *fixed, self.skip_weight, self.observation == "mean"
+            *fixed, self.skip_weight, self.observation == "mean", read_0
         )
 
     def _extras_spec(self, batch, length):

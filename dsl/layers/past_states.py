@@ -24,7 +24,7 @@ def step_counts(states, keep, length):
     Returns:
         Float `(time, batch)`.
     """
-    start = wide(states[4])[:, 0]
+    start = wide(states[-1])[:, 0]
     if keep is None:
         taken = ops.arange(length, dtype=start.dtype)[:, None]
     else:
@@ -75,7 +75,7 @@ def unpack(outputs, keep):
     return tree.map_structure(put_back, outputs)
 
 
-def unpack_states(h, visited, states, keep):
+def unpack_states(h, visited, states, keep, read=None):
     """What a layer returns, from what a loop gave for packed steps.
 
     Args:
@@ -84,6 +84,8 @@ def unpack_states(h, visited, states, keep):
             after each, `(K + time, batch, 2 * units)`.
         states: The states that the sequence started from.
         keep: As for `pack`.
+        read: With moves, the weights with which each step read, `(time,
+            batch, K)`.
 
     Returns:
         Outputs `(time, batch, units)`, repeated at masked steps; and the flat
@@ -91,6 +93,10 @@ def unpack_states(h, visited, states, keep):
     """
     units = h.shape[-1]
     num_states = 1 + states[2].shape[-1] // units
+    last_read = []
+    if read is not None:
+        at = None if keep is None else _counts_so_far(keep)[-1:]
+        last_read = [_last(ops.cast(read, h.dtype), states[4], at)]
     if keep is None:
         last = visited[-num_states:]
         taken = ops.shape(h)[0]
@@ -100,9 +106,16 @@ def unpack_states(h, visited, states, keep):
         farthest_first = ops.arange(1 - num_states, 1, dtype="int32")
         last = _along_time(visited, at[-1] + farthest_first[:, None])
         taken = ops.sum(keep, axis=0)
-    count = states[4] + ops.cast(taken, states[4].dtype)
+    count = states[-1] + ops.cast(taken, states[-1].dtype)
     nearest_first = [last[k] for k in reversed(range(num_states))]
-    return h, [*join_slots(nearest_first), count]
+    return h, [*join_slots(nearest_first), *last_read, count]
+
+
+def _last(x, x_0, taken):
+    """What stands after the last step, or before the first if none counts."""
+    if taken is None:
+        return x[-1]
+    return _along_time(ops.concatenate([x_0[None], x]), taken)[0]
 
 
 def _counts_so_far(keep):

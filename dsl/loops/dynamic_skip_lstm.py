@@ -10,7 +10,7 @@ slots are known beforehand, `follow` takes the place of `choose`.
 
 from keras import ops, tree
 
-from dsl import steps
+from dsl import scores, steps
 from dsl.loops.derivatives import by_hand, recall
 from dsl.loops.lstm import kernel_gradient
 from dsl.loops.past_states import (
@@ -27,11 +27,16 @@ from dsl.loops.scan import scan_back, scan_recent
 from dsl.slots import best_action
 
 
-def choose(inputs, weights, slots, skip_weight, observe_mean=False):
+def choose(
+    inputs, weights, slots, skip_weight, observe_mean=False, read_0=None
+):
     """Runs the recurrence, taking the best action at each step.
 
-        a_t = argmax(V tanh(p_t + A_h h_{t-1}) + v + noise_t)
+        a_t = argmax(l_t + noise_t),  l_t by `dsl.scores`
         s~ = lambda * s_{t-k} + (1 - lambda) * s_{t-1},  k = a_t + 1
+
+    The key of a state is computed once, and stored beside it; so are, with
+    each state, the weights of the slots that it has read.
 
     Args:
         inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
@@ -40,41 +45,61 @@ def choose(inputs, weights, slots, skip_weight, observe_mean=False):
             optionally `stored` (K; 1 where a slot holds a state) and
             `fallback` (1; 1 where an empty slot reads the previous state
             rather than zeros).
-        weights: Dict of U `recurrent_kernel`, A_h `policy_recurrent_kernel`,
-            V `policy_output_kernel` and v `policy_output_bias`.
+        weights: Dict of U `recurrent_kernel` and those of the agent's network,
+            see `dsl.scores`.
         slots: List of the K states before the first step, nearest first,
             each `(batch, 2 * units)`.
         skip_weight: lambda.
         observe_mean: Whether the policy sees the mean of the stored h in
             place of h_{t-1}; needs `stored` and `started` (1; 1 from the
             second step on).
+        read_0: With moves, the weights with which the step before the first
+            one read its slots, `(batch, K)`.
 
     Returns:
         The run (see `dsl.loops.past_states`): dict of `states`,
         `(K + time, batch, 2 * units)`, and of `(time, batch, ...)` tensors:
-        `action`, `gates`, `tanh_c`, `mixed` (2 * units), `observed` (units).
+        `action`, `gates`, `tanh_c`, `mixed` (2 * units), `observed` (units);
+        with moves also `read` (K), the weights of the slots that were read.
     """
+    units, dtype = slots[0].shape[-1] // 2, inputs["policy"].dtype
 
-    def step(slots, inputs):
+    def with_key(state):
+        if "key_kernel" not in weights:
+            return {"state": state}
+        seen = ops.cast(state[:, :units], dtype)
+        return {"state": state, "key": scores.key(seen, weights)}
+
+    def step(recent, inputs):
+        slots = [x["state"] for x in recent]
         observed = _observe(slots, inputs, observe_mean)
-        seen = ops.cast(observed, inputs["policy"].dtype)
-        hidden = ops.tanh(
-            inputs["policy"]
-            + ops.matmul(seen, weights["policy_recurrent_kernel"])
+        seen = ops.cast(observed, dtype)
+        logits = scores.scores(
+            scores.query(inputs["policy"], seen, weights),
+            weights,
+            [x["key"] for x in recent] if "key" in recent[0] else None,
+            recent[0].get("read"),
         )
-        logits = ops.matmul(hidden, weights["policy_output_kernel"])
-        logits = logits + weights["policy_output_bias"]
-        scores = ops.cast(logits, inputs["noise"].dtype) + inputs["noise"]
-        action = best_action(scores)
+        logits = ops.cast(logits, inputs["noise"].dtype)
+        action = best_action(logits + inputs["noise"])
         selected = _select(slots, action, inputs)
         mixed = steps.mix(selected, slots[0], skip_weight)
         state, saved = advance(mixed, inputs, weights["recurrent_kernel"])
         saved["action"] = action
         if observe_mean:
             saved["observed"] = observed
-        return state, saved
+        found = with_key(state)
+        if read_0 is not None:
+            read = _weights(action, inputs, len(slots), dtype)
+            found["read"] = saved["read"] = read
+        return found, saved
 
-    states, saved = scan_recent(step, slots, inputs)
+    recent = [with_key(slot) for slot in slots]
+    if read_0 is not None:
+        # Of these only the nearest one's is looked at.
+        recent = [{**x, "read": ops.cast(read_0, dtype)} for x in recent]
+    written, saved = scan_recent(step, recent, inputs)
+    states = written["state"]
     before = states[len(slots) - 1 : -1]
     if not observe_mean:
         saved["observed"] = before[:, :, : states.shape[-1] // 2]
@@ -189,6 +214,19 @@ def _select(slots, action, inputs):
             slot = ops.where(stored > 0, slot, empty)
         selected = ops.where(chosen, slot, selected)
     return selected
+
+
+def _weights(action, inputs, num_slots, dtype):
+    """The weights of the slots that `_select` reads, `(batch, K)`."""
+    read = ops.one_hot(action, num_slots, dtype=dtype)
+    if "stored" not in inputs:
+        return read
+    read = read * ops.cast(inputs["stored"], dtype)
+    if "fallback" not in inputs:
+        return read
+    lost = 1.0 - ops.sum(read, axis=-1, keepdims=True)
+    lost = lost * ops.cast(inputs["fallback"], dtype)
+    return read + scores.of_nearest(lost, num_slots)
 
 
 def _selection(states, before, action, inputs):

@@ -45,31 +45,42 @@ def scan_recent(step, recent, inputs):
     K states that are carried from step to step would each be copied.
 
     Args:
-        step: As for `scan`, but `(list of K tensors, inputs_t) -> (tensor,
+        step: As for `scan`, but `(list of K trees, inputs_t) -> (tree,
             outputs_t)`.
-        recent: The K tensors before the first step, nearest first.
+        recent: What stands before the first step, nearest first: K tensors, or
+            K trees of tensors of one structure, that of x_t.
         inputs: As for `scan`.
 
     Returns:
-        `recent`, farthest first, and x_t of all steps, `(K + time, ...)`; and
-        the tree of outputs, each `(time, ...)`. Callers derive by hand:
-        nothing here is arranged for a framework's backward pass.
+        `recent`, farthest first, and x_t of all steps, each tensor `(K + time,
+        ...)`; and the tree of outputs, each `(time, ...)`. Callers derive by
+        hand: nothing here is arranged for a framework's backward pass.
     """
     length = ops.shape(tree.flatten(inputs)[0])[0]
-    array = _Array(len(recent) + length, recent[0])
-    written = array.empty
-    for at, x in enumerate(reversed(recent)):
-        written = array.write(written, at, x)
+    arrays = [_Array(len(recent) + length, x) for x in tree.flatten(recent[0])]
+
+    def write(written, at, x):
+        all_of = zip(arrays, written, tree.flatten(x), strict=True)
+        return [array.write(one, at, part) for array, one, part in all_of]
+
+    def read(written, at):
+        both = zip(arrays, written, strict=True)
+        parts = [array.read(one, at) for array, one in both]
+        return tree.pack_sequence_as(recent[0], parts)
 
     def advance(written, inputs):
         at, inputs = inputs
-        seen = [array.read(written, at - k) for k in range(1, len(recent) + 1)]
+        seen = [read(written, at - k) for k in range(1, len(recent) + 1)]
         x, outputs = step(seen, inputs)
-        return array.write(written, at, x), outputs
+        return write(written, at, x), outputs
 
+    written = [array.empty for array in arrays]
+    for at, x in enumerate(reversed(recent)):
+        written = write(written, at, x)
     places = len(recent) + ops.arange(length, dtype="int32")
     written, outputs = scan(advance, written, (places, inputs))
-    return array.stack(written), outputs
+    stacked = [a.stack(one) for a, one in zip(arrays, written, strict=True)]
+    return tree.pack_sequence_as(recent[0], stacked), outputs
 
 
 def scan_back(step, likes, count, inputs):

@@ -1,4 +1,4 @@
-"""Cross-entropy of words, with its gradient derived by hand."""
+"""Cross-entropy: of words, with its gradient derived by hand, and of bits."""
 
 import math
 
@@ -35,6 +35,25 @@ def token_nll(logits, targets):
         ops.reshape(targets, (-1,)),
     )
     return ops.reshape(flat, ops.shape(targets))
+
+
+def bit_nll(logits, targets):
+    """-log p(target) of bits in nats, computed in float32.
+
+        p = sigm(z),   -y log p - (1 - y) log(1 - p)
+                       = max(z, 0) - z y + log(1 + exp(-|z|))
+
+    Args:
+        logits: z, float `(...)`.
+        targets: y in [0, 1], float, of the same shape.
+
+    Returns:
+        Float32 `(...)`, differentiable in `logits`.
+    """
+    logits = ops.cast(logits, "float32")
+    targets = ops.cast(targets, "float32")
+    certain = ops.maximum(logits, 0.0) - logits * targets
+    return certain + ops.log1p(ops.exp(-ops.abs(logits)))
 
 
 def in_blocks(shape, words, most=MOST_LOGITS):

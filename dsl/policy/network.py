@@ -5,6 +5,7 @@ Pure functions on tensors, which compute in float32 or wider.
 
 from keras import ops
 
+from dsl import scores
 from dsl.policy import choosing
 from dsl.steps import dense, wide
 
@@ -69,23 +70,32 @@ def observe(slots_h, count, observation):
     return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
 
 
-def logits(projected, observed, weights):
-    """Logits of the actions, before empty slots are ruled out.
-
-        V tanh(p_t + A_h h) + v
+def logits(projected, observed, weights, past_h=None, read_tm1=None):
+    """Logits of the actions, before empty slots are ruled out: `dsl.scores`.
 
     Args:
         projected: p_t, float `(..., policy_units)`.
         observed: h, what `observe` gives, `(..., units)`; no gradient.
-        weights: Dict of A_h `policy_recurrent_kernel`, V
-            `policy_output_kernel` and v `policy_output_bias`.
+        weights: Dict of the network's weights, see `dsl.scores`.
+        past_h: List of h_{t-k}, nearest first, each as `observed`, of which
+            keys are made; no gradient. None if the choice is by location.
+        read_tm1: w_{t-1}, `(..., num_actions)`; no gradient. None without
+            moves.
 
     Returns:
         Float32 or wider, `(..., num_actions)`.
     """
-    seen = ops.stop_gradient(wide(observed))
-    hidden = ops.tanh(
-        projected + dense(seen, weights["policy_recurrent_kernel"])
+    keys = None
+    if past_h is not None:
+        keys = [scores.key(_seen(h), weights) for h in past_h]
+    return scores.scores(
+        scores.query(projected, _seen(observed), weights),
+        weights,
+        keys,
+        None if read_tm1 is None else _seen(read_tm1),
     )
-    found = dense(hidden, weights["policy_output_kernel"])
-    return found + weights["policy_output_bias"]
+
+
+def _seen(x):
+    """What the network sees of the past."""
+    return ops.stop_gradient(wide(x))

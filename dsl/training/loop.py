@@ -88,6 +88,7 @@ def fit(
     max_steps=None,
     patience=None,
     floor=0.0,
+    is_done=lambda entry: False,
     checkpoint_every=500,
     on_step=None,
     on_epoch=None,
@@ -103,9 +104,9 @@ def fit(
         model: The Keras model whose best weights are kept.
         epoch_data: Function of the epoch's number, from 1, that gives its
             batches: a sequence of pairs (x, y), the same at each call.
-        finish_epoch: Function of the trainer's statistics, with `steps` and
-            `seconds` of the epoch, that validates and returns what to keep
-            of the epoch, a dict of numbers and lists of numbers.
+        finish_epoch: Function of the trainer's statistics, with number, `steps`
+            and `seconds` of the `epoch`, that validates and returns what to
+            keep of the epoch, a dict of numbers and lists of numbers.
         schedule: The `dsl.training.schedules.Schedule`, which gets the value
             of `monitor` of each epoch.
         run: The `dsl.runs.folder.RunFolder` for checkpoints and metrics.
@@ -119,6 +120,8 @@ def fit(
             training ends, or None.
         floor: Value of `monitor` that nothing can better: with `patience`, it
             ends training at once. None if there is no such value.
+        is_done: Function of the last epoch's entry to whether training ends
+            with it.
         checkpoint_every: Steps between two checkpoints; there is one after
             each epoch anyway.
         on_step: Called as `on_step(progress, steps, loss)` after each step of
@@ -170,9 +173,16 @@ def fit(
         if on_epoch is not None:
             on_epoch(entry)
 
+    def ends_early():
+        entries = progress.entries
+        return (
+            _is_stale(entries, monitor, patience, floor)
+            or bool(entries)
+            and is_done(entries[-1])
+        )
+
     while _is_unfinished(progress, max_epochs, max_steps) and not (
-        progress.step == 0
-        and _is_stale(progress.entries, monitor, patience, floor)
+        progress.step == 0 and ends_early()
     ):
         try:
             train_epoch()
@@ -240,6 +250,7 @@ def _entry(trainer, steps, finish_epoch, schedule, progress):
     """What to keep of the epoch whose steps are done."""
     statistics = {
         **trainer.read_statistics(),
+        "epoch": progress.epoch,
         "steps": steps,
         "seconds": progress.seconds,
     }

@@ -81,6 +81,29 @@ def _scaled(gradient, scale):
 
 
 @keras.saving.register_keras_serializable(package="dsl")
+class RMSProp(keras.optimizers.RMSprop):
+    """RMSProp whose mean squares start at 1, as in TensorFlow 1.
+
+        s <- rho s + (1 - rho) g^2,   s = 1 at first
+        m <- momentum m + rate g / sqrt(s + epsilon),   w <- w - m
+
+    Keras starts s at 0, and so with steps of some three times the rate a
+    weight; here the first tens of steps are much smaller than later ones.
+
+    Args:
+        learning_rate: The rate.
+        **kwargs: As for `keras.optimizers.RMSprop`.
+    """
+
+    def add_optimizer_variables(self, trainable_variables, name, **kwargs):
+        if name == "velocity":
+            kwargs["initializer"] = "ones"
+        return super().add_optimizer_variables(
+            trainable_variables, name, **kwargs
+        )
+
+
+@keras.saving.register_keras_serializable(package="dsl")
 class GroupedOptimizer(keras.optimizers.Optimizer):
     """One optimizer for the model, and optionally another for the agent.
 

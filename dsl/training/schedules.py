@@ -1,6 +1,7 @@
 """The learning rate of each epoch."""
 
 import dataclasses
+import math
 
 
 def conditional_decay(rate, value, reference, *, factor, margin, floor):
@@ -42,6 +43,26 @@ def fixed_decay(rate, epoch, *, factor, constant_epochs):
     return rate * factor ** max(epoch - constant_epochs, 0)
 
 
+def cosine_decay(rate, epoch, *, epochs, floor):
+    """Falls along half a cosine, and stays where it ends.
+
+        floor + (rate - floor) (1 + cos(pi min(n / N, 1))) / 2
+
+    Args:
+        rate: Initial learning rate.
+        epoch: n + 1: 1 for the first epoch.
+        epochs: N, epochs until it ends.
+        floor: Rate at its end.
+
+    Returns:
+        The rate of this epoch.
+
+    Reference: Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
+    """
+    part = min((epoch - 1) / epochs, 1.0)
+    return floor + (rate - floor) * 0.5 * (1.0 + math.cos(math.pi * part))
+
+
 @dataclasses.dataclass
 class Schedule:
     """The learning rate of each epoch.
@@ -52,7 +73,9 @@ class Schedule:
         constant_epochs: Epochs before a fixed decay; None for the
             conditional one.
         margin: See `conditional_decay`.
-        floor: See `conditional_decay`.
+        floor: See `conditional_decay` and `cosine_decay`.
+        cosine_epochs: Epochs of a decay along a cosine, which takes the place
+            of the others; None for these.
         reference: See `conditional_decay`.
         epoch: Epochs finished.
     """
@@ -62,6 +85,7 @@ class Schedule:
     constant_epochs: int | None = None
     margin: float = 1.0
     floor: float = 0.0
+    cosine_epochs: int | None = None
     reference: float | None = None
     epoch: int = 0
 
@@ -101,7 +125,14 @@ class Schedule:
             value: The validation of this one, the smaller the better.
         """
         self.epoch += 1
-        if self.constant_epochs is None:
+        if self.cosine_epochs is not None:
+            self.rate = cosine_decay(
+                self.initial_rate,
+                self.epoch + 1,
+                epochs=self.cosine_epochs,
+                floor=self.floor,
+            )
+        elif self.constant_epochs is None:
             self.rate, self.reference = conditional_decay(
                 self.rate,
                 value,

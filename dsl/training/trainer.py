@@ -71,7 +71,7 @@ class Trainer(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        targets = ops.cast(y, "int32")
+        targets = self.read_targets(y)
         loss, nll_t, correct_t, means = self.task(y_pred, targets, training)
         if self.signal is not None:
             loss = loss + self.signal(
@@ -89,12 +89,16 @@ class Trainer(keras.Model):
             self.statistics.assign_add(sums)
         return loss
 
+    def read_targets(self, y):
+        """What `task` takes as targets, of what a batch holds."""
+        return ops.cast(y, "int32")
+
     def task(self, y_pred, targets, training):
         """What the model is to learn.
 
         Args:
             y_pred: What `call` returned.
-            targets: Integer tensor.
+            targets: What `read_targets` gave.
             training: Whether the loss is to be differentiated.
 
         Returns:

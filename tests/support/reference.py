@@ -7,7 +7,9 @@ is one equation. Gates are in the order i, f, g, o throughout.
 A state of the dynamic skip LSTM with K = `num_actions` is the tuple
 `(h, c, past_h, past_c, count)` of shapes `(batch, H)`, `(batch, H)`,
 `(batch, (K - 1) * H)`, `(batch, (K - 1) * H)` and `(batch, 1)`; the past is
-newest first, distances 2 to K. With K = 1 it is `(h, c)`.
+newest first, distances 2 to K. With K = 1 it is `(h, c)`. Where the choice is
+relative to the one before, the weights with which the last step read its K past
+states, `(batch, K)`, stand before the count.
 
 Reference: Gui et al., "Long Short-Term Memory with Dynamic Skip
 Connections", AAAI 2019, https://arxiv.org/abs/1811.03873
@@ -170,14 +172,60 @@ def observe(x, previous, past, count, num_actions, observation="previous"):
     return np.concatenate([x, total / num_actions])
 
 
-def policy_logits(observation, weights, count=0):
-    """l = tanh(e W1 + b1 + P[n]) W2 + b2, shape `(K,)`; P only if given."""
+def scores_of_query(q, hidden_states, read, num_states, weights, prefix):
+    """The scores of K past states, by a query q.
+
+        l_k = (q V + v)_k                                     by location
+        l_k = q . (h[t-k] C) + [k = 1] (q V + v)              by key
+        l_k += m_0 w[t-1, k] + m_1 w[t-1, k-1] + m_2 w[t-1, k-2],
+               m = q M + m_0                                  relative
+
+    Args:
+        q: `(P,)`.
+        hidden_states: List of h[t-1], h[t-2], ...; only those that exist.
+        read: w[t-1] `(K,)`, or None.
+        num_states: K.
+        weights: With `<prefix>_output_kernel`, `<prefix>_output_bias`, by key
+            `<prefix>_key_kernel`, relative `<prefix>_move_kernel` and
+            `<prefix>_move_bias`.
+        prefix: "policy" or "attention".
+    """
+    located = q @ weights[f"{prefix}_output_kernel"]
+    located = located + weights[f"{prefix}_output_bias"]
+    scores = np.zeros(num_states)
+    for k in range(1, num_states + 1):
+        if f"{prefix}_key_kernel" not in weights:
+            scores[k - 1] = located[k - 1]
+        else:
+            if k == 1:
+                scores[0] = located[0]
+            if k <= len(hidden_states):
+                key = hidden_states[k - 1] @ weights[f"{prefix}_key_kernel"]
+                scores[k - 1] += q @ key
+    if read is not None:
+        moves = q @ weights[f"{prefix}_move_kernel"]
+        moves = moves + weights[f"{prefix}_move_bias"]
+        for k in range(1, num_states + 1):
+            for j in range(3):
+                if k - j >= 1:
+                    scores[k - 1] += moves[j] * read[k - j - 1]
+    return scores
+
+
+def policy_query(observation, weights, count=0):
+    """q = tanh(e W1 + b1 + P[n]), shape `(P,)`; P only if given."""
     inside = observation @ weights["policy_kernel"] + weights["policy_bias"]
     if "policy_position_kernel" in weights:
         positions = weights["policy_position_kernel"]
         inside = inside + positions[min(count, len(positions) - 1)]
+    return np.tanh(inside)
+
+
+def policy_logits(observation, weights, count=0):
+    """l = q W2 + b2, shape `(K,)`: the choice by location."""
     return (
-        np.tanh(inside) @ weights["policy_output_kernel"]
+        policy_query(observation, weights, count)
+        @ weights["policy_output_kernel"]
         + weights["policy_output_bias"]
     )
 
@@ -206,7 +254,7 @@ def unpack_state(state, row, num_actions, units):
     previous = (state[0][row], state[1][row])
     if num_actions == 1:
         return previous, [], 0
-    count = int(state[4][row, 0])
+    count = int(state[-1][row, 0])
     past = []
     for k in range(2, num_actions + 1):
         if count >= k:
@@ -229,6 +277,20 @@ def pack_states(rows, num_actions, units):
             past_c[row, slot * units : (slot + 1) * units] = state[1]
     counts = np.array([[float(count)] for _, _, count in rows])
     return h, c, past_h, past_c, counts
+
+
+def unpack_read(state, row, num_states, weights, prefix):
+    """w of the step before, `(K,)`; None where no choice is relative."""
+    if f"{prefix}_move_kernel" not in weights:
+        return None
+    return np.zeros(num_states) if state is None else state[4][row]
+
+
+def with_read(states, reads):
+    """Flat states, with the weights of the last step before the count."""
+    if not reads:
+        return states
+    return (*states[:4], np.stack(reads), states[4])
 
 
 def choose(allowed, logits, forced=None, noise=None):
@@ -265,33 +327,49 @@ def agent_step(
     forced,
     noise,
     frozen,
+    read,
 ):
     """One decision of the agent of one sequence.
 
         e_t = observation,  log pi = log_softmax(l(e_t)),  k_t as in `choose`
 
     Returns:
-        The chosen state s[t-k] as `(h, c)` and a dictionary of what happened.
+        The chosen state s[t-k] as `(h, c)`, a dictionary of what happened, and
+        the weights of the K states, which are 0 but for the one that was read.
     """
     previous, past, count = state
     if num_actions == 1:
-        return previous, {"look_back": 1, "allowed": True}
+        return previous, {"look_back": 1, "allowed": True}, None
     seen = frozen
     if seen is None:
         seen = observe(x, previous, past, count, num_actions, observation)
-    logits = policy_logits(seen, weights, count)
+    logits = scores_of_query(
+        policy_query(seen, weights, count),
+        [previous[0], *(h for h, _ in past)],
+        read,
+        num_actions,
+        weights,
+        "policy",
+    )
     allowed = selectable_distances(count, num_actions, empty_slots)
     log_policy = log_softmax(np.where(allowed, logits, -np.inf))
     k = choose(allowed, logits, forced, noise)
     chosen, executed = state_at_distance(k, previous, past, empty_slots)
-    return chosen, {
-        "observations": seen,
-        "logits": logits,
-        "allowed": allowed,
-        "log_prob": log_policy[k - 1],
-        "entropy": entropy_of(log_policy),
-        "look_back": executed,
-    }
+    read = np.zeros(num_actions)
+    if executed <= len(past) + 1:
+        read[executed - 1] = 1.0
+    return (
+        chosen,
+        {
+            "observations": seen,
+            "logits": logits,
+            "allowed": allowed,
+            "log_prob": log_policy[k - 1],
+            "entropy": entropy_of(log_policy),
+            "look_back": executed,
+        },
+        read,
+    )
 
 
 def empty_result(batch, steps, features, units, num_actions):
@@ -334,7 +412,8 @@ def dynamic_skip_lstm(
         inputs: `(B, T, D)`.
         weights: Those of `lstm_step`, and `policy_kernel` (D+H, P),
             `policy_bias` (P,), `policy_output_kernel` (P, K),
-            `policy_output_bias` (K,) if K > 1.
+            `policy_output_bias` (K,) if K > 1; or those of another way to
+            choose, see `scores_of_query`.
         state: Initial state as in the module's docstring; zeros if None.
         num_actions: K.
         look_back: Forced distances, integer `(B, T)`, 0 where the policy
@@ -360,16 +439,18 @@ def dynamic_skip_lstm(
     batch, steps, features = inputs.shape
     units = weights["recurrent_kernel"].shape[0]
     result = empty_result(batch, steps, features, units, num_actions)
-    rows = []
+    rows, reads = [], []
     for b in range(batch):
         previous, past, count = unpack_state(state, b, num_actions, units)
+        read = unpack_read(state, b, num_actions, weights, "policy")
+        relative = read is not None
         output = np.zeros(units)
         for t in range(steps):
             if mask is not None and not mask[b, t]:
                 if not zero_output_for_mask:
                     result["outputs"][b, t] = output
                 continue
-            chosen, record = agent_step(
+            chosen, record, new_read = agent_step(
                 inputs[b, t],
                 (previous, past, count),
                 weights,
@@ -379,7 +460,10 @@ def dynamic_skip_lstm(
                 forced=None if look_back is None else look_back[b, t] or None,
                 noise=None if noise is None else noise[b, t],
                 frozen=None if observations is None else observations[b, t],
+                read=read,
             )
+            if relative:
+                read = new_read
             if selection is not None:
                 chosen = weighted_state(
                     selection[b, t], previous, past, empty_slots
@@ -394,7 +478,8 @@ def dynamic_skip_lstm(
             for name, value in record.items():
                 result[name][b, t] = value
         rows.append((previous, past, count))
-    result["states"] = pack_states(rows, num_actions, units)
+        reads += [read] if relative else []
+    result["states"] = with_read(pack_states(rows, num_actions, units), reads)
     return result
 
 
@@ -408,6 +493,7 @@ def read_past_states(
     mask,
     forget_bias,
     added=None,
+    relative=False,
 ):
     """An LSTM over a batch that reads something of its past states.
 
@@ -417,14 +503,16 @@ def read_past_states(
         inputs: `(B, T, D)`.
         weights: Those of `lstm_step`.
         state: Initial state as in the module's docstring; zeros if None.
-        read: Function of x_t, s[t-1], the list of s[t-2], s[t-3], ... and
-            the count of steps taken, that returns what is read, `(h, c)`,
-            and a dictionary of numbers and arrays to record.
+        read: Function of x_t, s[t-1], the list of s[t-2], s[t-3], ..., the
+            count of steps taken and, where it is relative, the weights
+            `attention` of the step before (else None), that returns what is
+            read, `(h, c)`, and a dictionary of numbers and arrays to record.
         num_states: K.
         skip_weight: lambda.
         mask: Boolean `(B, T)` or None.
         forget_bias: Constant added to f.
         added: `(B, T, H)`, added to each h_t for all that reads it; or None.
+        relative: Whether the states hold these weights.
 
     Returns:
         A dictionary: `outputs` (B, T, H), `states` (flat), and what was
@@ -433,15 +521,19 @@ def read_past_states(
     batch, steps, _ = inputs.shape
     units = weights["recurrent_kernel"].shape[0]
     result = {"outputs": np.zeros((batch, steps, units))}
-    rows = []
+    rows, weights_read = [], []
     for b in range(batch):
         previous, past, count = unpack_state(state, b, num_states, units)
+        before = None
+        if relative:
+            before = np.zeros(num_states) if state is None else state[4][b]
         output = np.zeros(units)
         for t in range(steps):
             if mask is not None and not mask[b, t]:
                 result["outputs"][b, t] = output
                 continue
-            selected, record = read(inputs[b, t], previous, past, count)
+            selected, record = read(inputs[b, t], previous, past, count, before)
+            before = record["attention"] if relative else None
             h, c = mix(selected, previous, skip_weight)
             output, c = lstm_step(inputs[b, t], h, c, weights, forget_bias)
             if added is not None:
@@ -453,7 +545,10 @@ def read_past_states(
                 blank = np.zeros((batch, steps, *np.shape(value)))
                 result.setdefault(name, blank)[b, t] = value
         rows.append((previous, past, count))
-    result["states"] = pack_states(rows, num_states, units)
+        weights_read += [before] if relative else []
+    result["states"] = with_read(
+        pack_states(rows, num_states, units), weights_read
+    )
     return result
 
 
@@ -473,8 +568,8 @@ def fixed_skip_lstm(
     Arguments and results as in `read_past_states`, K = skip.
     """
 
-    def read(x, previous, past, count):
-        del x
+    def read(x, previous, past, count, before):
+        del x, before
         if skip == 1 or count < skip:
             return previous, {}
         return past[skip - 2], {}
@@ -485,25 +580,35 @@ def fixed_skip_lstm(
     )
 
 
-def attention_scores(x, previous, past, weights, scoring):
+def attention_scores(
+    x, previous, past, weights, scoring, num_states, before=None
+):
     """l_k for the distances k = 1, 2, ... of the states that exist.
 
-    location:  l_k = (V tanh(A [x ; h[t-1]] + a) + v)_k
     content:   l_k = v . tanh(A [x ; h[t-k]] + a)
+    else as in `scores_of_query`, with q = tanh(A [x ; h[t-1]] + a)
     """
-    scores = []
-    for k, (h, _) in enumerate([previous] + past):
-        seen = previous[0] if scoring == "location" else h
-        hidden = np.tanh(
-            np.concatenate([x, seen]) @ weights["attention_kernel"]
-            + weights["attention_bias"]
-        )
-        score = hidden @ weights["attention_output_kernel"]
-        if scoring == "location":
-            scores.append(score[k] + weights["attention_output_bias"][k])
-        else:
-            scores.append(score[0])
-    return np.array(scores)
+
+    def hidden(h):
+        inside = np.concatenate([x, h]) @ weights["attention_kernel"]
+        return np.tanh(inside + weights["attention_bias"])
+
+    hidden_states = [previous[0], *(h for h, _ in past)]
+    q, named = hidden(previous[0]), weights
+    if scoring == "content":
+        # What is left of a query are its moves.
+        none = {
+            "attention_output_kernel": np.zeros((len(q), num_states)),
+            "attention_output_bias": np.zeros(num_states),
+        }
+        named = {**weights, **none}
+    scores = scores_of_query(
+        q, hidden_states, before, num_states, named, "attention"
+    )[: len(hidden_states)]
+    if scoring == "content":
+        output = weights["attention_output_kernel"][:, 0]
+        scores = scores + [hidden(h) @ output for h in hidden_states]
+    return scores
 
 
 def attention_lstm(
@@ -522,17 +627,19 @@ def attention_lstm(
 
     The sum is over the states that exist. Arguments and results as in
     `read_past_states`, beside the weights `attention_kernel` (D+H, P),
-    `attention_bias` (P,), `attention_output_kernel` (P, K) or (P, 1) and,
-    with "location", `attention_output_bias` (K,); `attention` (B, T, K) and
-    `entropy` (B, T) are recorded.
+    `attention_bias` (P,), `attention_output_kernel` (P, K) or (P, 1),
+    `attention_output_bias` (K,) or (1,) and what else the scores ask for;
+    `attention` (B, T, K) and `entropy` (B, T) are recorded.
     """
 
-    def read(x, previous, past, count):
+    def read(x, previous, past, count, before):
         del count
         attention = np.ones(1)
         if num_states > 1:
             attention = softmax(
-                attention_scores(x, previous, past, weights, scoring)
+                attention_scores(
+                    *(x, previous, past, weights, scoring, num_states, before)
+                )
             )
         record = {
             "attention": np.pad(attention, (0, num_states - len(attention))),
@@ -542,7 +649,7 @@ def attention_lstm(
 
     return read_past_states(
         *(inputs, weights, state, read, num_states, skip_weight, mask),
-        *(forget_bias, added),
+        *(forget_bias, added, "attention_move_kernel" in weights),
     )
 
 

@@ -1,0 +1,1 @@
+"""The copy task: its program and its parts."""

@@ -1,0 +1,141 @@
+"""The tables of the copy task: what is run for them, and their columns."""
+
+from dsl.experiment import plan, tables
+from dsl.experiment.measures import Measure
+from dsl.experiment.plan import Column, Plan, Table
+
+BITS = Measure(
+    "bits_per_sequence",
+    "bits a sequence",
+    digits=3,
+    floor=0.0,
+    over="sequences",
+)
+EXACT = Measure(
+    "exact",
+    "exact",
+    unit="%",
+    scale=100,
+    digits=1,
+    ceiling=1.0,
+    over="sequences",
+)
+LENGTHS = (10, 20, 40, 120)
+"""Those of the published pictures."""
+
+TABLES = {
+    "lengths": Table(
+        "",
+        {
+            "lstm-published": Plan("--preset published"),
+            "lstm-best": Plan("--preset best"),
+        },
+    ),
+}
+# Of the published code; its pictures hold one sequence a length.
+SOURCE = "github.com/ajithcodesit/lstm_copy_task, training loss where it stops"
+
+
+def reference(args):
+    """What a record holds of the data, and what it is held to."""
+    words = f"copies of {args.min_length} to {args.max_length} vectors"
+    if args.bits != 8:
+        words += f" of {args.bits} bits"
+    if args.delay:
+        words += f", {args.delay} steps later"
+    same = args.preset == "published" and not args.given - {"seed", "name"}
+    found = {"train_loss": 0.008, "source": SOURCE} if same else {}
+    return {"corpus": words, "published": found}
+
+
+def of_length(measured, length):
+    """What was measured at one length, by the names of a whole split."""
+    end = f"_{length}"
+    return {
+        key.removesuffix(end): value
+        for key, value in measured.items()
+        if key.endswith(end)
+    }
+
+
+def columns(rows):
+    """The columns of a table, see `plan.render`."""
+    records = plan.of_records
+
+    def exact(length):
+        suffix = f"_{length}"
+        return records(
+            lambda some: (
+                EXACT.cell(some, suffix=suffix)
+                + (
+                    _interval(some[0], f"exact{suffix}")
+                    if len(some) == 1
+                    else ""
+                )
+            ),
+            "not run",
+        )
+
+    def other(key, length, scale, digits):
+        return records(
+            lambda some: tables.over_seeds(
+                some, "test", f"{key}_{length}", scale, digits
+            )
+        )
+
+    found = [
+        Column("row", lambda row: row.name, brief=True),
+        Column("model", lambda row: row.model),
+        Column("layers", lambda row: str(row.settings["rnn_layers"])),
+        Column("published loss", _published),
+        Column("loss as published", records(_loss), brief="loss"),
+    ]
+    for length in LENGTHS:
+        found.append(
+            Column(f"exact at {length}, %", exact(length), f"exact, {length}")
+        )
+    for length in LENGTHS:
+        found += [
+            Column(
+                f"bit errors at {length}, %",
+                other("bit_errors", length, 100, 2),
+            ),
+            Column(
+                f"bits a sequence at {length}",
+                other("bits_per_sequence", length, 1, 3),
+            ),
+        ]
+    return [
+        *found,
+        Column("exact, trained lengths, %", records(EXACT.cell)),
+        Column("seeds", plan.seeds),
+        Column("epochs", records(lambda some: f"{plan.epochs(some):.0f}")),
+        Column("time (cores)", records(plan.minutes), "minutes"),
+    ]
+
+
+def _published(row):
+    value = tables.number(
+        {"published": row.published}, "published", "train_loss"
+    )
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _loss(records):
+    return tables.over_seeds(records, "test", "published_loss", digits=5)
+
+
+def _interval(record, key):
+    """The interval of a share over the sequences, in percent."""
+    low = tables.number(record, "test", f"{key}_low")
+    high = tables.number(record, "test", f"{key}_high")
+    if None in (low, high):
+        return ""
+    return f" [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def figures(name, rows):
+    """The pictures of a table, see `task.Task`."""
+    from copy_task import figures
+
+    return figures.of_rows(rows)
