@@ -1,6 +1,7 @@
 """The copy task as a task: see `dsl.experiment.task.Task`."""
 
 import dataclasses
+import math
 
 from copy_task import settings, tables
 from copy_task.tables import BITS, EXACT
@@ -140,9 +141,8 @@ def longest(args, epoch):
     if args.first_length is None:
         return args.max_length
     later = max(epoch - args.first_epochs, 0)
-    return min(
-        args.max_length, args.first_length - -later // -args.length_epochs
-    )
+    grown = args.first_length + math.ceil(later / args.length_epochs)
+    return min(args.max_length, grown)
 
 
 def validate(args, model, data):

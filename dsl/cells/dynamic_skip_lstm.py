@@ -291,8 +291,6 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         h_t, states = self._connect(
             projected_t["gates"], states, (slots_h, slots_c), read, training
         )
-        if self.relative:
-            states[4] = ops.stop_gradient(states[4])
         extras = choosing.record(logits, actions, count, self.empty_slots)
         return h_t, states, extras
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from dsl import loops
+from dsl import loops, scores
 from dsl.cells.dynamic_skip_lstm import DynamicSkipLSTMCell
 from dsl.cells.policy_weights import policy_weights
 from dsl.choices import check_count
@@ -229,15 +229,10 @@ class DynamicSkipLSTM(OwnCell):
         slots = split_slots(states[:4])
         read_0 = states[4] if self.relative else None
         run = self._choose(projected, count, noise, allowed, slots, read_0)
-        logits = choosing.restrict(
-            self._logits(projected["policy"], run, read_0), allowed
+        logits, read = self._choices(
+            run, projected["policy"], count, noise, allowed, drawn, read_0
         )
         actions = run["action"]
-        read = choosing.slot_weights(
-            cell.relaxation(drawn)(logits, noise, actions),
-            count,
-            self.empty_slots,
-        )
         h, visited = loops.connect(
             projected["gates"],
             ops.cast(cell.recurrent_kernel, self.compute_dtype),
@@ -248,25 +243,50 @@ class DynamicSkipLSTM(OwnCell):
         )
         extras = choosing.record(logits, actions, count, self.empty_slots)
         extras = unpack(extras, keep)
-        last_read = run.get("read")
+        last_read = read if self.relative else None
         return *unpack_states(h, visited, states, keep, last_read), extras
 
-    def _logits(self, projected, run, read_0):
-        """Logits of all steps of a run at once, `(time, batch, K)`."""
-        past_h = read_tm1 = None
+    def _choices(self, run, projected, count, noise, allowed, drawn, read_0):
+        """Logits of all steps of a run, and the weights of what was read.
+
+        Both `(time, batch, K)`, with the gradients that they have.
+        """
+        cell, past_h = self.cell, None
         if self.scoring == "key":
             h = run["states"][:, :, : self.units]
             past_h = past(h, self.num_actions)
-        if read_0 is not None:
-            read_0 = ops.cast(read_0, run["read"].dtype)
-            read_tm1 = ops.concatenate([read_0[None], run["read"][:-1]])
-        return network.logits(
-            projected,
-            run["observed"],
-            policy_weights(self.cell),
-            past_h,
-            read_tm1,
+        logits, moves = network.logits_and_moves(
+            projected, run["observed"], policy_weights(cell), past_h
         )
+
+        def choose(read_tm1, inputs):
+            found = inputs["logits"]
+            if moves is not None:
+                found = found + scores.of_moves(inputs["moves"], read_tm1)
+            found = choosing.restrict(found, inputs["allowed"])
+            chosen = cell.relaxation(drawn)(
+                found, inputs["noise"], inputs["action"]
+            )
+            read = choosing.slot_weights(
+                chosen, inputs["count"], self.empty_slots
+            )
+            return read, (found, read)
+
+        inputs = {
+            "logits": logits,
+            "allowed": allowed,
+            "noise": noise,
+            "action": run["action"],
+            "count": count,
+        }
+        if moves is None:
+            return choose(None, inputs)[1]
+        inputs["moves"] = moves
+        read_0 = ops.cast(read_0, logits.dtype)
+        if drawn and self.estimator == "straight_through":
+            # A choice has a gradient from those that are relative to it.
+            return loops.scan(choose, read_0, inputs)[1]
+        return choose(loops.shift(run["read"], read_0), inputs)[1]
 
     def _choose(self, projected, count, noise, allowed, slots, read_0):
         cell = self.cell

@@ -2,7 +2,7 @@
 
 from dsl.loops.attention_lstm import attend
 from dsl.loops.dynamic_skip_lstm import choose, connect, follow
-from dsl.loops.lstm import lstm
+from dsl.loops.lstm import lstm, shift
 from dsl.loops.scan import scan, scan_back, scan_recent
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "scan",
     "scan_back",
     "scan_recent",
+    "shift",
 ]

@@ -79,23 +79,37 @@ def logits(projected, observed, weights, past_h=None, read_tm1=None):
         weights: Dict of the network's weights, see `dsl.scores`.
         past_h: List of h_{t-k}, nearest first, each as `observed`, of which
             keys are made; no gradient. None if the choice is by location.
-        read_tm1: w_{t-1}, `(..., num_actions)`; no gradient. None without
-            moves.
+        read_tm1: w_{t-1}, `(..., num_actions)`; None without moves.
 
     Returns:
         Float32 or wider, `(..., num_actions)`.
     """
+    found, moves = logits_and_moves(projected, observed, weights, past_h)
+    if read_tm1 is None:
+        return found
+    return found + scores.of_moves(moves, wide(read_tm1))
+
+
+def logits_and_moves(projected, observed, weights, past_h=None):
+    """Logits without what moves add to them, and the moves.
+
+    Args:
+        projected: As for `logits`.
+        observed: Likewise.
+        weights: Likewise.
+        past_h: Likewise.
+
+    Returns:
+        Float32 or wider, `(..., num_actions)`; and m, `(..., 3)`, or None.
+    """
+    query = scores.query(projected, _seen(observed), weights)
     keys = None
     if past_h is not None:
         keys = [scores.key(_seen(h), weights) for h in past_h]
-    return scores.scores(
-        scores.query(projected, _seen(observed), weights),
-        weights,
-        keys,
-        None if read_tm1 is None else _seen(read_tm1),
-    )
+    moves = scores.moves(query, weights) if "move_kernel" in weights else None
+    return scores.scores(query, weights, keys), moves
 
 
-def _seen(x):
-    """What the network sees of the past."""
-    return ops.stop_gradient(wide(x))
+def _seen(h):
+    """What the network sees of a past state: no gradient goes back to it."""
+    return ops.stop_gradient(wide(h))
