@@ -49,7 +49,7 @@ def key(h, weights):
     return dense(h, weights["key_kernel"])
 
 
-def scores(query, weights, keys=None, read_tm1=None):
+def scores(query, weights, keys=None, read_tm1=None, stored=None):
     """l_t, the scores of the K past states.
 
     Args:
@@ -58,13 +58,21 @@ def scores(query, weights, keys=None, read_tm1=None):
         keys: List of the keys of the past states, nearest first, each as
             `query`; None for scores by location.
         read_tm1: w_{t-1}, nearest first, float `(..., K)`; None without moves.
+        stored: Optional float `(..., K)`, 1 where there is a past state; other
+            keys count as zeros.
 
     Returns:
         Float `(..., K)`.
     """
     found = dense(query, weights["output_kernel"]) + weights["output_bias"]
     if keys is not None:
-        found = by_key(query, keys) + of_nearest(found, len(keys))
+        products = by_key(query, keys)
+        products = (
+            products
+            if stored is None
+            else products * ops.cast(stored, products.dtype)
+        )
+        found = products + of_nearest(found, len(keys))
     if read_tm1 is not None:
         found = found + of_moves(moves(query, weights), read_tm1)
     return found

@@ -239,6 +239,13 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         kernel = self.policy_position_kernel if self.policy_positions else None
         return network.locate(policy_projected, count, kernel)
 
+    def stored(self, count):
+        """1 where a slot holds a state, `(..., K)`, if others can be chosen."""
+        if self.empty_slots == "mask":
+            return None
+        filled = choosing.filled(count, self.num_actions)
+        return ops.cast(filled, count.dtype)
+
     def relaxation(self, drawn):
         """See `dsl.policy.choosing.relaxation`."""
         return choosing.relaxation(self.estimator, drawn, self.temperature)
@@ -280,6 +287,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
                 policy_weights(self),
                 ops.unstack(slots_h, axis=1) if by_key else None,
                 self._read_before(states),
+                self.stored(count),
             ),
             choosing.selectable(count, self.num_actions, self.empty_slots),
         )

@@ -256,7 +256,11 @@ class DynamicSkipLSTM(OwnCell):
             h = run["states"][:, :, : self.units]
             past_h = past(h, self.num_actions)
         logits, moves = network.logits_and_moves(
-            projected, run["observed"], policy_weights(cell), past_h
+            projected,
+            run["observed"],
+            policy_weights(cell),
+            past_h,
+            cell.stored(count),
         )
 
         def choose(read_tm1, inputs):

@@ -79,6 +79,7 @@ def choose(
             weights,
             [x["key"] for x in recent] if "key" in recent[0] else None,
             recent[0].get("read"),
+            inputs.get("stored"),
         )
         logits = ops.cast(logits, inputs["noise"].dtype)
         action = best_action(logits + inputs["noise"])

@@ -70,7 +70,9 @@ def observe(slots_h, count, observation):
     return ops.where(count[:, None] >= 1, mean, slots_h[:, 0])
 
 
-def logits(projected, observed, weights, past_h=None, read_tm1=None):
+def logits(
+    projected, observed, weights, past_h=None, read_tm1=None, stored=None
+):
     """Logits of the actions, before empty slots are ruled out: `dsl.scores`.
 
     Args:
@@ -80,17 +82,20 @@ def logits(projected, observed, weights, past_h=None, read_tm1=None):
         past_h: List of h_{t-k}, nearest first, each as `observed`, of which
             keys are made; no gradient. None if the choice is by location.
         read_tm1: w_{t-1}, `(..., num_actions)`; None without moves.
+        stored: See `dsl.scores.scores`.
 
     Returns:
         Float32 or wider, `(..., num_actions)`.
     """
-    found, moves = logits_and_moves(projected, observed, weights, past_h)
+    found, moves = logits_and_moves(
+        projected, observed, weights, past_h, stored
+    )
     if read_tm1 is None:
         return found
     return found + scores.of_moves(moves, wide(read_tm1))
 
 
-def logits_and_moves(projected, observed, weights, past_h=None):
+def logits_and_moves(projected, observed, weights, past_h=None, stored=None):
     """Logits without what moves add to them, and the moves.
 
     Args:
@@ -98,6 +103,7 @@ def logits_and_moves(projected, observed, weights, past_h=None):
         observed: Likewise.
         weights: Likewise.
         past_h: Likewise.
+        stored: Likewise.
 
     Returns:
         Float32 or wider, `(..., num_actions)`; and m, `(..., 3)`, or None.
@@ -107,7 +113,7 @@ def logits_and_moves(projected, observed, weights, past_h=None):
     if past_h is not None:
         keys = [scores.key(_seen(h), weights) for h in past_h]
     moves = scores.moves(query, weights) if "move_kernel" in weights else None
-    return scores.scores(query, weights, keys), moves
+    return scores.scores(query, weights, keys, stored=stored), moves
 
 
 def _seen(h):
