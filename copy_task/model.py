@@ -47,7 +47,8 @@ def build_model(args):
 def reaching(args, model, length):
     """The model for patterns of a length, with states that reach so far back.
 
-    Copying looks back by the length and one. Where no weight belongs to a
+    A vector is put out its pattern's length and one step after it was read, and
+    the start mark stands before the first. Where no weight belongs to a
     distance, the same weights serve as many past states as that takes.
 
     Args:
@@ -59,7 +60,7 @@ def reaching(args, model, length):
         The model, or one with the same weights and more past states.
     """
     located = (args.scoring or "location") == "location"
-    needed = length + 1 + args.delay
+    needed = length + 2 + args.delay
     fixed = args.model not in kinds.SCORING or located
     if fixed or args.n_actions >= needed:
         return model

@@ -77,6 +77,41 @@ def test_what_moves_away_from_the_states_is_lost():
     assert not cases.to_numpy(scores.of_moves(moves, read)).any()
 
 
+def test_going_on_from_the_previous_state_leaves_the_pointer():
+    """Skipped to 3 back, then two plain steps, then to 2 back."""
+    pointer, found = np.zeros((1, K), "float32"), []
+    for distance in (1, 1, 3, 1, 1, 2, 1):
+        read = np.eye(K, dtype="float32")[distance - 1][None]
+        pointer = cases.to_numpy(scores.point(read, pointer, 1.0))
+        found.append(int(pointer[0].argmax()) + 1)
+        assert pointer.sum() == 1.0
+    assert found == [1, 2, 3, 4, 5, 2, 3]
+
+
+def test_a_pointer_that_is_lost_begins_anew():
+    pointer = np.eye(K, dtype="float32")[K - 1][None]
+    for distance in (1, 1):
+        read = np.eye(K, dtype="float32")[distance - 1][None]
+        pointer = cases.to_numpy(scores.point(read, pointer, 1.0))
+    assert pointer[0].tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
+
+
+def test_the_derivative_of_a_pointer_is_that_of_the_framework():
+    rng = np.random.default_rng(73)
+    read, pointer, upstream = (
+        rng.random(size=(2, K)).astype("float32") for _ in range(3)
+    )
+    begun = np.array([[1.0], [0.0]], "float32")
+
+    def loss(read, pointer):
+        return ops.sum(scores.point(read, pointer, begun) * upstream)
+
+    _, _, expected = gradients(loss, [], [read, pointer])
+    found = scores.point_gradient(upstream, read, pointer, begun)
+    for one, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(cases.to_numpy(one), right, atol=1e-5)
+
+
 def test_the_derivative_of_moves_is_that_of_the_framework():
     rng = np.random.default_rng(72)
     moves, read, upstream = (

@@ -19,8 +19,8 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         l_k = (V tanh(A [x_t ; h_{t-1}] + a) + v)_k    "location"
         l_k = v . tanh(A [x_t ; h_{t-k}] + a)          "content"
         l_k = (C h_{t-k}) . q_t + [k = 1] (V q_t + v)  "key"
-        l_k += m_after w_{t-1,k} + m_again w_{t-1,k-1}
-               + m_before w_{t-1,k-2},  m = M q_t + m_0  with relative
+        l_k += m_after u_{t-1,k} + m_again u_{t-1,k-1}
+               + m_before u_{t-1,k-2},  m = M q_t + m_0  with relative
         q_t = tanh(A [x_t ; h_{t-1}] + a)
         w = softmax(l) over the distances k that are stored
         h~ = lambda * sum_k w_k h_{t-k} + (1 - lambda) * h_{t-1}
@@ -49,7 +49,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(num_states - 1) * units`
-    each, nearest first); with `relative` w_{t-1} (`num_states`); the count of
+    each, nearest first); with `relative` u_{t-1} (`num_states`); the count of
     steps taken (1). The state that a sequence starts from serves its first
     step as previous state, and is not kept as a past state.
 
@@ -209,13 +209,13 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             name: ops.cast(x, self.compute_dtype) for name, x in found.items()
         }
 
-    def logits(self, attention_projected, slots_h, read_tm1):
+    def logits(self, attention_projected, slots_h, pointer_tm1):
         """Scores of the K states, before empty slots are ruled out.
 
         Args:
             attention_projected: x_t A_x + a, float `(batch, attention_units)`.
             slots_h: h at distances 1 to K, `(batch, K, units)`.
-            read_tm1: w_{t-1}, `(batch, K)`, or None.
+            pointer_tm1: u_{t-1}, `(batch, K)`, or None.
 
         Returns:
             l, float32 or wider, `(batch, K)`.
@@ -232,10 +232,10 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         # (batch, 1, K) or (batch, K, 1) -> (batch, K)
         logits = wide(ops.reshape(logits, (-1, self.num_states)))
         logits = logits + self.output_bias
-        if read_tm1 is None:
+        if pointer_tm1 is None:
             return logits
         moves = wide(scores.moves(query, weights))
-        return logits + scores.of_moves(moves, read_tm1)
+        return logits + scores.of_moves(moves, pointer_tm1)
 
     def step(self, projected_t, states, training=False):
         """One step from the projected input.
@@ -255,7 +255,7 @@ class AttentionLSTMCell(PastStatesLSTMCell):
         slots_h, slots_c, count = self._slots(states)
         logits = choosing.restrict(
             self.logits(
-                projected_t["attention"], slots_h, self._read_before(states)
+                projected_t["attention"], slots_h, self._pointer(states)
             ),
             choosing.filled(count, self.num_states),
         )

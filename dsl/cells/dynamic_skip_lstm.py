@@ -64,10 +64,11 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
     may be given more past states (`dsl.scores`):
 
         l_k = (C h_{t-k}) . q_t + [k = 1] (V q_t + v)       scoring="key"
-        l_k += m_after w_{t-1,k} + m_again w_{t-1,k-1}
-               + m_before w_{t-1,k-2},  m = M q_t + m_0      relative=True
+        l_k += m_after u_{t-1,k} + m_again u_{t-1,k-1}
+               + m_before u_{t-1,k-2},  m = M q_t + m_0      relative=True
 
-    with q_t = tanh(A e_t + a), and w_{t-1} one-hot at the choice before.
+    with q_t = tanh(A e_t + a), and u_{t-1} one-hot at the state last skipped
+    to.
 
     Weights: `kernel` W `(features, 4 * units)`, `recurrent_kernel` U
     `(units, 4 * units)`, `bias` b, gates in the order i, f, g, o;
@@ -80,7 +81,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(num_actions - 1) * units`
-    each, nearest first); with `relative` w_{t-1} (`num_actions`); the count
+    each, nearest first); with `relative` u_{t-1} (`num_actions`); the count
     of steps taken (1). The state that a sequence starts from serves its first
     step as previous state, and is not kept as a past state.
 
@@ -114,9 +115,11 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
             does not learn by it.
         temperature: tau > 0 of the relaxed choice.
         scoring: What the logit of a past state depends on: "location", its
-            distance (paper); or "key", a key of what is in it.
+            distance (paper); "key", a key of what is in it; or "moves",
+            nothing: only the previous state, and those that moves lead to, can
+            be chosen.
         relative: Whether it also depends on where that state stands, seen
-            from the one chosen before.
+            from the one last skipped to; with "moves" it does.
         forget_bias: b_f, a constant added to the forget gate.
         **kwargs: As for `keras.layers.LSTMCell`.
 
@@ -185,6 +188,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
                 "`temperature` divides the logits and must be positive. "
                 f"Received: temperature={temperature!r}"
             )
+        relative = relative or scoring == "moves"
         super().__init__(units, num_actions, skip_weight, relative, **kwargs)
         self.num_actions = num_actions
         self.policy_units = policy_units
@@ -286,7 +290,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
                 observed,
                 policy_weights(self),
                 ops.unstack(slots_h, axis=1) if by_key else None,
-                self._read_before(states),
+                self._pointer(states),
                 self.stored(count),
             ),
             choosing.selectable(count, self.num_actions, self.empty_slots),

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from dsl import steps
+from dsl import scores, steps
 from dsl.cells.lstm import LSTMCell
 from dsl.choices import check_number
 from dsl.slots import flatten_slots, stack_slots
@@ -24,7 +24,7 @@ class PastStatesLSTMCell(LSTMCell):
 
     States, each float `(batch, size)`: h_{t-1} and c_{t-1} (`units`); the
     hidden and cell states s_{t-2}, s_{t-3}, ... (`(K - 1) * units` each,
-    nearest first); with `relative` the weights w_{t-1} (K); the count of
+    nearest first); with `relative` the pointer u_{t-1} (K); the count of
     steps taken (1). The state that a sequence starts from serves its first
     step as previous state, and is not kept as a past state. With K = 1 only
     h_{t-1} and c_{t-1}.
@@ -33,8 +33,8 @@ class PastStatesLSTMCell(LSTMCell):
         units: H, the size of h and c.
         num_states: K, how many past states are stored.
         skip_weight: lambda in [0, 1], the share of what was read.
-        relative: Whether the weights depend on those of the step before, which
-            are then kept; see `dsl.policy.relative`.
+        relative: Whether the weights depend on a pointer, which is then kept;
+            see `dsl.scores`.
         **kwargs: As for `dsl.cells.LSTMCell`.
     """
 
@@ -50,8 +50,8 @@ class PastStatesLSTMCell(LSTMCell):
         self.relative = bool(relative)
         if num_states > 1:
             past = (num_states - 1) * units
-            read = [num_states] if self.relative else []
-            self.state_size = [units, units, past, past, *read, 1]
+            pointer = [num_states] if self.relative else []
+            self.state_size = [units, units, past, past, *pointer, 1]
 
     def fill_states(self, states, batch_size):
         """All states, from all or from h and c alone.
@@ -84,8 +84,12 @@ class PastStatesLSTMCell(LSTMCell):
             wide(count)[:, 0],
         )
 
-    def _read_before(self, states):
-        """w_{t-1}, float32 or wider `(batch, K)`; None unless `relative`."""
+    def begun(self, count):
+        """0 at the first step of a sequence, else 1, `(..., 1)`."""
+        return ops.cast(count > 0, count.dtype)[..., None]
+
+    def _pointer(self, states):
+        """u_{t-1}, float32 or wider `(batch, K)`; None unless `relative`."""
         return wide(states[4]) if self.relative else None
 
     def _connect(self, gates, states, slots, read, training):
@@ -103,6 +107,11 @@ class PastStatesLSTMCell(LSTMCell):
         """
         h_tm1, c_tm1, *_, count = states
         slots_h, slots_c = slots
+        pointer = []
+        if self.relative:
+            taken = self.begun(wide(count)[:, 0])
+            found = scores.point(wide(read), self._pointer(states), taken)
+            pointer = [ops.cast(found, slots_h.dtype)]
         read = ops.cast(read, slots_h.dtype)[:, :, None]
         h_t, c_t = self._advance(
             gates,
@@ -115,7 +124,7 @@ class PastStatesLSTMCell(LSTMCell):
             c_t,
             flatten_slots(slots_h[:, :-1]),
             flatten_slots(slots_c[:, :-1]),
-            *([read[:, :, 0]] if self.relative else []),
+            *pointer,
             count + 1,
         ]
 

@@ -125,13 +125,14 @@ class Cell(Group):
     policy_units = flag(50, count, "N", SCORING)
     """Hidden units of the agent or attention (published code: 200 for language
     modeling, 10 for number prediction)."""
-    scoring = flag(of=SCORING, choices=choices.SCORINGS)
+    scoring = flag(of=SCORING, choices=choices.ALL_SCORINGS)
     """What the agent or attention scores a past state by: location, its
     distance (paper; default); key, what is in it, against a query; content, as
-    key, by a network of both (attention alone)."""
+    key, by a network of both (attention alone); moves, --relative alone (the
+    agent alone)."""
     relative = flag(of=SCORING, action="store_true")
-    """Also by where a past state stands, seen from the one gone on from
-    before: after it, the same again, or before it."""
+    """Also by where a past state stands, seen from the one last skipped to:
+    after it, the same again, or before it."""
     previous_bias = flag(0.0, number(float), "B", CHOOSING)
     """Added to the agent's first logit for the previous state."""
     observation = flag("previous", of=CHOOSING, choices=choices.OBSERVATIONS)
@@ -142,12 +143,13 @@ class Cell(Group):
 
     @staticmethod
     def rules(args):
-        taken = choices.AGENT_SCORINGS
-        agent = args.model in CHOOSING and args.scoring is not None
+        scorings = choices.SCORINGS
+        if args.model in CHOOSING:
+            scorings = choices.AGENT_SCORINGS
         return (
             (
-                agent and args.scoring not in taken,
-                f"argument --scoring: must be {' or '.join(taken)} with "
+                args.scoring not in (None, *scorings),
+                f"argument --scoring: must be {' or '.join(scorings)} with "
                 f"--model {args.model}. Received: {args.scoring}",
             ),
         )

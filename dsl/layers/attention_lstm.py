@@ -113,18 +113,18 @@ class AttentionLSTM(OwnCell):
             **projected,
             "offset": choosing.restrict(cell.output_bias, stored),
         }
+        if self.relative:
+            inputs["begun"] = cell.begun(count)
         recurrent_kernel = ops.cast(cell.recurrent_kernel, self.compute_dtype)
-        h, visited, logits = loops.attend(
+        h, visited, logits, pointer = loops.attend(
             inputs,
             {"recurrent_kernel": recurrent_kernel, **cell.score_weights()},
             split_slots(states[:4]),
             self.skip_weight,
             wide(states[4]) if self.relative else None,
         )
-        extras = attention_record(logits)
-        read = extras["attention"] if self.relative else None
-        extras = unpack(extras, keep)
-        return *unpack_states(h, visited, states, keep, read), extras
+        extras = unpack(attention_record(logits), keep)
+        return *unpack_states(h, visited, states, keep, pointer), extras
 
     def _extras_spec(self, batch, length):
         dtype = wide_dtype(self.compute_dtype)

@@ -42,8 +42,9 @@ class DynamicSkipLSTM(OwnCell):
             `return_policy=True` returns.
         temperature: tau > 0 of the relaxed choice.
         scoring: What the choice of a past state depends on: "location", its
-            distance (paper); or "key", a key of what is in it. By key, and
-            with `relative`, no weight belongs to a distance.
+            distance (paper); "key", a key of what is in it; or "moves",
+            nothing but `relative`. Unless it is by location, no weight
+            belongs to a distance.
         relative: Whether it also depends on where the state stands, seen from
             the one chosen before.
         return_policy: Whether to return, last, a dict of `log_prob` (nats),
@@ -227,10 +228,10 @@ class DynamicSkipLSTM(OwnCell):
         }
         allowed = choosing.selectable(count, self.num_actions, self.empty_slots)
         slots = split_slots(states[:4])
-        read_0 = states[4] if self.relative else None
-        run = self._choose(projected, count, noise, allowed, slots, read_0)
-        logits, read = self._choices(
-            run, projected["policy"], count, noise, allowed, drawn, read_0
+        pointer_0 = states[4] if self.relative else None
+        run = self._choose(projected, count, noise, allowed, slots, pointer_0)
+        logits, read, pointer = self._choices(
+            run, projected["policy"], count, noise, allowed, drawn, pointer_0
         )
         actions = run["action"]
         h, visited = loops.connect(
@@ -243,13 +244,13 @@ class DynamicSkipLSTM(OwnCell):
         )
         extras = choosing.record(logits, actions, count, self.empty_slots)
         extras = unpack(extras, keep)
-        last_read = read if self.relative else None
-        return *unpack_states(h, visited, states, keep, last_read), extras
+        return *unpack_states(h, visited, states, keep, pointer), extras
 
-    def _choices(self, run, projected, count, noise, allowed, drawn, read_0):
-        """Logits of all steps of a run, and the weights of what was read.
+    def _choices(self, run, projected, count, noise, allowed, drawn, pointer_0):
+        """Logits, weights of what was read, and pointers of a run's steps.
 
-        Both `(time, batch, K)`, with the gradients that they have.
+        Each `(time, batch, K)`, with the gradients that they have; no pointers
+        without moves.
         """
         cell, past_h = self.cell, None
         if self.scoring == "key":
@@ -263,10 +264,10 @@ class DynamicSkipLSTM(OwnCell):
             cell.stored(count),
         )
 
-        def choose(read_tm1, inputs):
+        def choose(pointer_tm1, inputs):
             found = inputs["logits"]
             if moves is not None:
-                found = found + scores.of_moves(inputs["moves"], read_tm1)
+                found = scores.add_moves(found, inputs["moves"], pointer_tm1)
             found = choosing.restrict(found, inputs["allowed"])
             chosen = cell.relaxation(drawn)(
                 found, inputs["noise"], inputs["action"]
@@ -274,7 +275,10 @@ class DynamicSkipLSTM(OwnCell):
             read = choosing.slot_weights(
                 chosen, inputs["count"], self.empty_slots
             )
-            return read, (found, read)
+            pointer = None
+            if moves is not None:
+                pointer = scores.point(read, pointer_tm1, inputs["begun"])
+            return pointer, (found, read, pointer)
 
         inputs = {
             "logits": logits,
@@ -285,14 +289,14 @@ class DynamicSkipLSTM(OwnCell):
         }
         if moves is None:
             return choose(None, inputs)[1]
-        inputs["moves"] = moves
-        read_0 = ops.cast(read_0, logits.dtype)
+        inputs |= {"moves": moves, "begun": cell.begun(count)}
+        pointer_0 = ops.cast(pointer_0, logits.dtype)
         if drawn and self.estimator == "straight_through":
             # A choice has a gradient from those that are relative to it.
-            return loops.scan(choose, read_0, inputs)[1]
-        return choose(loops.shift(run["read"], read_0), inputs)[1]
+            return loops.scan(choose, pointer_0, inputs)[1]
+        return choose(loops.shift(run["pointer"], pointer_0), inputs)[1]
 
-    def _choose(self, projected, count, noise, allowed, slots, read_0):
+    def _choose(self, projected, count, noise, allowed, slots, pointer_0):
         cell = self.cell
         inputs = {**projected, "noise": choosing.restrict(noise, allowed)}
         dtype = projected["gates"].dtype
@@ -305,6 +309,8 @@ class DynamicSkipLSTM(OwnCell):
                 inputs["stored"][:, :, :1],
                 float(self.empty_slots == "previous"),
             )
+        if pointer_0 is not None:
+            inputs["begun"] = self.cell.begun(count)
         if self.observation == "mean":
             inputs["started"] = ops.cast(count[:, :, None] >= 1, dtype)
         weights = {
@@ -316,10 +322,10 @@ class DynamicSkipLSTM(OwnCell):
         fixed = keras.tree.map_structure(
             ops.stop_gradient, (inputs, weights, slots)
         )
-        if read_0 is not None:
-            read_0 = ops.stop_gradient(read_0)
+        if pointer_0 is not None:
+            pointer_0 = ops.stop_gradient(pointer_0)
         return loops.choose(
-            *fixed, self.skip_weight, self.observation == "mean", read_0
+            *fixed, self.skip_weight, self.observation == "mean", pointer_0
         )
 
     def _extras_spec(self, batch, length):

@@ -75,7 +75,7 @@ def unpack(outputs, keep):
     return tree.map_structure(put_back, outputs)
 
 
-def unpack_states(h, visited, states, keep, read=None):
+def unpack_states(h, visited, states, keep, pointer=None):
     """What a layer returns, from what a loop gave for packed steps.
 
     Args:
@@ -84,8 +84,7 @@ def unpack_states(h, visited, states, keep, read=None):
             after each, `(K + time, batch, 2 * units)`.
         states: The states that the sequence started from.
         keep: As for `pack`.
-        read: With moves, the weights with which each step read, `(time,
-            batch, K)`.
+        pointer: With moves, the pointer after each step, `(time, batch, K)`.
 
     Returns:
         Outputs `(time, batch, units)`, repeated at masked steps; and the flat
@@ -93,10 +92,10 @@ def unpack_states(h, visited, states, keep, read=None):
     """
     units = h.shape[-1]
     num_states = 1 + states[2].shape[-1] // units
-    last_read = []
-    if read is not None:
+    last_pointer = []
+    if pointer is not None:
         at = None if keep is None else _counts_so_far(keep)[-1:]
-        last_read = [_last(ops.cast(read, h.dtype), states[4], at)]
+        last_pointer = [_last(ops.cast(pointer, h.dtype), states[4], at)]
     if keep is None:
         last = visited[-num_states:]
         taken = ops.shape(h)[0]
@@ -108,7 +107,7 @@ def unpack_states(h, visited, states, keep, read=None):
         taken = ops.sum(keep, axis=0)
     count = states[-1] + ops.cast(taken, states[-1].dtype)
     nearest_first = [last[k] for k in reversed(range(num_states))]
-    return h, [*join_slots(nearest_first), *last_read, count]
+    return h, [*join_slots(nearest_first), *last_pointer, count]
 
 
 def _last(x, x_0, taken):

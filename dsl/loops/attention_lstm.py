@@ -24,7 +24,7 @@ from dsl.loops.scan import scan_back, scan_recent
 from dsl.steps import dense
 
 
-def attend(inputs, weights, slots, skip_weight, read_0=None):
+def attend(inputs, weights, slots, skip_weight, pointer_0=None):
     """Runs an LSTM that reads a weighted sum of its K most recent states.
 
         r_k = A_h h_{t-k}
@@ -35,10 +35,10 @@ def attend(inputs, weights, slots, skip_weight, read_0=None):
         w = softmax(l),  s~ = lambda * sum_k w_k s_{t-k} + (1 - lambda) s_{t-1}
 
     and from s~ on as in `dsl.loops.past_states`. r of a state, and its key, are
-    computed once, and stored beside it; so is the w with which it came about.
+    computed once, and stored beside it; so is the pointer of its step.
     Backward, with q_k = p_t + r_k and K or only one of them:
 
-        dw_k = lambda * <s_{t-k}, ds~_t>  + what step t + 1 gives by its moves
+        dw_k = lambda * <s_{t-k}, ds~_t>  + what the pointer of step t gives
         dl = w * (dw - <w, dw>)
         dq_k = V^T dl * (1 - tanh(q_k)^2)
         dh_t += A_h^T dr,   dr the sum of all dq that s_t was read for
@@ -54,12 +54,14 @@ def attend(inputs, weights, slots, skip_weight, read_0=None):
         slots: List of the K states before the first step, nearest first,
             each `(batch, 2 * units)`.
         skip_weight: lambda.
-        read_0: With moves, the weights with which the step before the first
-            one read its slots, `(batch, K)`, of the dtype of `offset`.
+        pointer_0: With moves, the pointer before the first step, `(batch, K)`;
+            needs `begun` (1; 0 at the first step of a sequence, else 1), both
+            of the dtype of `offset`.
 
     Returns:
         h after each step, `(time, batch, units)`; the `states` of the run
-        (see `dsl.loops.past_states`); and the logits l, `(time, batch, K)`.
+        (see `dsl.loops.past_states`); the logits l, `(time, batch, K)`; and,
+        with moves, the pointer after each step, likewise, else None.
         Differentiable in all arguments.
     """
     units = slots[0].shape[-1] // 2
@@ -72,8 +74,8 @@ def attend(inputs, weights, slots, skip_weight, read_0=None):
     }
     if "key_kernel" in weights:
         beside["key"] = [scores.key(slot[:, :units], weights) for slot in slots]
-    if read_0 is not None:
-        beside["read"] = [read_0]
+    if pointer_0 is not None:
+        beside["pointer"] = [pointer_0]
     structure = (inputs, weights, list(slots), beside)
 
     @by_hand
@@ -85,9 +87,13 @@ def attend(inputs, weights, slots, skip_weight, read_0=None):
             found = _backward(given, run, tree.flatten(upstream), skip_weight)
             return tuple(tree.flatten(found))
 
-        return (run["h"], run["states"], run["logits"]), gradient
+        results = [run["h"], run["states"], run["logits"]]
+        if pointer_0 is not None:
+            results.append(run["pointers"])
+        return tuple(results), gradient
 
-    return attach(*tree.flatten(structure))
+    h, states, logits, *pointers = attach(*tree.flatten(structure))
+    return h, states, logits, pointers[0] if pointers else None
 
 
 def _is_by_content(weights):
@@ -118,8 +124,10 @@ def _forward(inputs, weights, slots, beside, skip_weight):
         }
         if "key" in beside:
             found["key"] = scores.key(state[:, :units], weights)
-        if "read" in beside:
-            found["read"] = attention
+        if "pointer" in beside:
+            found["pointer"] = scores.point(
+                attention, recent[0]["pointer"], inputs["begun"]
+            )
         return found, {
             **saved,
             "mixed": mixed,
@@ -141,6 +149,9 @@ def _forward(inputs, weights, slots, beside, skip_weight):
         **run,
         "states": written["state"],
         "keys": written.get("key"),
+        "pointers": written["pointer"][len(slots) :]
+        if "pointer" in beside
+        else None,
         "h": written["state"][len(slots) :, :, :units],
     }
 
@@ -154,15 +165,16 @@ def _logits(hidden, recent, weights, offset):
     # (batch, 1, K) or (batch, K, 1) -> (batch, K)
     logits = ops.reshape(logits, (-1, len(recent)))
     logits = ops.cast(logits, offset.dtype) + offset
-    if "read" in recent[0]:
+    if "pointer" in recent[0]:
         moves = ops.cast(scores.moves(query, weights), offset.dtype)
-        logits = logits + scores.of_moves(moves, recent[0]["read"])
+        logits = logits + scores.of_moves(moves, recent[0]["pointer"])
     return logits
 
 
 def _backward(given, run, upstream, skip_weight):
-    _, weights, slots, beside = given
-    *upstream, d_logits = upstream
+    given_inputs, weights, slots, beside = given
+    d_h, d_states, d_logits, *d_pointers = upstream
+    upstream = d_h, d_states
     inputs = {
         **reverse_inputs(run, run["attention"], upstream, skip_weight),
         "d_logits": d_logits,
@@ -172,8 +184,10 @@ def _backward(given, run, upstream, skip_weight):
     }
     if "key" in beside:
         inputs["keys"] = past(run["keys"], len(slots))
-    if "read" in beside:
-        inputs["read_tm1"] = shift(run["attention"], beside["read"][0])
+    if "pointer" in beside:
+        inputs["begun"] = given_inputs["begun"]
+        inputs["d_pointer"] = d_pointers[0]
+        inputs["pointer_tm1"] = shift(run["pointers"], beside["pointer"][0])
     names = list(beside)
     (d_slots, *d_beside), found = scan_back(
         _reverse_step(weights, names, skip_weight),
@@ -194,7 +208,9 @@ def _backward(given, run, upstream, skip_weight):
     }
     if "key" in beside:
         d_weights["key_kernel"] = kernel_gradient(run["h"], found["key"])
-    if "read" in beside:
+    if "pointer" in beside:
+        # Of a count of steps there is no gradient.
+        d_inputs["begun"] = ops.zeros_like(given_inputs["begun"])
         query = run["hidden"][:, :, 0]
         d_weights["move_kernel"] = kernel_gradient(query, found["moves"])
         d_weights["move_bias"] = ops.sum(found["moves"], axis=(0, 1))
@@ -230,9 +246,14 @@ def _reverse_step(weights, names, skip_weight):
             transposed["recurrent_kernel"],
         )
         d_attention = read_gradient(inputs["slots"], d_mixed, skip_weight)
-        if "read" in names:
-            d_attention = ops.cast(d_attention, d_beside["read"].dtype)
-            d_attention = d_attention + d_beside["read"]
+        if "pointer" in names:
+            d_read, d_pointer = scores.point_gradient(
+                d_beside["pointer"] + inputs["d_pointer"],
+                inputs["attention"],
+                inputs["pointer_tm1"],
+                inputs["begun"],
+            )
+            d_attention = ops.cast(d_attention, d_read.dtype) + d_read
         d_logits = inputs["d_logits"] + _softmax_gradient(
             inputs["attention"], d_attention
         )
@@ -245,12 +266,12 @@ def _reverse_step(weights, names, skip_weight):
                 hidden[:, 0], d_scores, inputs
             )
             d_scores = d_scores[:, :1]
-        if "read" in names:
-            d_moves, d_read = _moves_gradient(
+        if "pointer" in names:
+            d_moves, more = _moves_gradient(
                 hidden[:, 0], weights, inputs, d_logits
             )
             d_query = d_query + ops.matmul(d_moves, transposed["move_kernel"])
-            given["read"] = [d_read]
+            given["pointer"] = [d_pointer + more]
             outputs["moves"] = d_moves
         # (batch, K) -> (batch, 1, K) or (batch, K, 1)
         d_scores = ops.reshape(d_scores, (-1, hidden.shape[1], width))
@@ -275,10 +296,12 @@ def _key_gradient(query, d_scores, inputs):
 
 
 def _moves_gradient(query, weights, inputs, d_logits):
-    """dm, in the dtype of q, and dw_{t-1}, in that of dl."""
+    """dm, in the dtype of q, and du_{t-1}, in that of dl."""
     moves = ops.cast(scores.moves(query, weights), d_logits.dtype)
-    d_moves, d_read = scores.moves_gradient(d_logits, moves, inputs["read_tm1"])
-    return ops.cast(d_moves, query.dtype), d_read
+    d_moves, d_pointer = scores.moves_gradient(
+        d_logits, moves, inputs["pointer_tm1"]
+    )
+    return ops.cast(d_moves, query.dtype), d_pointer
 
 
 def _softmax_gradient(attention, d_attention):

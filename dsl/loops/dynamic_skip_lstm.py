@@ -28,15 +28,15 @@ from dsl.slots import best_action
 
 
 def choose(
-    inputs, weights, slots, skip_weight, observe_mean=False, read_0=None
+    inputs, weights, slots, skip_weight, observe_mean=False, pointer_0=None
 ):
     """Runs the recurrence, taking the best action at each step.
 
         a_t = argmax(l_t + noise_t),  l_t by `dsl.scores`
         s~ = lambda * s_{t-k} + (1 - lambda) * s_{t-1},  k = a_t + 1
 
-    The key of a state is computed once, and stored beside it; so are, with
-    each state, the weights of the slots that it has read.
+    The key of a state is computed once, and stored beside it; so is the
+    pointer of its step.
 
     Args:
         inputs: Dict of float tensors, `(time, batch, ...)`: `gates`
@@ -53,14 +53,14 @@ def choose(
         observe_mean: Whether the policy sees the mean of the stored h in
             place of h_{t-1}; needs `stored` and `started` (1; 1 from the
             second step on).
-        read_0: With moves, the weights with which the step before the first
-            one read its slots, `(batch, K)`.
+        pointer_0: With moves, the pointer before the first step, `(batch, K)`;
+            needs `begun` (1; 0 at the first step of a sequence, else 1).
 
     Returns:
         The run (see `dsl.loops.past_states`): dict of `states`,
         `(K + time, batch, 2 * units)`, and of `(time, batch, ...)` tensors:
         `action`, `gates`, `tanh_c`, `mixed` (2 * units), `observed` (units);
-        with moves also `read` (K), the weights of the slots that were read.
+        with moves also `pointer` (K), after each step.
     """
     units, dtype = slots[0].shape[-1] // 2, inputs["policy"].dtype
 
@@ -78,7 +78,7 @@ def choose(
             scores.query(inputs["policy"], seen, weights),
             weights,
             [x["key"] for x in recent] if "key" in recent[0] else None,
-            recent[0].get("read"),
+            recent[0].get("pointer"),
             inputs.get("stored"),
         )
         logits = ops.cast(logits, inputs["noise"].dtype)
@@ -90,15 +90,17 @@ def choose(
         if observe_mean:
             saved["observed"] = observed
         found = with_key(state)
-        if read_0 is not None:
+        if pointer_0 is not None:
             read = _weights(action, inputs, len(slots), dtype)
-            found["read"] = saved["read"] = read
+            pointer = scores.point(read, recent[0]["pointer"], inputs["begun"])
+            found["pointer"] = saved["pointer"] = pointer
         return found, saved
 
     recent = [with_key(slot) for slot in slots]
-    if read_0 is not None:
+    if pointer_0 is not None:
         # Of these only the nearest one's is looked at.
-        recent = [{**x, "read": ops.cast(read_0, dtype)} for x in recent]
+        pointer_0 = ops.cast(pointer_0, dtype)
+        recent = [{**x, "pointer": pointer_0} for x in recent]
     written, saved = scan_recent(step, recent, inputs)
     states = written["state"]
     before = states[len(slots) - 1 : -1]

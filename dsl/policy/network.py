@@ -71,7 +71,7 @@ def observe(slots_h, count, observation):
 
 
 def logits(
-    projected, observed, weights, past_h=None, read_tm1=None, stored=None
+    projected, observed, weights, past_h=None, pointer_tm1=None, stored=None
 ):
     """Logits of the actions, before empty slots are ruled out: `dsl.scores`.
 
@@ -81,7 +81,7 @@ def logits(
         weights: Dict of the network's weights, see `dsl.scores`.
         past_h: List of h_{t-k}, nearest first, each as `observed`, of which
             keys are made; no gradient. None if the choice is by location.
-        read_tm1: w_{t-1}, `(..., num_actions)`; None without moves.
+        pointer_tm1: u_{t-1}, `(..., num_actions)`; None without moves.
         stored: See `dsl.scores.scores`.
 
     Returns:
@@ -90,9 +90,9 @@ def logits(
     found, moves = logits_and_moves(
         projected, observed, weights, past_h, stored
     )
-    if read_tm1 is None:
+    if pointer_tm1 is None:
         return found
-    return found + scores.of_moves(moves, wide(read_tm1))
+    return scores.add_moves(found, moves, wide(pointer_tm1))
 
 
 def logits_and_moves(projected, observed, weights, past_h=None, stored=None):

@@ -17,7 +17,7 @@ WAYS = [
     (scoring, relative)
     for scoring in ("location", "key")
     for relative in (False, True)
-][1:]
+][1:] + [("moves", True)]
 each_way = pytest.mark.parametrize("scoring, relative", WAYS)
 fast_and_autodiff = pytest.mark.parametrize("autodiff", [False, True])
 
@@ -216,7 +216,7 @@ def reader(num_states, scoring, relative, **options):
     return layer, weights
 
 
-ATTENTION = [*WAYS, ("content", True)]
+ATTENTION = [*WAYS[:-1], ("content", True)]
 
 
 @pytest.mark.parametrize("mask", cases.MASKS)

@@ -8,8 +8,7 @@ A state of the dynamic skip LSTM with K = `num_actions` is the tuple
 `(h, c, past_h, past_c, count)` of shapes `(batch, H)`, `(batch, H)`,
 `(batch, (K - 1) * H)`, `(batch, (K - 1) * H)` and `(batch, 1)`; the past is
 newest first, distances 2 to K. With K = 1 it is `(h, c)`. Where the choice is
-relative to the one before, the weights with which the last step read its K past
-states, `(batch, K)`, stand before the count.
+relative to the one before, the pointer, `(batch, K)`, stands before the count.
 
 Reference: Gui et al., "Long Short-Term Memory with Dynamic Skip
 Connections", AAAI 2019, https://arxiv.org/abs/1811.03873
@@ -177,13 +176,14 @@ def scores_of_query(q, hidden_states, read, num_states, weights, prefix):
 
         l_k = (q V + v)_k                                     by location
         l_k = q . (h[t-k] C) + [k = 1] (q V + v)              by key
-        l_k += m_0 w[t-1, k] + m_1 w[t-1, k-1] + m_2 w[t-1, k-2],
+        l_k = [k = 1] (q V + v), or -10^4 where no move leads  by moves alone
+        l_k += m_0 u[t-1, k] + m_1 u[t-1, k-1] + m_2 u[t-1, k-2],
                m = q M + m_0                                  relative
 
     Args:
         q: `(P,)`.
         hidden_states: List of h[t-1], h[t-2], ...; only those that exist.
-        read: w[t-1] `(K,)`, or None.
+        read: u[t-1], the pointer, `(K,)`, or None.
         num_states: K.
         weights: With `<prefix>_output_kernel`, `<prefix>_output_bias`, by key
             `<prefix>_key_kernel`, relative `<prefix>_move_kernel` and
@@ -194,7 +194,12 @@ def scores_of_query(q, hidden_states, read, num_states, weights, prefix):
     located = located + weights[f"{prefix}_output_bias"]
     scores = np.zeros(num_states)
     for k in range(1, num_states + 1):
-        if f"{prefix}_key_kernel" not in weights:
+        if f"{prefix}_key_kernel" not in weights and len(located) == 1:
+            near = [read[k - j - 1] for j in range(3) if k - j >= 1]
+            scores[k - 1] = located[0] if k == 1 else 0.0
+            if k > 1 and not np.any(near):
+                scores[k - 1] = -1e4
+        elif f"{prefix}_key_kernel" not in weights:
             scores[k - 1] = located[k - 1]
         else:
             if k == 1:
@@ -210,6 +215,24 @@ def scores_of_query(q, hidden_states, read, num_states, weights, prefix):
                 if k - j >= 1:
                     scores[k - 1] += moves[j] * read[k - j - 1]
     return scores
+
+
+def point(read, pointer, count):
+    """Where the last skip led to; the previous state is none.
+
+
+    u[t, k] = w[t, k] + w[t, 1] u[t-1, k-1]   k > 1
+    u[t, 1] = w[t, 1] (1 - sum of u[t-1])     for want of another one
+
+    The first step, `count` 0, points to nothing.
+    """
+    if count == 0:
+        return np.zeros(len(read))
+    moved = np.zeros(len(read))
+    moved[0] = read[0] * (1.0 - np.sum(pointer))
+    for k in range(1, len(read)):
+        moved[k] = read[k] + read[0] * pointer[k - 1]
+    return moved
 
 
 def policy_query(observation, weights, count=0):
@@ -280,14 +303,14 @@ def pack_states(rows, num_actions, units):
 
 
 def unpack_read(state, row, num_states, weights, prefix):
-    """w of the step before, `(K,)`; None where no choice is relative."""
+    """The pointer, `(K,)`; None where no choice is relative."""
     if f"{prefix}_move_kernel" not in weights:
         return None
     return np.zeros(num_states) if state is None else state[4][row]
 
 
 def with_read(states, reads):
-    """Flat states, with the weights of the last step before the count."""
+    """Flat states, with the pointers before the count."""
     if not reads:
         return states
     return (*states[:4], np.stack(reads), states[4])
@@ -463,7 +486,7 @@ def dynamic_skip_lstm(
                 read=read,
             )
             if relative:
-                read = new_read
+                read = point(new_read, read, count)
             if selection is not None:
                 chosen = weighted_state(
                     selection[b, t], previous, past, empty_slots
@@ -504,15 +527,15 @@ def read_past_states(
         weights: Those of `lstm_step`.
         state: Initial state as in the module's docstring; zeros if None.
         read: Function of x_t, s[t-1], the list of s[t-2], s[t-3], ..., the
-            count of steps taken and, where it is relative, the weights
-            `attention` of the step before (else None), that returns what is
+            count of steps taken and, where it is relative, the pointer
+            (else None), that returns what is
             read, `(h, c)`, and a dictionary of numbers and arrays to record.
         num_states: K.
         skip_weight: lambda.
         mask: Boolean `(B, T)` or None.
         forget_bias: Constant added to f.
         added: `(B, T, H)`, added to each h_t for all that reads it; or None.
-        relative: Whether the states hold these weights.
+        relative: Whether the states hold a pointer.
 
     Returns:
         A dictionary: `outputs` (B, T, H), `states` (flat), and what was
@@ -533,7 +556,8 @@ def read_past_states(
                 result["outputs"][b, t] = output
                 continue
             selected, record = read(inputs[b, t], previous, past, count, before)
-            before = record["attention"] if relative else None
+            if relative:
+                before = point(record["attention"], before, count)
             h, c = mix(selected, previous, skip_weight)
             output, c = lstm_step(inputs[b, t], h, c, weights, forget_bias)
             if added is not None:
