@@ -23,6 +23,31 @@ PRESETS = {
         "first_length": 2,
         "first_epochs": 6,
     },
+    # An agent, in one small layer; see README.md.
+    "agent": {
+        "model": "dynamic_skip",
+        "scoring": "moves",
+        "n_actions": 22,
+        "policy_units": 32,
+        "rollouts": 3,
+        "baseline": "leave_one_out",
+        "discount": 0.7,
+        "entropy_weight": 0.3,
+        "final_entropy_weight": 0.01,
+        "entropy_steps": 700,
+        "agent_learning_rate": 3e-3,
+        "rnn_layers": 1,
+        "rnn_size": 64,
+        "batch_size": 32,
+        "steps_per_epoch": 100,
+        "epochs": 40,
+        "learning_rate": 3e-3,
+        "final_learning_rate": 1e-5,
+        "decay_epochs": 40,
+        "clip_norm": 1.0,
+        "first_length": 5,
+        "first_epochs": 5,
+    },
 }
 
 
