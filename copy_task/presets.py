@@ -53,7 +53,10 @@ PRESETS = {
 
 def defaults(given):
     """The values of flags that are not given; see `flags.Flags`."""
-    preset = PRESETS[given.get("preset", "best")]
+    preset = dict(PRESETS[given.get("preset", "best")])
+    if given.get("model") == "attention" and "scoring" in preset:
+        # Moves alone are the agent's.
+        preset["scoring"] = "key"
     return {
         "model": "lstm",
         "print_every": 100,

@@ -29,6 +29,13 @@ TABLES = {
         {
             "lstm-published": Plan("--preset published"),
             "lstm-best": Plan("--preset best"),
+            "lstm-small": Plan("--preset agent --model lstm"),
+            "attention": Plan("--preset agent --model attention"),
+            # The paper's agent, by the paper's scores.
+            "location": Plan("--preset agent --scoring location"),
+            "key": Plan("--preset agent --scoring key"),
+            "key-relative": Plan("--preset agent --scoring key --relative"),
+            "moves": Plan("--preset agent"),
         },
     ),
 }

@@ -8,6 +8,7 @@ import pytest
 from run_folders import cells, make_number_run, make_run, make_text
 from small_files import endless
 
+from copy_task.task import TASK as COPIES
 from dsl.experiment import plan, reproduction
 from language_modeling.task import TASK as LANGUAGE
 from number_prediction.task import TASK as NUMBERS
@@ -17,6 +18,7 @@ PAGES = (
     "README.md",
     "language_modeling/README.md",
     "number_prediction/README.md",
+    "copy_task/README.md",
     "data/README.md",
 )
 
@@ -103,6 +105,7 @@ def known_flags(load):
             },
             **of_tables,
         },
+        "copy_task": {"train.py": COPIES.flags.make_parser(), **of_tables},
     }
     known = {
         task: {
@@ -130,7 +133,9 @@ def examples_in(text):
     )
 
 
-@pytest.mark.parametrize("task", ["language_modeling", "number_prediction"])
+@pytest.mark.parametrize(
+    "task", ["language_modeling", "number_prediction", "copy_task"]
+)
 def test_every_flag_in_the_page_of_a_task_exists(known_flags, task):
     """And each of its programs has an example there."""
     text = (ROOT / task / "README.md").read_text("utf-8")
@@ -142,7 +147,9 @@ def test_every_flag_in_the_page_of_a_task_exists(known_flags, task):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_example_has_the_flags_of_its_program(known_flags, page):
-    known = known_flags["number_prediction"] | known_flags["language_modeling"]
+    known = {}
+    for programs in known_flags.values():
+        known |= programs
     shell = {"demo", "test"}
     examples = [
         (name, line)
@@ -167,7 +174,7 @@ def test_every_table_of_the_plans_is_shown():
     blocks = re.findall("<!-- results: (.*) -->", page)
     wanted = [
         f"{task.name}/{name}"
-        for task in (LANGUAGE, NUMBERS)
+        for task in (LANGUAGE, NUMBERS, COPIES)
         for name in task.tables
     ]
     assert not {*wanted} - {*blocks}

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.backend
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = [
     path
-    for folder in ("scripts", "language_modeling", "number_prediction")
+    for folder in (
+        *("scripts", "language_modeling", "number_prediction", "copy_task"),
+    )
     for path in sorted(ROOT.glob(f"{folder}/*.py"))
     if "__main__" in path.read_text() and path.name != "entry.py"
 ]
@@ -45,7 +47,7 @@ def name(path):
 
 
 def test_the_programs_are_found():
-    assert len(PROGRAMS) == 14
+    assert len(PROGRAMS) == 15
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=name)

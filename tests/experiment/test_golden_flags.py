@@ -24,7 +24,10 @@ pytestmark = pytest.mark.backend
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = json.loads(Path(__file__).with_name("golden_flags.json").read_text())
-NEW = {"seeds", "patience", "load_model", "split", "verbosity"}
+NEW = {
+    *("seeds", "patience", "load_model", "split", "verbosity"),
+    *("scoring", "relative"),
+}
 every_task = pytest.mark.parametrize(
     "task", [LANGUAGE, NUMBERS], ids=lambda task: task.name
 )

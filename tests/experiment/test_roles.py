@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from copy_task.task import TASK as COPIES
 from dsl.experiment import flags, program
 from dsl.runs import provenance
 from dsl.runs.folder import RunError
@@ -14,17 +15,18 @@ from number_prediction.task import TASK as NUMBERS
 pytestmark = pytest.mark.backend
 
 every_task = pytest.mark.parametrize(
-    "task", [LANGUAGE, NUMBERS], ids=lambda task: task.name
+    "task", [LANGUAGE, NUMBERS, COPIES], ids=lambda task: task.name
 )
 DATA = types.SimpleNamespace(sha256={"train": "1f"}, describe=dict)
 USUAL = {
-    *("data_dir", "train_dir", "name", "print_every", "checkpoint_every"),
+    *("train_dir", "name", "print_every", "checkpoint_every"),
     "tensorboard",
 }
 # Data are told apart by their hashes.
 FREE = {
-    LANGUAGE.name: {*USUAL, "download"},
-    NUMBERS.name: {*USUAL, "produce", "data_seed"},
+    LANGUAGE.name: {*USUAL, "data_dir", "download"},
+    NUMBERS.name: {*USUAL, "data_dir", "produce", "data_seed"},
+    COPIES.name: USUAL,
 }
 # What says how data are asked for, or is one draw of many, has to say so.
 MAY_BE_FREE = {flags.WHERE, flags.DATA, flags.SEED}
