@@ -27,21 +27,15 @@ def draw(examples, found, title):
     """
     output = np.array(found["output"]) / 100
     look_back = np.array(found["look_back"])
-    settings = examples.settings
-    target = (examples.targets[0] - settings.low) / (
-        settings.high - settings.low
-    )
+    settings, target = examples.settings, examples.ones[0]
+    middle = (settings.low + settings.high) / 2
     panels = [
-        (
-            "input",
-            (examples.inputs[0] - settings.low)
-            / (settings.high - settings.low),
-        ),
+        ("input", examples.inputs[0] > middle),
         ("target", target),
         ("output", output),
         ("error", np.abs(output - target)),
     ]
-    reads = look_back.any()
+    reads = bool(look_back.any())
     heights = [x.shape[1] for _, x in panels] + [14] * reads
     figure = Figure(
         figsize=(max(6.5, 0.045 * settings.steps), 0.115 * sum(heights) + 1.2),
@@ -83,8 +77,9 @@ def save(args, model, data):
     """
     path = Path(args.figure)
     for length, examples in data.lengths.items():
-        found = measuring.example(measuring.score(args, model, examples))
-        at = path.with_name(f"{path.stem}-{length}{path.suffix or '.png'}")
+        scored = measuring.score_length(args, model, data, length)
+        found = measuring.example(scored)
+        at = path.with_name(f"{path.stem}-{length}{path.suffix}")
         pictures.save(draw(examples, found, f"{length} vectors"), at, dpi=150)
         yield at
 

@@ -6,27 +6,24 @@ import time
 import numpy as np
 
 from copy_task.model import reaching
+from dsl.experiment import kinds
 from dsl.scoring.transducers import TransducerScorer
 
 _Z = 1.959963984540054  # Of a normal distribution, for 95 %.
 
 
-def score(args, model, examples):
-    """Runs examples through a model, with as many past states as they need.
+def make_scorer(args, model, length=None):
+    """What runs sequences through a model.
 
     Args:
         args: The settings.
         model: The trained model.
-        examples: The `dsl.datasets.copying.Examples`.
-
-    Returns:
-        Dict of `logits`, `(n, steps, bits)`, and `look_back`, `(n, steps)`.
+        length: Vectors of their patterns, for which it gets the past states
+            that they need; None leaves it those that it has.
     """
-    longest = examples.settings.max_length
-    scorer = TransducerScorer(
-        reaching(args, model, longest), "greedy", bool(args.jit)
-    )
-    return scorer.score(examples.inputs, seed=args.seed)
+    if length is not None:
+        model = reaching(args, model, length)
+    return TransducerScorer(model, "greedy", kinds.jit_compile(args))
 
 
 def measure(logits, examples):
@@ -46,11 +43,12 @@ def measure(logits, examples):
     """
     logits = np.asarray(logits, np.float64)
     settings, answer = examples.settings, examples.answer[:, :, None]
-    wanted = (examples.targets - settings.low) / (settings.high - settings.low)
     nll = bit_nll(logits, examples.targets)
-    wrong = ((logits > 0) != (wanted > 0.5)) & answer
+    wrong = ((logits > 0) != examples.ones) & answer
     # Of a sequence: nats of its answer, and its wrong bits.
-    bits = (bit_nll(logits, wanted) * answer).sum(axis=(1, 2)) / math.log(2.0)
+    bits = (bit_nll(logits, examples.ones) * answer).sum(
+        axis=(1, 2)
+    ) / math.log(2.0)
     share = wrong.sum(axis=(1, 2)) / (examples.lengths * settings.bits)
     exact = ~wrong.any(axis=(1, 2))
     return {
@@ -70,6 +68,12 @@ def bit_nll(logits, targets):
     return certain + np.log1p(np.exp(-np.abs(logits)))
 
 
+def probabilities(logits):
+    """sigm(z) of logits, float64."""
+    z = np.clip(np.asarray(logits, np.float64), -60.0, 60.0)
+    return 1.0 / (1.0 + np.exp(-z))
+
+
 def published_loss(logits, examples, low=0.001):
     """The loss of the published code, in nats a bit over all steps.
 
@@ -85,16 +89,15 @@ def published_loss(logits, examples, low=0.001):
         examples: The `dsl.datasets.copying.Examples`.
         low: The published target of a 0.
     """
-    settings = examples.settings
-    wanted = (examples.targets - settings.low) / (settings.high - settings.low)
-    p = 1.0 / (1.0 + np.exp(-np.clip(logits, -60.0, 60.0)))
-    q = p if settings.low == low else low + (1.0 - low) * p
-    return _clipped_loss(q, low + (1.0 - low) * (wanted > 0.5))
+    q = probabilities(logits)
+    if examples.settings.low != low:
+        q = low + (1.0 - low) * q
+    return _clipped_loss(q, np.where(examples.ones, 1.0, low))
 
 
 def published_floor(examples, low=0.001):
     """The `published_loss` of the targets themselves."""
-    targets = np.where(examples.targets > 0.5 * examples.settings.high, 1, low)
+    targets = np.where(examples.ones, 1.0, low)
     return _clipped_loss(targets, targets)
 
 
@@ -133,13 +136,14 @@ def measure_all(args, model, data, split):
     """
     started = time.perf_counter()
     examples = getattr(data, split)
-    found = measure(score(args, model, examples)["logits"], examples)
+    scored = make_scorer(args, model).score(examples.inputs, seed=args.seed)
+    found = measure(scored["logits"], examples)
     found["published_floor"] = published_floor(examples)
     found["sequences"] = len(examples)
     if split == "test":
         found["examples"] = {}
         for length, examples in data.lengths.items():
-            scored = score(args, model, examples)
+            scored = score_length(args, model, data, length)
             measured = measure(scored["logits"], examples)
             found |= {f"{k}_{length}": v for k, v in measured.items()}
             found["examples"][str(length)] = example(scored)
@@ -147,9 +151,15 @@ def measure_all(args, model, data, split):
     return found
 
 
+def score_length(args, model, data, length):
+    """Runs the test sequences of a length: `logits` and `look_back` of each."""
+    scorer = make_scorer(args, model, length)
+    return scorer.score(data.lengths[length].inputs, seed=args.seed)
+
+
 def example(scored):
     """The first sequence of what `score` gave, in few numbers."""
-    p = 1.0 / (1.0 + np.exp(-np.clip(scored["logits"][0], -60.0, 60.0)))
+    p = probabilities(scored["logits"][0])
     return {
         "output": np.rint(100 * p).astype(int).tolist(),
         "look_back": scored["look_back"][0].tolist(),

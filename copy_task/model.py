@@ -61,7 +61,7 @@ def reaching(args, model, length):
     """
     located = (args.scoring or "location") == "location"
     needed = length + 2 + args.delay
-    fixed = args.model not in kinds.SCORING or located
+    fixed = located or not kinds.connects(args)
     if fixed or args.n_actions >= needed:
         return model
     changed = {**vars(args), "n_actions": needed}
@@ -86,7 +86,7 @@ def build_trainer(args, model):
         agent = keras.optimizers.Adam(args.agent_learning_rate)
     trainer.compile(
         optimizer=GroupedOptimizer(own, agent, args.clip_norm, args.clip_norm),
-        jit_compile=bool(args.jit),
+        jit_compile=kinds.jit_compile(args),
     )
     steps = 2 * args.max_length + 2 + args.delay
     trainer.build((args.batch_size, steps, MARKS + args.bits))

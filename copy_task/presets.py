@@ -54,9 +54,10 @@ PRESETS = {
 def defaults(given):
     """The values of flags that are not given; see `flags.Flags`."""
     preset = dict(PRESETS[given.get("preset", "best")])
-    if given.get("model") == "attention" and "scoring" in preset:
+    if given.get("model", "dynamic_skip") != "dynamic_skip":
         # Moves alone are the agent's.
-        preset["scoring"] = "key"
+        by_key = given["model"] == "attention" and "scoring" in preset
+        preset["scoring"] = "key" if by_key else None
     return {
         "model": "lstm",
         "print_every": 100,

@@ -3,9 +3,17 @@
 from copy_task import presets
 from dsl.datasets.copying import MOST_BITS, MOST_LENGTH
 from dsl.experiment import shared_flags
-from dsl.experiment.command_line import count, number, positive, share, writable
+from dsl.experiment.command_line import count, number, picture, positive, share
 from dsl.experiment.command_line import seed as draw
-from dsl.experiment.flags import MEASURING, SEED, SHOWING, Flags, Group, flag
+from dsl.experiment.flags import (
+    BOTH,
+    MEASURING,
+    SEED,
+    SHOWING,
+    Flags,
+    Group,
+    flag,
+)
 from dsl.experiment.kinds import CHOOSING
 
 LENGTH = number(int, 1, MOST_LENGTH)
@@ -37,7 +45,7 @@ class Data(Group):
         [10, 20, 40, 120], LENGTH, "M", nargs="+", role=MEASURING
     )
     """Lengths to test beside those trained on (published: 10 20 40 120)."""
-    eval_sequences = flag(1000, number(int, 2), "N", role=MEASURING)
+    eval_sequences = flag(1000, number(int, 2), "N")
     """Sequences of validation, and of each length that is tested."""
 
     @staticmethod
@@ -50,9 +58,9 @@ class Data(Group):
                 f"{args.max_length}. Received: {args.min_length}",
             ),
             (
-                args.low >= args.high,
-                "argument --low: must be below --high, "
-                f"{args.high}. Received: {args.low}",
+                not args.low < 0.5 < args.high,
+                "argument --low: must be below 0.5, and --high above, where a "
+                f"bit is told. Received: {args.low} and {args.high}",
             ),
             (
                 len(set(lengths)) < len(lengths),
@@ -122,7 +130,19 @@ class Training(Group):
                 "argument --final_learning_rate: goes with --decay_epochs; "
                 "give both or neither.",
             ),
+            (
+                fall is not None and fall > args.learning_rate,
+                "argument --final_learning_rate: must be at most "
+                f"--learning_rate, {args.learning_rate}. Received: {fall}",
+            ),
         )
+
+
+class Compiler(Group):
+    """Compiler."""
+
+    jit = flag(None, action=BOTH, role=MEASURING)
+    """Compile with XLA; unset, only where nothing runs without it."""
 
 
 class Agent(Group):
@@ -135,7 +155,7 @@ class Agent(Group):
 class Picture(Group):
     """A picture, with --load_model."""
 
-    figure = flag(type=writable, metavar="FILE", role=SHOWING)
+    figure = flag(type=picture, metavar="FILE", role=SHOWING)
     """Draw the first test sequence of each length: FILE-10.png, and so on."""
 
 
@@ -147,9 +167,9 @@ FLAGS = Flags(
         Network,
         shared_flags.Cell,
         Training,
+        Compiler,
         Agent,
         shared_flags.Signal,
-        shared_flags.Evaluation,
         shared_flags.Show,
         Picture,
     ),

@@ -36,7 +36,7 @@ class Data:
         return {}
 
 
-def wanted(args, most=None):
+def sequence_settings(args, most=None):
     """The settings of the sequences, `dsl.datasets.copying.Settings`.
 
     Args:
@@ -55,11 +55,36 @@ def wanted(args, most=None):
     )
 
 
+def check_size(args):
+    """Raises a RunError if sequences, weights and states exceed the memory."""
+    kind = sequence_settings(args)
+    numbers = kind.channels + kind.bits
+    longest = max(args.eval_lengths)
+    steps = sum(kind.of_length(x).steps for x in args.eval_lengths)
+    drawn = numbers * args.eval_sequences * (3 * kind.steps + steps)
+    # While they are drawn, eight bytes a bit more.
+    drawn += 2 * kind.bits * args.eval_sequences * max(args.max_length, longest)
+    units, layers = args.rnn_size, args.rnn_layers
+    states = kinds.num_states(args)
+    weights = 4 * units * (units + kind.channels)
+    weights += (layers - 1) * 8 * units * units
+    weights += args.policy_units * (3 * units + states)
+    rows = args.batch_size * (args.rollouts if kinds.chooses(args) else 1)
+    trained = rows * units * (states + 10 * layers * kind.steps)
+    check_memory(
+        4 * (4 * weights + 2 * trained + drawn),
+        "--rnn_size, --rnn_layers, --n_actions, --policy_units, --batch_size, "
+        "--rollouts, --bits, --delay, --max_length, --eval_lengths and "
+        "--eval_sequences",
+    )
+
+
 def load(args, log):
     """Draws the sequences of validation and test."""
     from dsl.datasets import copying
 
-    count, kind = args.eval_sequences, wanted(args)
+    check_size(args)
+    count, kind = args.eval_sequences, sequence_settings(args)
     return Data(
         **{
             split: copying.stream(kind, count, args.data_seed, number)
@@ -71,27 +96,6 @@ def load(args, log):
             )
             for length in args.eval_lengths
         },
-    )
-
-
-def check(args, data):
-    """Raises a RunError if weights and past states exceed the memory."""
-    units, layers, states = (
-        args.rnn_size,
-        args.rnn_layers,
-        kinds.num_states(args),
-    )
-    weights = 4 * units * (units + data.test.settings.channels)
-    weights += (layers - 1) * 8 * units * units
-    weights += args.policy_units * (3 * units + states)
-    steps = max(one.settings.steps for one in data.lengths.values())
-    rows = args.rollouts * args.batch_size
-    kept = rows * units * (states + 10 * layers * wanted(args).steps)
-    tested = 2 * data.test.settings.channels * steps * args.eval_sequences
-    check_memory(
-        4 * (4 * weights + 2 * kept + tested),
-        "--rnn_size, --rnn_layers, --n_actions, --policy_units, --batch_size, "
-        "--rollouts, --max_length and --eval_sequences",
     )
 
 
@@ -114,7 +118,7 @@ class Fresh:
     def __init__(self, args, epoch):
         self.args = args
         self.epoch = epoch
-        self.settings = wanted(args, longest(args, epoch))
+        self.settings = sequence_settings(args, longest(args, epoch))
 
     def __len__(self):
         return self.args.steps_per_epoch
@@ -149,8 +153,10 @@ def validate(args, model, data):
     """What copies of the validation's sequences are worth."""
     from copy_task import measuring
 
+    scorer = measuring.make_scorer(args, model)
+
     def found(trained):
-        scored = measuring.score(args, model, data.valid)
+        scored = scorer.score(data.valid.inputs, seed=args.seed)
         measured = measuring.measure(scored["logits"], data.valid)
         return {
             "train_loss": trained["loss"],
@@ -241,7 +247,6 @@ TASK = Task(
     test=test,
     reference=lambda args, data: tables.reference(args),
     published=lambda args, record: tables.reference(args)["published"],
-    check=check,
     show=show,
     schedule=schedule,
     is_done=is_done,

@@ -61,6 +61,23 @@ def again(initializer):
     return initializer.clone() if unseeded else initializer
 
 
+def further(initializer, number):
+    """The initializer for a further weight, of a draw of its own.
+
+    Args:
+        initializer: That of a first weight, 0.
+        number: Of the further one, from 1.
+    """
+    config = getattr(initializer, "get_config", dict)()
+    seed = config.get("seed", "none")
+    if seed is None:
+        return again(initializer)
+    if not isinstance(seed, int):
+        return initializer
+    own = spread(seed, number + 1)[number]
+    return type(initializer).from_config({**config, "seed": own})
+
+
 def network_initializers(seed, kernel=None, output_kernel=None, bias=None):
     """Initializers of the small network that looks at input and past.
 

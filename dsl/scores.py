@@ -35,7 +35,7 @@ from keras import ops
 from dsl.steps import dense
 
 MOVES = ("after", "again", "before")
-"""Where a move leads to, seen from the state that was read before."""
+"""Where a move leads to, seen from the state that is pointed to."""
 FAR = -1e4
 """By moves alone, the score of a state that none leads to."""
 

@@ -194,7 +194,7 @@ def measure(args, run):
         look_back_shares=measuring.imposed_shares(of_run, args.actions),
         keep_buffer=of_run.keep_buffer,
         seed=of_run.seed,
-        jit_compile=building.jit_compile(of_run),
+        jit_compile=kinds.jit_compile(of_run),
     )
     try:
         gradient_norms.normalized(norms)

@@ -7,9 +7,10 @@ import numpy as np
 from dsl import metrics
 from dsl.datasets import EOS
 from dsl.experiment.kinds import chooses
+from dsl.experiment import kinds
 from dsl.experiment.measures import BITS_PER_CHARACTER, PERPLEXITY
 from dsl.scoring.streams import score
-from language_modeling.model import jit_compile, look_back_shares
+from language_modeling.model import look_back_shares
 
 
 def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
@@ -44,7 +45,7 @@ def evaluate(args, model, tokens, actions="greedy", copies=1, shares=None):
         look_back_shares=shares,
         seed=args.seed,
         keep_buffer=args.keep_buffer,
-        jit_compile=jit_compile(args),
+        jit_compile=kinds.jit_compile(args),
     )
 
 

@@ -112,7 +112,7 @@ def build_trainer(args, model):
             keras.optimizers.Adam(args.agent_learning_rate) if own else None,
             max_norm=args.max_grad_norm,
         ),
-        jit_compile=jit_compile(args),
+        jit_compile=kinds.jit_compile(args),
     )
     trainer.build((args.batch_size, args.num_unroll_steps))
     trainer.optimizer.build(trainer.trainable_variables)
@@ -128,10 +128,3 @@ def look_back_shares(args):
         return [1.0] * args.n_actions
     missing = args.n_actions - len(args.look_back_shares)
     return [*args.look_back_shares, *[0.0] * missing]
-
-
-def jit_compile(args):
-    """XLA as asked for; otherwise only where nothing runs without it."""
-    if args.jit is None:
-        return keras.backend.backend() == "jax"
-    return args.jit

@@ -6,7 +6,7 @@ from keras import ops
 from dsl import scores
 from dsl.cells.past_states import PastStatesLSTMCell
 from dsl.choices import SCORINGS, check_choice, check_count
-from dsl.initializers import again, network_initializers
+from dsl.initializers import further, network_initializers
 from dsl.policy import choosing
 from dsl.scores import MOVES
 from dsl.steps import dense, wide, wide_dtype
@@ -62,8 +62,8 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             Luong et al. 2015: "location", its distance; "content", what is
             in it, beside the input (Bahdanau et al. 2015); or "key", a key of
             what is in it, against a query of input and previous state.
-        relative: Whether it also depends on the states that were attended to
-            before; see `dsl.scores`.
+        relative: Whether it also depends on where the past state stands, seen
+            from those that a pointer is at; see `dsl.scores`.
         attention_kernel_initializer: For A.
         attention_output_kernel_initializer: For V.
         attention_bias_initializer: For a and, with "location", v.
@@ -93,7 +93,8 @@ class AttentionLSTMCell(PastStatesLSTMCell):
     Departures: the baseline's formula is not published. This one differs from
     the dynamic skip LSTM in nothing but softness.
     Limit: in half precision the count of steps stops at 256 (bfloat16) or
-    2,048 (float16), so that no state farther back is ever attended to.
+    2,048 (float16), so that no state farther back is ever attended to; and a
+    cell rounds its pointer at each step, `dsl.AttentionLSTM` at the last alone.
     """
 
     def __init__(
@@ -158,13 +159,13 @@ class AttentionLSTMCell(PastStatesLSTMCell):
             self.attention_key_kernel = self.add_weight(
                 shape=(self.units, self.attention_units),
                 name="attention_key_kernel",
-                initializer=again(output_initializer),
+                initializer=further(output_initializer, 1),
             )
         if self.relative:
             self.attention_move_kernel = self.add_weight(
                 shape=(self.attention_units, len(MOVES)),
                 name="attention_move_kernel",
-                initializer=again(output_initializer),
+                initializer=further(output_initializer, 2),
             )
             self.attention_move_bias = self.add_weight(
                 shape=(len(MOVES),),

@@ -243,7 +243,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         kernel = self.policy_position_kernel if self.policy_positions else None
         return network.locate(policy_projected, count, kernel)
 
-    def stored(self, count):
+    def slot_mask(self, count):
         """1 where a slot holds a state, `(..., K)`, if others can be chosen."""
         if self.empty_slots == "mask":
             return None
@@ -281,6 +281,10 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
         if self.num_actions == 1:
             return super().step(projected_t, states, training=training)
         slots_h, slots_c, count = self._slots(states)
+        if self.relative and weights is choosing.one_hot:
+            # What was chosen before has no gradient.
+            pointer = ops.stop_gradient(states[4])
+            states = [*states[:4], pointer, states[5]]
         projected = self.locate(projected_t["policy"], count)
         observed = network.observe(slots_h, count, self.observation)
         by_key = self.scoring == "key"
@@ -291,7 +295,7 @@ class DynamicSkipLSTMCell(StepDraws, PastStatesLSTMCell):
                 policy_weights(self),
                 ops.unstack(slots_h, axis=1) if by_key else None,
                 self._pointer(states),
-                self.stored(count),
+                self.slot_mask(count),
             ),
             choosing.selectable(count, self.num_actions, self.empty_slots),
         )

@@ -84,7 +84,7 @@ class PastStatesLSTMCell(LSTMCell):
             wide(count)[:, 0],
         )
 
-    def begun(self, count):
+    def has_begun(self, count):
         """0 at the first step of a sequence, else 1, `(..., 1)`."""
         return ops.cast(count > 0, count.dtype)[..., None]
 
@@ -109,7 +109,7 @@ class PastStatesLSTMCell(LSTMCell):
         slots_h, slots_c = slots
         pointer = []
         if self.relative:
-            taken = self.begun(wide(count)[:, 0])
+            taken = self.has_begun(wide(count)[:, 0])
             found = scores.point(wide(read), self._pointer(states), taken)
             pointer = [ops.cast(found, slots_h.dtype)]
         read = ops.cast(read, slots_h.dtype)[:, :, None]

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from dsl.initializers import again
+from dsl.initializers import further
 from dsl.scores import MOVES
 from dsl.steps import wide
 
@@ -45,11 +45,13 @@ def add_policy_weights(cell, features):
         cell.policy_output_kernel_initializer,
     )
     add("policy_output_bias", (outer,), start_near)
-    output_initializer = again(cell.policy_output_kernel_initializer)
+    initializer = cell.policy_output_kernel_initializer
     if cell.scoring == "key":
-        add("policy_key_kernel", (cell.units, inner), output_initializer)
+        kernel = cell.units, inner
+        add("policy_key_kernel", kernel, further(initializer, 1))
     if cell.relative:
-        add("policy_move_kernel", (inner, len(MOVES)), output_initializer)
+        kernel = inner, len(MOVES)
+        add("policy_move_kernel", kernel, further(initializer, 2))
         add("policy_move_bias", (len(MOVES),), "zeros")
 
 

@@ -114,6 +114,12 @@ class Examples:
         step = np.arange(self.settings.steps) - self.settings.delay
         return (step >= length + 2) & (step < 2 * length + 2)
 
+    @property
+    def ones(self):
+        """Which bits of the targets are 1, bool `(count, steps, bits)`."""
+        middle = (self.settings.low + self.settings.high) / 2
+        return self.targets > middle
+
     @functools.cached_property
     def sha256(self):
         """Hash (hexadecimal) of the sequences."""
@@ -138,18 +144,18 @@ def draw(settings, count, rng):
     lengths = rng.integers(settings.min_length, longest + 1, count)
     pattern = rng.integers(0, 2, (count, longest, settings.bits))
     pattern[np.arange(longest) >= lengths[:, None]] = 0
-    inputs = np.zeros((count, settings.steps, settings.channels))
-    targets = np.zeros((count, settings.steps, settings.bits))
+    inputs = np.zeros((count, settings.steps, settings.channels), bool)
+    targets = np.zeros((count, settings.steps, settings.bits), bool)
     rows, places = np.arange(count)[:, None], np.arange(longest)
     inputs[:, 0, START] = 1
     inputs[:, 1 : longest + 1, MARKS:] = pattern
     inputs[rows[:, 0], lengths + 1, END] = 1
     answer = lengths[:, None] + 2 + settings.delay + places
     targets[rows, answer] = pattern
-    scale = settings.high - settings.low
+    low, high = np.float32(settings.low), np.float32(settings.high)
     return Examples(
-        (settings.low + scale * inputs).astype(np.float32),
-        (settings.low + scale * targets).astype(np.float32),
+        np.where(inputs, high, low),
+        np.where(targets, high, low),
         lengths,
         settings,
     )

@@ -52,7 +52,7 @@ def _attention(args, options):
         num_states=args.n_actions,
         skip_weight=args.lamda,
         attention_units=args.policy_units,
-        **_scored(args),
+        **_scoring_options(args),
         return_attention=args.n_actions > 1,
         **options,
     )
@@ -67,7 +67,7 @@ def _dynamic_skip(args, options, **agent):
         observation=args.observation,
         empty_slots=args.empty_slots,
         previous_bias=args.previous_bias,
-        **_scored(args),
+        **_scoring_options(args),
         # Without a signal and a gradient the agent stays as it is.
         estimator=args.estimator if learns(args) else "reinforce",
         temperature=args.temperature,
@@ -77,7 +77,7 @@ def _dynamic_skip(args, options, **agent):
     )
 
 
-def _scored(args):
+def _scoring_options(args):
     """How past states are scored; by location where nothing is said."""
     scoring = {} if args.scoring is None else {"scoring": args.scoring}
     return {**scoring, "relative": bool(args.relative)}
@@ -194,6 +194,15 @@ def in_words(model, settings):
     parts = KINDS[model].words(settings) if model in KINDS else []
     words = f"{model} ({', '.join(parts)})" if parts else str(model)
     return f"{words}, characters" if settings.get("char") else words
+
+
+def jit_compile(args):
+    """XLA as asked for; otherwise only where nothing runs without it."""
+    if args.jit is None:
+        import keras
+
+        return keras.backend.backend() == "jax"
+    return args.jit
 
 
 def policy_signal(args, **task):

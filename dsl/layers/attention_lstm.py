@@ -32,8 +32,8 @@ class AttentionLSTM(OwnCell):
         skip_weight: lambda in [0, 1], the share of their weighted sum.
         attention_units: Width of the network that scores them.
         scoring: "location", "content" or "key".
-        relative: Whether the scores also depend on the states that were
-            attended to before.
+        relative: Whether the scores also depend on where a past state stands,
+            seen from those that a pointer is at.
         return_attention: Whether to return, last, a dict of `attention`, the
             weights of the states, nearest first, float32 or wider
             `(batch, time, num_states)`, and `entropy`, theirs in nats,
@@ -114,7 +114,7 @@ class AttentionLSTM(OwnCell):
             "offset": choosing.restrict(cell.output_bias, stored),
         }
         if self.relative:
-            inputs["begun"] = cell.begun(count)
+            inputs["begun"] = cell.has_begun(count)
         recurrent_kernel = ops.cast(cell.recurrent_kernel, self.compute_dtype)
         h, visited, logits, pointer = loops.attend(
             inputs,

@@ -261,7 +261,7 @@ class DynamicSkipLSTM(OwnCell):
             run["observed"],
             policy_weights(cell),
             past_h,
-            cell.stored(count),
+            cell.slot_mask(count),
         )
 
         def choose(pointer_tm1, inputs):
@@ -289,11 +289,12 @@ class DynamicSkipLSTM(OwnCell):
         }
         if moves is None:
             return choose(None, inputs)[1]
-        inputs |= {"moves": moves, "begun": cell.begun(count)}
+        inputs |= {"moves": moves, "begun": cell.has_begun(count)}
         pointer_0 = ops.cast(pointer_0, logits.dtype)
         if drawn and self.estimator == "straight_through":
             # A choice has a gradient from those that are relative to it.
             return loops.scan(choose, pointer_0, inputs)[1]
+        pointer_0 = ops.stop_gradient(pointer_0)
         return choose(loops.shift(run["pointer"], pointer_0), inputs)[1]
 
     def _choose(self, projected, count, noise, allowed, slots, pointer_0):
@@ -310,7 +311,7 @@ class DynamicSkipLSTM(OwnCell):
                 float(self.empty_slots == "previous"),
             )
         if pointer_0 is not None:
-            inputs["begun"] = self.cell.begun(count)
+            inputs["begun"] = self.cell.has_begun(count)
         if self.observation == "mean":
             inputs["started"] = ops.cast(count[:, :, None] >= 1, dtype)
         weights = {

@@ -21,7 +21,7 @@ from dsl.loops.past_states import (
     spread,
 )
 from dsl.loops.scan import scan_back, scan_recent
-from dsl.steps import dense
+from dsl.steps import dense, wide
 
 
 def attend(inputs, weights, slots, skip_weight, pointer_0=None):
@@ -213,7 +213,8 @@ def _backward(given, run, upstream, skip_weight):
         d_inputs["begun"] = ops.zeros_like(given_inputs["begun"])
         query = run["hidden"][:, :, 0]
         d_weights["move_kernel"] = kernel_gradient(query, found["moves"])
-        d_weights["move_bias"] = ops.sum(found["moves"], axis=(0, 1))
+        d_bias = ops.sum(wide(found["moves"]), axis=(0, 1))
+        d_weights["move_bias"] = ops.cast(d_bias, query.dtype)
     d_slots = slot_gradients(d_slots, upstream[1])
     d_beside = {
         name: one[: len(beside[name])]

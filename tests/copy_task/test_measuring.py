@@ -93,7 +93,8 @@ def test_the_published_size_and_a_start_that_knows_nothing():
     model = building.build_model(args)
     assert model.count_params() == 1_326_088
     examples = copying.stream(PUBLISHED, 20, 7)
-    scored = measuring.score(args, model, examples)
+    scorer = measuring.make_scorer(args, model)
+    scored = scorer.score(examples.inputs)
     assert scored["logits"].shape == (20, 42, 8)
     found = measuring.measure(scored["logits"], examples)
     assert found["loss"] == pytest.approx(math.log(2.0), abs=0.01)
@@ -112,6 +113,9 @@ def test_more_past_states_where_a_pattern_is_longer():
         model.get_weights(), longer.get_weights(), strict=True
     ):
         np.testing.assert_array_equal(one, other)
+    alone = TASK.parse(f"{FOLLOWING} --rnn_size 5 --n_actions 1".split())
+    plain = building.build_model(alone)
+    assert building.reaching(alone, plain, 30) is plain
     located = TASK.parse("--model dynamic_skip --rnn_size 5".split())
     kept = building.build_model(located)
     assert building.reaching(located, kept, 30) is kept

@@ -1,6 +1,5 @@
 """The program of the copy task."""
 
-import json
 import shlex
 import sys
 import time
@@ -9,12 +8,13 @@ import numpy as np
 import pytest
 from small_runs import uncompiled
 
-from copy_task import measuring, train
+from copy_task import measuring, tables, train
 from copy_task import task as copying
 from copy_task.task import TASK
 from dsl.datasets.copying import stream
 from dsl.experiment import output, plan
 from dsl.runs import results
+from dsl.runs.folder import RunError
 from dsl.system import startup
 
 TINY = (
@@ -86,7 +86,7 @@ def test_a_batch_is_that_of_its_seed_epoch_and_number():
     batches = TASK.batches(args, None)
     assert len(batches(1)) == 2
     x, y = batches(2)[1]
-    again = stream(copying.wanted(args, 2), 4, 5, 0, 2, 1)
+    again = stream(copying.sequence_settings(args, 2), 4, 5, 0, 2, 1)
     np.testing.assert_array_equal(x, again.inputs)
     np.testing.assert_array_equal(y, again.targets)
     assert (batches(2)[0][0] != x).any()
@@ -139,7 +139,7 @@ def test_a_short_pattern_is_learned_at_once(here):
     ("flags", "message"),
     [
         ("--min_length 9 --max_length 8", "--min_length: must be at most"),
-        ("--low 1", "--low: must be below --high, 1.0"),
+        ("--low 0.6", "--low: must be below 0.5, and --high above"),
         ("--eval_lengths 3 3", "--eval_lengths: must be different lengths"),
         ("--first_length 30", "--first_length: must lie between"),
         ("--decay_epochs 3 --preset published", "give both or neither"),
@@ -149,6 +149,7 @@ def test_a_short_pattern_is_learned_at_once(here):
             "--scoring: must be location or key or moves with",
         ),
         ("--max_length 0", "must be an integer at least 1"),
+        ("--learning_rate 1e-6", "--final_learning_rate: must be at most"),
         ("--model attention --scoring moves", "--scoring: must be"),
     ],
 )
@@ -180,12 +181,33 @@ def test_a_table_of_the_task_renders(here, tmp_path):
     with uncompiled():
         here(*TINY, "--name", "a")
     record = results.load("runs/a")
-    row = plan.Row("a", record["settings"], {}, ("a-1",), ())
+    for length in (10, 20, 40, 120):
+        record["test"] |= {
+            f"{name}_{length}": value
+            for name, value in tables.of_length(record["test"], 3).items()
+        }
+    run = {"name": "a", "record": record}
+    row = plan.Row("a", record["settings"], {}, ("a-1",), (run,))
     text = plan.render(TASK, [row])
-    assert "not run" in text
-    config = json.loads((tmp_path / "runs/a/config.json").read_text())
-    assert config["settings"]["max_length"] == 2
+    assert "not run" not in text
+    low, high = record["test"]["exact_low_3"], record["test"]["exact_high_3"]
+    assert f"[{100 * low:.1f}, {100 * high:.1f}]" in text
     assert shlex.split(record["command"])[-2:] == ["--name", "a"]
+
+
+def test_what_is_published_stands_beside_its_recipe():
+    def held_to(line):
+        return tables.reference(TASK.parse(line.split()))["published"]
+
+    assert held_to("--preset published --seed 3")["train_loss"] == 0.008
+    assert held_to("--preset published --learning_rate 1e-3") == {}
+    assert held_to("--preset best") == {}
+
+
+def test_sequences_that_exceed_the_memory_are_not_drawn():
+    args = TASK.parse("--eval_lengths 10000 --bits 1000".split())
+    with pytest.raises(RunError, match="--eval_lengths and"):
+        TASK.load(args, None)
 
 
 def test_the_measured_are_those_of_the_same_weights(here):
@@ -195,7 +217,7 @@ def test_the_measured_are_those_of_the_same_weights(here):
         model, _ = TASK.build(args, data)
         found, scores = TASK.test(args, model, data, "test")
         again = measuring.measure(
-            measuring.score(args, model, data.lengths[3])["logits"],
+            measuring.score_length(args, model, data, 3)["logits"],
             data.lengths[3],
         )
     assert scores is None

@@ -42,7 +42,7 @@ def scored(weights, prefix, scoring, relative, num_states, seed=80):
 
 
 def with_read(state, num_states, seed=81):
-    """A state, with random weights of the step before."""
+    """A state, with a pointer to a random one."""
     rng = np.random.default_rng(seed)
     chosen = rng.integers(num_states, size=len(state[0]))
     return (*state[:4], np.eye(num_states)[chosen], state[4])
@@ -69,20 +69,15 @@ def test_an_agent_equals_the_oracle(autodiff, scoring, relative, mask):
     state = cases.random_state(4)
     if relative:
         state = with_read(state, 4)
-    found = call(layer, inputs, state, mask=mask)
+    found = cases.call(layer, inputs, state, mask=mask)
     expected = reference.dynamic_skip_lstm(
         inputs, weights, state, num_actions=4, skip_weight=0.3, mask=mask
     )
     agrees(found, expected)
 
 
-def call(layer, inputs, state, **arguments):
-    """As `cases.call`; the weights of the step before lie apart."""
-    return cases.call(layer, inputs, state, **arguments)
-
-
 def agrees(found, expected):
-    """As `cases.assert_agrees`, which knows no weights of a step before."""
+    """As `cases.assert_agrees`, which knows no pointer."""
     for both in (found, expected):
         states = list(both["states"])
         both["read"] = states.pop(4) if len(states) == 6 else np.zeros(1)
@@ -106,7 +101,7 @@ def test_options_and_draws_equal_the_oracle(
         cases.random_state(5, counts=(0, 3, 1)),
     )
     state = with_read(state, 5)
-    found = call(layer, inputs, state, training=True)
+    found = cases.call(layer, inputs, state, training=True)
     expected = reference.dynamic_skip_lstm(
         *(inputs, weights, state),
         num_actions=5,
@@ -121,7 +116,7 @@ def test_a_distance_that_is_imposed_is_the_one_to_move_from(monkeypatch):
     layer, weights = agent(4, "location", True)
     inputs, look_back = cases.random_inputs(), cases.random_look_back(4)
     look_back[:, -2:] = 0
-    found = call(layer, inputs, None, look_back=look_back)
+    found = cases.call(layer, inputs, None, look_back=look_back)
     expected = reference.dynamic_skip_lstm(
         *(inputs, weights),
         num_actions=4,
@@ -167,28 +162,18 @@ def test_the_fast_path_has_the_gradient_of_the_framework(
 
 def test_a_choice_learns_from_those_that_are_relative_to_it(monkeypatch):
     """Straight-through: what moves do later, a first choice is worth."""
-    noise = np.zeros((3, 5, 4))
-    cases.fix_noise(monkeypatch, noise)
+    cases.fix_noise(monkeypatch, np.zeros((3, 5, 4)))
     layer, _ = agent(4, "location", True, estimator="straight_through")
     inputs = cases.cast([cases.random_inputs()], "float32")[0]
 
-    def last(first_noise):
-        changed = noise.copy()
-        changed[:, 2] = first_noise
-        cases.fix_noise(monkeypatch, changed)
-        return layer(inputs, training=True)
-
-    cases.fix_noise(monkeypatch, noise)
-    bias = layer.cell.policy_output_bias
-
     def loss():
-        *_, states, count, chosen = layer(inputs, training=True)
-        # Of the read of the last step alone.
-        return ops.sum(states * np.arange(4.0, dtype="float32"))
+        *_, pointer, _, _ = layer(inputs, training=True)
+        # Of the pointer after the last step alone.
+        return ops.sum(pointer * np.arange(4.0, dtype="float32"))
 
+    bias = layer.cell.policy_output_bias
     _, (found,), _ = gradients(loss, [bias], [])
     assert np.abs(found).max() > 1e-4
-    assert last(0.0) is not None
 
 
 def reader(num_states, scoring, relative, **options):
@@ -295,6 +280,38 @@ def test_no_weight_belongs_to_a_distance(kind):
     inputs = cases.random_inputs(steps=9).astype("float32")
     short = [cases.to_numpy(one(inputs[:, :3])) for one in (few, many)]
     np.testing.assert_allclose(*short, atol=1e-6)
+    whole = [cases.to_numpy(one(inputs)) for one in (few, many)]
+    if kind == "attention":
+        # Each state has a share.
+        assert np.abs(whole[0] - whole[1]).max() > 1e-6
+
+
+@each_layer
+def test_further_weights_are_draws_of_their_own(kind):
+    layer = LAYERS[kind](seed=5)
+    layer.build((None, None, cases.FEATURES))
+    values = [
+        cases.to_numpy(variable).ravel()[:3]
+        for variable in layer.trainable_variables
+        if variable.name.endswith(
+            ("output_kernel", "key_kernel", "move_kernel")
+        )
+    ]
+    assert len(values) == 3
+    assert len({tuple(one) for one in values}) == 3
+
+
+def test_an_initializer_without_a_configuration_serves_still():
+    def ones(shape, dtype=None):
+        return ops.ones(shape, dtype)
+
+    for options in ({}, {"scoring": "key", "relative": True}):
+        layer = dsl.DynamicSkipLSTM(
+            4, 3, policy_output_kernel_initializer=ones, **options
+        )
+        layer.build((None, None, cases.FEATURES))
+        kernel = cases.to_numpy(layer.cell.policy_output_kernel)
+        assert (kernel == 1.0).all()
 
 
 @each_layer

@@ -220,9 +220,8 @@ def scores_of_query(q, hidden_states, read, num_states, weights, prefix):
 def point(read, pointer, count):
     """Where the last skip led to; the previous state is none.
 
-
-    u[t, k] = w[t, k] + w[t, 1] u[t-1, k-1]   k > 1
-    u[t, 1] = w[t, 1] (1 - sum of u[t-1])     for want of another one
+        u[t, k] = w[t, k] + w[t, 1] u[t-1, k-1]   k > 1
+        u[t, 1] = w[t, 1] (1 - sum of u[t-1])     for want of another one
 
     The first step, `count` 0, points to nothing.
     """
