@@ -122,8 +122,10 @@ def _wilson(name, successes, count):
         share * (1 - share) / count + z * z / (4 * count * count)
     )
     scale = 1 + z * z / count
-    low, high = (middle - half) / scale, (middle + half) / scale
-    return {f"{name}_low": max(low, 0.0), f"{name}_high": min(high, 1.0)}
+    low = max((middle - half) / scale, 0.0)
+    high = min((middle + half) / scale, 1.0)
+    # By rounding, an end may pass a share of 0 or 1.
+    return {f"{name}_low": min(low, share), f"{name}_high": max(high, share)}
 
 
 def measure_all(args, model, data, split):

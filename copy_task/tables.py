@@ -78,15 +78,13 @@ def columns(rows):
     records = plan.of_records
 
     def exact(length):
-        suffix = f"_{length}"
+        return records(lambda some: EXACT.cell(some, suffix=f"_{length}"))
+
+    def exact_with_interval(length):
         return records(
             lambda some: (
-                EXACT.cell(some, suffix=suffix)
-                + (
-                    _interval(some[0], f"exact{suffix}")
-                    if len(some) == 1
-                    else ""
-                )
+                EXACT.cell(some, suffix=f"_{length}")
+                + (_interval(some[0], length) if len(some) == 1 else "")
             ),
             "not run",
         )
@@ -106,9 +104,10 @@ def columns(rows):
         Column("loss as published", records(_loss), brief="loss"),
     ]
     for length in LENGTHS:
-        found.append(
-            Column(f"exact at {length}, %", exact(length), f"exact, {length}")
-        )
+        found += [
+            Column(f"exact at {length}, %", exact_with_interval(length)),
+            Column(f"exact, {length}", exact(length), brief=True, full=False),
+        ]
     for length in LENGTHS:
         found += [
             Column(
@@ -140,10 +139,10 @@ def _loss(records):
     return tables.over_seeds(records, "test", "published_loss", digits=5)
 
 
-def _interval(record, suffix):
+def _interval(record, length):
     """The interval of the share of exact answers over sequences, in percent."""
-    low = tables.number(record, "test", f"exact_low{suffix}")
-    high = tables.number(record, "test", f"exact_high{suffix}")
+    low = tables.number(record, "test", f"exact_low_{length}")
+    high = tables.number(record, "test", f"exact_high_{length}")
     if None in (low, high):
         return ""
     return f" [{100 * low:.1f}, {100 * high:.1f}]"

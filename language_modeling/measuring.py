@@ -6,8 +6,8 @@ import numpy as np
 
 from dsl import metrics
 from dsl.datasets import EOS
-from dsl.experiment.kinds import chooses
 from dsl.experiment import kinds
+from dsl.experiment.kinds import chooses
 from dsl.experiment.measures import BITS_PER_CHARACTER, PERPLEXITY
 from dsl.scoring.streams import score
 from language_modeling.model import look_back_shares

@@ -41,7 +41,9 @@ def bit_nll(logits, targets):
     """-log p(target) of bits in nats, computed in float32.
 
         p = sigm(z),   -y log p - (1 - y) log(1 - p)
-                       = max(z, 0) - z y + log(1 + exp(-|z|))
+                       = (z + |z|) / 2 - z y + log(1 + exp(-|z|))
+
+    whose derivative is p - y, at z = 0 too.
 
     Args:
         logits: z, float `(...)`.
@@ -52,8 +54,9 @@ def bit_nll(logits, targets):
     """
     logits = ops.cast(logits, "float32")
     targets = ops.cast(targets, "float32")
-    certain = ops.maximum(logits, 0.0) - logits * targets
-    return certain + ops.log1p(ops.exp(-ops.abs(logits)))
+    size = ops.abs(logits)
+    certain = 0.5 * (logits + size) - logits * targets
+    return certain + ops.log1p(ops.exp(-size))
 
 
 def in_blocks(shape, words, most=MOST_LOGITS):

@@ -125,7 +125,8 @@ def test_a_short_pattern_is_learned_at_once(here):
         "--max_length 3 --bits 2 --rnn_layers 1 --rnn_size 40 --batch_size 32 "
         "--steps_per_epoch 100 --epochs 8 --learning_rate 0.01 "
         "--final_learning_rate 0.001 --decay_epochs 8 --clip_norm 1 "
-        "--first_length 2 --eval_lengths 3 --eval_sequences 200 --name short"
+        "--first_length 2 --first_epochs 2 --eval_lengths 3 "
+        "--eval_sequences 200 --name short"
     )
     started = time.process_time()
     assert here(*line.split()) == 0

@@ -7,6 +7,7 @@ import re
 import pytest
 from run_folders import cells, make_number_run, make_run, make_text
 
+from copy_task.task import TASK as COPIES
 from dsl.datasets import numbers as data
 from dsl.experiment import plan
 from dsl.experiment.plan import Column, Plan, Table
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.backend
 
 TABLES = [
     pytest.param(task, name, id=f"{task.name}/{name}")
-    for task in (LANGUAGE, NUMBERS)
+    for task in (LANGUAGE, NUMBERS, COPIES)
     for name in task.tables
 ]
 WIDEST = 100

@@ -103,3 +103,17 @@ def test_a_compiled_model_is_saved_with_its_grouped_optimizer(tmp_path):
     loaded.fit(x, y, verbose=0, shuffle=False)
     for a, b in zip(model.weights, loaded.weights, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
+
+
+def test_mean_squares_start_at_one():
+    """TensorFlow 1: s = rho s + (1 - rho) g^2 from s = 1, by hand."""
+    weight = keras.Variable(np.array([1.0, -2.0], "float32"))
+    optimizer = dsl.RMSProp(0.1, rho=0.9, momentum=0.5, epsilon=1e-10)
+    optimizer.build([weight])
+    s, m, w = np.ones(2), np.zeros(2), np.array([1.0, -2.0])
+    for g in (np.array([3.0, 0.01]), np.array([-1.0, 0.02])):
+        optimizer.apply([ops.convert_to_tensor(g.astype("float32"))])
+        s = 0.9 * s + 0.1 * g * g
+        m = 0.5 * m + 0.1 * g / np.sqrt(s + 1e-10)
+        w = w - m
+        np.testing.assert_allclose(ops.convert_to_numpy(weight), w, rtol=1e-5)

@@ -71,3 +71,32 @@ def test_conditional_decay_never_raises_the_rate():
     assert schedules.conditional_decay(1.0, 89.1, 90.0, **decay) == (0.5, 90.0)
     assert schedules.conditional_decay(0.006, 95.0, 90.0, **decay)[0] == 0.005
     assert schedules.conditional_decay(0.001, 95.0, 90.0, **decay)[0] == 0.001
+
+
+def test_a_cosine_falls_and_stays_where_it_ends():
+    schedule = schedules.Schedule(
+        rate=1.0, factor=1.0, constant_epochs=1, floor=0.2, cosine_epochs=4
+    )
+    rates = []
+    for _ in range(7):
+        rates.append(schedule.rate)
+        schedule.finish_epoch(1.0)
+    half = 0.4 * np.cos(np.pi / 4)
+    expected = [1.0, 0.6 + half, 0.6, 0.6 - half, 0.2, 0.2, 0.2]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+
+
+def test_a_cosine_goes_on_where_it_was():
+    def make():
+        return schedules.Schedule(
+            rate=1.0, factor=1.0, constant_epochs=1, cosine_epochs=5
+        )
+
+    whole, first, then = make(), make(), make()
+    for _ in range(3):
+        whole.finish_epoch(1.0)
+    for _ in range(2):
+        first.finish_epoch(1.0)
+    then.restore(first.state())
+    then.finish_epoch(1.0)
+    assert then.state() == whole.state()
