@@ -30,8 +30,8 @@ PAGES = (
 # What README.md shows of each task: tables, and rows of them.
 SUMMARY = {
     "number_prediction": {
-        "T11": ("lstm", "attention", "dynamic-1", "dynamic-0.5", "paper-1"),
-        "T21": ("lstm", "dynamic-1", "paper-1"),
+        "T11": ("lstm", "dynamic-1", "paper-1"),
+        "T21": ("lstm", "dynamic-1"),
     },
     "language_modeling": {
         "small": ("lstm", "reinforce", "straight_through", "random"),
