@@ -1,5 +1,7 @@
 """The tables of the copy task: what is run for them, and their columns."""
 
+import statistics
+
 from copy_task import settings
 from dsl.experiment import plan, tables
 from dsl.experiment.flags import CALL, MEASURING, SEED, SHOWING, WHERE
@@ -31,7 +33,7 @@ TABLES = {
     "lengths": Table(
         "",
         {
-            "lstm-published": Plan("--preset published"),
+            "published": Plan("--preset published"),
             "lstm-best": Plan("--preset best"),
             "lstm-small": Plan("--preset agent --model lstm"),
             "attention": Plan("--preset agent --model attention"),
@@ -121,7 +123,8 @@ def columns(rows):
         Column("exact, trained lengths, %", records(EXACT.cell)),
         Column("seeds", plan.seeds),
         Column("epochs", records(lambda some: f"{plan.epochs(some):.0f}")),
-        Column("time (cores)", records(plan.minutes), "minutes"),
+        Column("time (cores)", records(plan.minutes)),
+        Column("minutes", records(_minutes), brief=True, full=False),
     ]
 
 
@@ -133,7 +136,12 @@ def _published(row):
 
 
 def _loss(records):
-    return tables.over_seeds(records, "test", "published_loss", digits=5)
+    return tables.over_seeds(records, "test", "published_loss", digits=4)
+
+
+def _minutes(records):
+    mean = statistics.fmean(record["seconds"] for record in records)
+    return f"{mean / 60:.0f}"
 
 
 def _interval(record, length):
