@@ -124,7 +124,7 @@ def columns(rows):
         Column("seeds", plan.seeds),
         Column("epochs", records(lambda some: f"{plan.epochs(some):.0f}")),
         Column("time (cores)", records(plan.minutes)),
-        Column("minutes", records(_minutes), brief=True, full=False),
+        Column("min", records(_minutes), brief=True, full=False),
     ]
 
 
