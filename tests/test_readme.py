@@ -356,8 +356,8 @@ def test_rows_of_number_prediction_come_from_the_plan(render, project, capsys):
             "brief: language_modeling/tiny",
             "language_modeling/tiny: must be a table, quick, ",
         ),
-        ("results: chess/T11", "chess/T11: a task must be one of language_"),
-        ("results: small", "small: a task must be one of language_modeling, "),
+        ("results: chess/T11", "chess/T11: a task must be one of copy_task"),
+        ("results: small", "small: a task must be one of copy_task, language_"),
     ],
 )
 def test_an_unknown_table_is_one_line(render, project, capsys, block, message):
