@@ -10,7 +10,7 @@ from small_files import endless
 from dsl.system import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = ("language_modeling", "number_prediction")
+TASKS = ("copy_task", "language_modeling", "number_prediction")
 
 
 def test_each_letter_is_told_once_and_other_warnings_pass():

@@ -8,7 +8,7 @@ from small_files import endless, make_socket
 from dsl.system.regular_files import append_regular, open_regular, read_regular
 
 ROOT = Path(__file__).resolve().parents[2]
-TASKS = ("language_modeling", "number_prediction")
+TASKS = ("copy_task", "language_modeling", "number_prediction")
 
 
 def test_reads_a_file_and_a_link_to_one(tmp_path):
