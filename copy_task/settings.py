@@ -1,7 +1,7 @@
 """Flags of the copy task: what they are, and what must hold of them."""
 
 from copy_task import presets
-from dsl.datasets.copying import MOST_BITS, MOST_LENGTH
+from dsl.choices import MOST_BITS, MOST_VECTORS
 from dsl.experiment import shared_flags
 from dsl.experiment.command_line import count, number, picture, positive, share
 from dsl.experiment.command_line import seed as draw
@@ -16,7 +16,7 @@ from dsl.experiment.flags import (
 )
 from dsl.experiment.kinds import CHOOSING
 
-LENGTH = number(int, 1, MOST_LENGTH)
+LENGTH = number(int, 1, MOST_VECTORS)
 
 
 class Data(Group):
@@ -36,7 +36,7 @@ class Data(Group):
     0.001)."""
     high = flag(1.0, share, "X")
     """For a bit that is 1 (published: 1)."""
-    delay = flag(0, number(int, 0, MOST_LENGTH), "N")
+    delay = flag(0, number(int, 0, MOST_VECTORS), "N")
     """Silent steps between the end mark and the answer (published: 0)."""
     data_seed = flag(1, draw, "N", role=SEED)
     """Seed of the sequences of validation and test, which are the same for

@@ -19,6 +19,8 @@ PRECISIONS = ("bfloat16",)  # Others need a loss that is scaled.
 CORPORA = ("ptb", "ptb_characters", "wikitext2", "own", "generated")
 INDEX_FROM = ("last10", "start")
 MOST_LENGTH = 1000  # Symbols of a sequence of number prediction.
+MOST_VECTORS = 10_000  # Of a pattern of the copy task, and its silent steps.
+MOST_BITS = 1_000  # Of such a vector.
 MOST_SYMBOLS = 256  # A number is one byte.
 PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 

@@ -21,10 +21,8 @@ import hashlib
 
 import numpy as np
 
-from dsl.choices import check_count, check_number
+from dsl.choices import MOST_VECTORS, check_count, check_number
 
-MOST_LENGTH = 10_000  # Vectors of a pattern.
-MOST_BITS = 1_000
 END, START = 0, 1
 """Channels of the marks."""
 MARKS = 2
@@ -60,7 +58,7 @@ class Settings:
         check_count("bits", self.bits, "the bits of a vector")
         check_number("low", self.low, "a target", 0, 1)
         check_number("high", self.high, "a target", 0, 1)
-        check_number("delay", self.delay, "a number of steps", 0, MOST_LENGTH)
+        check_number("delay", self.delay, "a number of steps", 0, MOST_VECTORS)
         if self.min_length > self.max_length:
             raise ValueError(
                 "`min_length` must be at most `max_length`. Received: "

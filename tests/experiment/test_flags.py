@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from copy_task.task import TASK as COPIES
 from dsl.experiment import flags, kinds, saved
 from dsl.experiment.command_line import count
 from dsl.experiment.flags import Flags, Group, flag
@@ -25,6 +26,7 @@ PROGRAMS = {
     "RL_train.py": LANGUAGE,
     "train_RL10_1.py": NUMBERS,
     "train_RL20_1.py": NUMBERS,
+    "train.py": COPIES,
 }
 every_task = pytest.mark.parametrize("task", TASKS, ids=lambda x: x.name)
 # What else a flag needs, or excludes.
@@ -298,6 +300,10 @@ def test_a_flag_that_the_model_does_not_read_is_refused(
     given = [f"--{name}={1 if value is None else value}"]
     if one.action is flags.BOTH:
         given = [f"--no-{name}"]
+    elif one.action is not None:
+        given = [f"--{name}"]
+    elif one.choices is not None and value is None:
+        given = [f"--{name}={one.choices[0]}"]
     if model in one.of:
         task.parse([f"--model={model}", *given, *NEEDED.get(name, [])])
         return

@@ -333,6 +333,7 @@ WRONG = [
     ("--model", "gru", "invalid choice"),
     ("--preset", "huge", "invalid choice"),
     ("--observation", "next", "invalid choice"),
+    ("--scoring", "smell", "invalid choice"),
     ("--empty_slots", "full", "invalid choice"),
     ("--estimator", "ppo", "invalid choice"),
     ("--reward", "bleu", "invalid choice"),

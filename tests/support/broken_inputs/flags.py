@@ -60,6 +60,7 @@ CHOICES = (
     "--preset",
     "--model",
     "--observation",
+    "--scoring",
     "--empty_slots",
     "--policy",
     "--estimator",
